@@ -1,0 +1,54 @@
+# Cortez: every command a person needs. `make` alone lists them.
+PYTHON ?= python3
+BIN := .venv/bin
+export DATABASE_URL CORTEZ_PORT
+
+.DEFAULT_GOAL := help
+.PHONY: help install run demo test lint types check trace migrate migration migrations lock
+
+help: ## List the commands
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+install: .venv/installed ## Make the environment from the lock
+
+.venv/installed: requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --require-hashes --only-binary :all: -r requirements.lock
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+run: install ## Serve on the embedded database, with a demo course to look at
+	$(BIN)/cortez migrate
+	$(BIN)/cortez demo
+	$(BIN)/cortez serve
+
+demo: install ## Load the demo course
+	$(BIN)/cortez demo
+
+test: install ## Run the tests on SQLite and PostgreSQL
+	$(BIN)/pytest
+
+lint: install ## Check style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: install ## Check types
+	$(BIN)/mypy
+
+migrate: install ## Bring the database of DATABASE_URL to the newest revision
+	$(BIN)/cortez migrate
+
+migration: install ## Write a revision from the models: make migration m="what it does"
+	$(BIN)/alembic revision --autogenerate -m "$(m)"
+
+migrations: install
+	$(BIN)/python tests/migrations.py
+
+trace: install ## Print requirement -> tests
+	$(BIN)/python tests/requirements.py
+
+check: lint types migrations trace test ## Everything that CI runs
+
+lock: install
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip compile --universal --generate-hashes --no-annotate --no-header --extra dev -o requirements.lock pyproject.toml

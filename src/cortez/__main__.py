@@ -1,0 +1,5 @@
+"""`python -m cortez` is `cortez`."""
+
+from cortez.cli import main
+
+main()

@@ -1,0 +1,168 @@
+"""Users, their sign-ins, the keys of machines, courses and who belongs to them."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, ClassVar
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, UniqueConstraint, false, text, true
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from cortez.choices import Choice, aliases
+from cortez.db import Base, Items, one_of, utc_now
+
+if TYPE_CHECKING:
+    from cortez.activities.models import Activity
+    from cortez.oversight.models import CourseReport, RemediationPlan, RiskAlert, StudentProfile, TeacherIntervention
+    from cortez.sessions.models import LearningSession
+
+
+@aliases(instructor="teacher")
+class Role(Choice):
+    STUDENT = "student"
+    TUTOR = "tutor"
+    TEACHER = "teacher"
+    ADMIN = "admin"
+
+
+@aliases(instructor="teacher")
+class CourseRole(Choice):
+    STUDENT = "student"
+    TUTOR = "tutor"
+    TEACHER = "teacher"
+
+
+class Scope(Choice):
+    """What an API key may do."""
+
+    SESSIONS = "sessions"
+    TRACES = "traces"
+    ANALYSIS = "analysis"
+    SIMULATORS = "simulators"
+    GIT = "git"
+    GRADING = "grading"
+    LTI = "lti"
+    READ = "read"
+
+
+DEFAULT_SCOPES = (Scope.SESSIONS, Scope.TRACES, Scope.ANALYSIS, Scope.SIMULATORS, Scope.READ)
+
+
+class User(Base):
+    """An account that can sign in. `student_id` is the person's key in sessions and traces."""
+
+    __tablename__ = "users"
+    sensitive: ClassVar[frozenset[str]] = frozenset({"hashed_password", "reset_hash"})
+
+    email: Mapped[str] = mapped_column(String(255), unique=True)
+    username: Mapped[str] = mapped_column(String(100), unique=True)
+    hashed_password: Mapped[str] = mapped_column(String(255))
+    full_name: Mapped[str | None] = mapped_column(String(255))
+    student_id: Mapped[str | None] = mapped_column(String(100), unique=True)
+    roles: Mapped[Items] = mapped_column(default=lambda: [Role.STUDENT.value])
+    is_active: Mapped[bool] = mapped_column(default=True, server_default=true())
+    is_verified: Mapped[bool] = mapped_column(default=False, server_default=false())
+    last_login: Mapped[datetime | None]
+    login_count: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    course_name: Mapped[str | None] = mapped_column(String(255))
+    commission: Mapped[str | None] = mapped_column(String(100))
+    reset_hash: Mapped[bytes | None] = mapped_column(LargeBinary)
+    reset_expires_at: Mapped[datetime | None]
+
+    sessions: Mapped[list["LearningSession"]] = relationship(
+        back_populates="user", passive_deletes=True, lazy="raise"
+    )
+    activities: Mapped[list["Activity"]] = relationship(back_populates="teacher", passive_deletes=True, lazy="raise")
+    course_reports: Mapped[list["CourseReport"]] = relationship(
+        back_populates="teacher", passive_deletes=True, lazy="raise"
+    )
+    remediation_plans_created: Mapped[list["RemediationPlan"]] = relationship(
+        back_populates="teacher", passive_deletes=True, lazy="raise"
+    )
+    assigned_alerts: Mapped[list["RiskAlert"]] = relationship(
+        back_populates="assigned_to_user",
+        foreign_keys="RiskAlert.assigned_to",
+        passive_deletes=True,
+        lazy="raise",
+    )
+    acknowledged_alerts: Mapped[list["RiskAlert"]] = relationship(
+        back_populates="acknowledged_by_user",
+        foreign_keys="RiskAlert.acknowledged_by",
+        passive_deletes=True,
+        lazy="raise",
+    )
+    teacher_interventions: Mapped[list["TeacherIntervention"]] = relationship(
+        back_populates="teacher", passive_deletes=True, lazy="raise"
+    )
+    student_profiles: Mapped[list["StudentProfile"]] = relationship(
+        back_populates="user", passive_deletes=True, lazy="raise"
+    )
+    memberships: Mapped[list["CourseMember"]] = relationship(
+        back_populates="user", cascade="all, delete-orphan", passive_deletes=True, lazy="raise"
+    )
+    refresh_tokens: Mapped[list["RefreshToken"]] = relationship(
+        back_populates="user", cascade="all, delete-orphan", passive_deletes=True, lazy="raise"
+    )
+
+
+class RefreshToken(Base):
+    """One refresh token, kept as a hash. The tokens of one sign-in share a family, which is revoked as a whole."""
+
+    __tablename__ = "refresh_tokens"
+    __table_args__ = (Index("idx_refresh_tokens_family", "family_id"), Index("idx_refresh_tokens_user", "user_id"))
+    sensitive: ClassVar[frozenset[str]] = frozenset({"token_hash"})
+
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    family_id: Mapped[UUID]
+    token_hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    expires_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+
+    user: Mapped["User"] = relationship(back_populates="refresh_tokens", lazy="raise")
+
+
+class ApiKey(Base):
+    """A machine's key, kept as a hash; `course_ids` limits it to those courses, null means all."""
+
+    __tablename__ = "api_keys"
+    sensitive: ClassVar[frozenset[str]] = frozenset({"key_hash"})
+
+    name: Mapped[str] = mapped_column(String(100))
+    key_hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    scopes: Mapped[Items] = mapped_column(default=lambda: [scope.value for scope in DEFAULT_SCOPES])
+    course_ids: Mapped[Items | None]
+    expires_at: Mapped[datetime | None]
+
+
+class Course(Base):
+    """A course, by its business key."""
+
+    __tablename__ = "courses"
+
+    course_id: Mapped[str] = mapped_column(String(100), unique=True)
+    title: Mapped[str] = mapped_column(String(200))
+    description: Mapped[str | None] = mapped_column(String(5000))
+
+    members: Mapped[list["CourseMember"]] = relationship(
+        back_populates="course", cascade="all, delete-orphan", passive_deletes=True, lazy="raise"
+    )
+    activities: Mapped[list["Activity"]] = relationship(back_populates="course", lazy="raise")
+
+
+class CourseMember(Base):
+    """That a user belongs to a course, and as what."""
+
+    __tablename__ = "course_members"
+    __table_args__ = (
+        UniqueConstraint("course_id", "user_id"),
+        one_of("ck_course_member_role_valid", "role", CourseRole),
+        Index("idx_course_members_user", "user_id", "role"),
+    )
+
+    course_id: Mapped[str] = mapped_column(String(100), ForeignKey("courses.course_id", ondelete="CASCADE"))
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    role: Mapped[str] = mapped_column(String(20))
+    joined_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+    course: Mapped["Course"] = relationship(back_populates="members", lazy="raise")
+    user: Mapped["User"] = relationship(back_populates="memberships", lazy="raise")

@@ -1,0 +1,136 @@
+"""`/activities`: teachers write and publish, students see what is active."""
+
+from uuid import UUID
+
+from litestar import Response, Router, delete, get, patch, post
+from litestar.di import NamedDependency, Provide
+from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.status_codes import HTTP_200_OK
+from sqlalchemy import ColumnElement
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cortez.activities.models import Activity, ActivityDifficulty, ActivityStatus
+from cortez.activities.repository import ActivityRepository
+from cortez.activities.schemas import ActivityIn, ActivityOut, ActivityPatch
+from cortez.db import holds
+from cortez.errors import Forbidden, Invalid
+from cortez.paging import Page
+from cortez.schemas import BusinessKey, Listing, Match, Short, stored
+from cortez.security import Principal, allow, teachers
+
+readers = allow("student", "tutor", "teacher", "key:read", "key:sessions", "key:traces")
+
+
+async def provide_activities(
+    session: NamedDependency[AsyncSession], principal: NamedDependency[Principal]
+) -> ActivityRepository:
+    return ActivityRepository(session, principal)
+
+
+Activities = NamedDependency[ActivityRepository]
+
+
+@get("/", guards=[readers])
+async def list_activities(
+    activities: Activities,
+    page: NamedDependency[Page],
+    status: FromQuery[ActivityStatus | None] = None,
+    subject: FromQuery[Short | None] = None,
+    difficulty: FromQuery[ActivityDifficulty | None] = None,
+    teacher_id: FromQuery[UUID | None] = None,
+    course_id: FromQuery[BusinessKey | None] = None,
+    tag: FromQuery[Short | None] = None,
+) -> Listing[ActivityOut]:
+    """Newest first."""
+    wanted: list[ColumnElement[bool]] = [
+        column == value
+        for column, value in (
+            (Activity.status, status),
+            (Activity.subject, subject),
+            (Activity.difficulty, difficulty),
+            (Activity.teacher_id, teacher_id),
+            (Activity.course_id, course_id),
+        )
+        if value is not None
+    ]
+    if tag is not None:
+        wanted.append(holds(Activity.tags, tag))
+    return await activities.page(activities.select().where(*wanted), page, ActivityOut.of, newest_first=True)
+
+
+@post("/", guards=[teachers])
+async def create_activity(
+    data: JSONBody[ActivityIn], activities: Activities, principal: NamedDependency[Principal]
+) -> Response[ActivityOut]:
+    """A draft of one's own; an admin may write it for a teacher."""
+    if data.teacher_id not in (None, principal.id) and not principal.is_admin:
+        raise Forbidden(None, "Only an admin writes an activity for somebody else.")
+    await activities.check_course(data.course_id)
+    values = {name: stored(getattr(data, name)) for name in data.__struct_fields__}
+    values["teacher_id"] = data.teacher_id or principal.id
+    activity = await activities.add(Activity(**values))
+    location = {"Location": f"/api/v1/activities/{activity.activity_id}"}
+    return Response(ActivityOut.of(activity), headers=location)
+
+
+@get("/{activity_id:str}", guards=[readers])
+async def read_activity(activity_id: FromPath[BusinessKey], activities: Activities) -> ActivityOut:
+    return ActivityOut.of(await activities.by_key(activity_id))
+
+
+@patch("/{activity_id:str}", guards=[teachers])
+async def change_activity(
+    activity_id: FromPath[BusinessKey], data: JSONBody[ActivityPatch], activities: Activities, match: NamedDependency[Match]
+) -> ActivityOut:
+    activity = await activities.own(activity_id)
+    match.check(activity.updated_at)
+    changes = data.changes()
+    if "course_id" in changes and activity.status != ActivityStatus.DRAFT:
+        raise Invalid.at("/course_id", "The course can change only while the activity is a draft.")
+    await activities.check_course(changes.get("course_id"))
+    return ActivityOut.of(await activities.change(activity, changes))
+
+
+@post("/{activity_id:str}/publish", guards=[teachers], status_code=HTTP_200_OK)
+async def publish_activity(
+    activity_id: FromPath[BusinessKey], activities: Activities, match: NamedDependency[Match]
+) -> ActivityOut:
+    activity = await activities.own(activity_id)
+    match.check(activity.updated_at)
+    return ActivityOut.of(await activities.publish(activity))
+
+
+@post("/{activity_id:str}/archive", guards=[teachers], status_code=HTTP_200_OK)
+async def archive_activity(
+    activity_id: FromPath[BusinessKey], activities: Activities, match: NamedDependency[Match]
+) -> ActivityOut:
+    activity = await activities.own(activity_id)
+    match.check(activity.updated_at)
+    return ActivityOut.of(await activities.archive(activity))
+
+
+@delete("/{activity_id:str}", guards=[teachers])
+async def delete_activity(
+    activity_id: FromPath[BusinessKey], activities: Activities, match: NamedDependency[Match]
+) -> None:
+    """Archives: sessions keep the activity that they were about. Twice is once."""
+    activity = await activities.own(activity_id)
+    match.check(activity.updated_at)
+    if activity.status != ActivityStatus.ARCHIVED:
+        await activities.archive(activity)
+
+
+router = Router(
+    "/activities",
+    route_handlers=[
+        list_activities,
+        create_activity,
+        read_activity,
+        change_activity,
+        publish_activity,
+        archive_activity,
+        delete_activity,
+    ],
+    dependencies={"activities": Provide(provide_activities)},
+    tags=["activities"],
+)

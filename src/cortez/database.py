@@ -1,0 +1,149 @@
+"""The engine, made once per process, and the only two ways to a session: one to read, one unit of work to write."""
+
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from sqlalchemy import event
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+
+from cortez.settings import Settings
+
+IMMEDIATE = "immediate"
+
+
+class Database:
+    """The engine and its session factories.
+
+    `reading` sessions hold no transaction on PostgreSQL (autocommit: one round trip a statement) and a deferred one on
+    SQLite; `writing` sessions begin at their first statement, on SQLite with the write lock.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.is_sqlite = settings.url.get_backend_name() == "sqlite"
+        self.engine = _sqlite(settings) if self.is_sqlite else _postgresql(settings)
+        reader = self.engine if self.is_sqlite else self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        self.reading = async_sessionmaker(reader, expire_on_commit=False)
+        self.writing = async_sessionmaker(self.engine.execution_options(**{IMMEDIATE: True}), expire_on_commit=False)
+
+    @asynccontextmanager
+    async def unit(self) -> AsyncGenerator[AsyncSession]:
+        """A unit of work outside a request: commits at the end, rolls back when an exception leaves it."""
+        async with self.writing() as session:
+            async with committed(session):
+                yield session
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+
+@asynccontextmanager
+async def committed(session: AsyncSession) -> AsyncGenerator[None]:
+    """Commit after the block; whatever goes wrong, the commit included, is rolled back and let out.
+
+    The explicit rollback matters: after a COMMIT that SQLite refuses, closing alone would hand the connection back
+    with the transaction open, and the next unit's commit would save these rows.
+    """
+    try:
+        yield
+        await session.commit()
+    except BaseException:
+        await session.rollback()
+        raise
+
+
+def _encode(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _pool(settings: Settings) -> dict[str, Any]:
+    return {
+        "pool_size": settings.db_pool_size,
+        "max_overflow": settings.db_max_overflow,
+        "pool_timeout": settings.db_pool_timeout,
+        "pool_recycle": settings.db_pool_recycle,
+        "pool_use_lifo": True,
+        "json_serializer": _encode,
+        "json_deserializer": msgspec.json.decode,
+    }
+
+
+def _postgresql(settings: Settings) -> AsyncEngine:
+    engine = create_async_engine(settings.url, connect_args=connect_args(settings), **_pool(settings))
+    _ping_after_idleness(engine, settings.db_pre_ping_idle)
+    return engine
+
+
+def connect_args(settings: Settings) -> dict[str, Any]:
+    """What asyncpg is told; behind PgBouncer the timeouts come from the role instead, and nothing is cached."""
+    if settings.db_pgbouncer:
+        return {
+            "timeout": settings.db_connect_timeout,
+            "statement_cache_size": 0,
+            "prepared_statement_cache_size": 0,
+        }
+    return {
+        "timeout": settings.db_connect_timeout,
+        "server_settings": {
+            "application_name": "cortez",
+            "statement_timeout": _milliseconds(settings.db_statement_timeout),
+            "lock_timeout": _milliseconds(settings.db_lock_timeout),
+            "idle_in_transaction_session_timeout": _milliseconds(settings.db_statement_timeout),
+            "jit": "off",
+        },
+    }
+
+
+def _milliseconds(seconds: float) -> str:
+    return str(max(1, round(seconds * 1000)))
+
+
+def _ping_after_idleness(engine: AsyncEngine, idle: float) -> None:
+    """Ask a connection only if it was idle: a ping costs three flights, and one just used is alive."""
+
+    @event.listens_for(engine.sync_engine, "checkin")
+    def stamp(connection: Any, record: Any) -> None:
+        record.info["idle_since"] = time.monotonic()
+
+    @event.listens_for(engine.sync_engine, "checkout")
+    def ping(connection: Any, record: Any, proxy: Any) -> None:
+        since = record.info.get("idle_since")
+        if since is None or time.monotonic() - since < idle:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except Exception as error:
+            raise DisconnectionError from error
+
+
+def _sqlite(settings: Settings) -> AsyncEngine:
+    if settings.url.database:
+        Path(settings.url.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_async_engine(
+        settings.url, connect_args={"timeout": settings.db_lock_timeout}, **_pool(settings)
+    )
+    prepare_sqlite(engine)
+    return engine
+
+
+def prepare_sqlite(engine: AsyncEngine) -> None:
+    """WAL, full durability, foreign keys; and transactions that we begin ourselves, not the driver."""
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def configure(connection: Any, record: Any) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "recursive_triggers=ON"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def begin(connection: Connection) -> None:
+        immediate = connection.get_execution_options().get(IMMEDIATE, False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")

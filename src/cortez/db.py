@@ -1,0 +1,123 @@
+"""The declarative base and the portable column types."""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, ClassVar
+from uuid import UUID
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    CheckConstraint,
+    DateTime,
+    Dialect,
+    MetaData,
+    String,
+    TypeDecorator,
+    Uuid,
+    literal,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.sql.functions import FunctionElement
+from uuid_utils.compat import uuid7
+
+Document = dict[str, Any]
+Items = list[Any]
+
+# One portable document type: JSONB on PostgreSQL, JSON on SQLite. None is SQL NULL, never the JSON null.
+Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+
+# Options for an index over the rows that are not soft-deleted.
+alive: dict[str, Any] = {
+    "postgresql_where": text("deleted_at IS NULL"),
+    "sqlite_where": text("deleted_at IS NULL"),
+}
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware instant, given back in UTC on both databases; a naive value is refused."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("A time must carry its offset from UTC.")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Base(DeclarativeBase):
+    """What every table has: a time-ordered UUID key, and when the row was made and last changed."""
+
+    metadata = MetaData(
+        naming_convention={
+            "pk": "pk_%(table_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ix": "idx_%(table_name)s_%(column_0_N_name)s",
+        }
+    )
+    type_annotation_map = {datetime: UtcDateTime(), UUID: Uuid(), Document: Json, Items: Json}
+    sensitive: ClassVar[frozenset[str]] = frozenset()
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7, sort_order=-1)
+    created_at: Mapped[datetime] = mapped_column(default=utc_now, sort_order=1)
+    updated_at: Mapped[datetime] = mapped_column(default=utc_now, onupdate=utc_now, sort_order=2)
+
+    def to_dict(self, *, include_sensitive: bool = False) -> dict[str, Any]:
+        """Every column by name; secrets such as hashes are left out unless asked for."""
+        hidden = frozenset() if include_sensitive else self.sensitive
+        return {
+            column.name: getattr(self, attribute.key)
+            for attribute in self.__mapper__.column_attrs
+            for column in attribute.columns
+            if column.name not in hidden
+        }
+
+
+def one_of(name: str, column: str, values: type[StrEnum]) -> CheckConstraint:
+    """A named check that a text column holds one of the values (or NULL, where the column allows it)."""
+    listed = ", ".join(f"'{value}'" for value in values)
+    return CheckConstraint(f"{column} IN ({listed})", name=name)
+
+
+def in_range(name: str, column: str, low: float, high: float) -> CheckConstraint:
+    """A named check that a number lies between `low` and `high`, both included."""
+    return CheckConstraint(f"{column} >= {low} AND {column} <= {high}", name=name)
+
+
+class holds(FunctionElement[bool]):  # noqa: N801 - reads as a function of SQL
+    """Whether a JSON list holds a text: `holds(Activity.tags, "loops")`."""
+
+    type = Boolean()
+    inherit_cache = True
+    name = "holds"
+
+    def __init__(self, column: Any, value: str) -> None:
+        super().__init__(column, literal(value, String()))
+
+
+@compiles(holds, "postgresql")
+def _holds_postgresql(element: holds, compiler: Any, **options: Any) -> str:
+    column, value = element.clauses
+    return f"{compiler.process(column, **options)} @> to_jsonb(CAST({compiler.process(value, **options)} AS text))"
+
+
+@compiles(holds, "sqlite")
+def _holds_sqlite(element: holds, compiler: Any, **options: Any) -> str:
+    column, value = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"EXISTS (SELECT 1 FROM json_each({column}) WHERE json_each.value = {value})"

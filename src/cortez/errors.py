@@ -1,0 +1,258 @@
+"""Domain errors, and the one table from error (and SQLSTATE) to RFC 9457 problem+json."""
+
+import logging
+import re
+from http import HTTPStatus
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+from litestar import Request, Response
+from litestar.exceptions import HTTPException, ValidationException
+from litestar.types import Scope
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+logger = logging.getLogger(__name__)
+
+PROBLEM_JSON = "application/problem+json"
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,100}")
+
+
+class FieldError(msgspec.Struct, frozen=True):
+    """What is wrong with one value; `pointer` is a JSON pointer into the body, or the name of a parameter."""
+
+    pointer: str
+    detail: str
+
+
+class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The body of every error answer."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    code: str
+    request_id: str
+    errors: list[FieldError] = []
+
+
+class CortezError(Exception):
+    """An error with an answer: raised, it rolls the unit of work back."""
+
+    status = HTTPStatus.BAD_REQUEST
+    code = "BAD_REQUEST"
+
+    def __init__(self, code: str | None = None, detail: str = "", errors: list[FieldError] | None = None) -> None:
+        super().__init__(detail)
+        self.code = code or self.code
+        self.detail = detail
+        self.errors = errors or []
+        self.headers: dict[str, str] = {}
+
+
+class Unauthorized(CortezError):
+    status, code = HTTPStatus.UNAUTHORIZED, "AUTHENTICATION_REQUIRED"
+
+    def __init__(self, code: str | None = None, detail: str = "Sign in, or send an API key.") -> None:
+        super().__init__(code, detail)
+        self.headers = {"WWW-Authenticate": "Bearer"}
+
+
+class Forbidden(CortezError):
+    status, code = HTTPStatus.FORBIDDEN, "FORBIDDEN"
+
+    def __init__(self, code: str | None = None, detail: str = "Your role does not allow this.") -> None:
+        super().__init__(code, detail)
+
+
+class NotFound(CortezError):
+    """Absent, or not yours: the two look the same."""
+
+    status, code = HTTPStatus.NOT_FOUND, "NOT_FOUND"
+
+    def __init__(self, noun: str, key: object) -> None:
+        super().__init__(f"{noun.upper().replace(' ', '_')}_NOT_FOUND", f"There is no {noun} {key}.")
+
+
+class Conflict(CortezError):
+    status, code = HTTPStatus.CONFLICT, "CONFLICT"
+
+
+class PreconditionFailed(CortezError):
+    status, code = HTTPStatus.PRECONDITION_FAILED, "PRECONDITION_FAILED"
+
+
+class TooLarge(CortezError):
+    status, code = HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "TOO_LARGE"
+
+
+class UnsupportedMediaType(CortezError):
+    status, code = HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE"
+
+
+class Invalid(CortezError):
+    """A value that the contract does not allow."""
+
+    status, code = HTTPStatus.UNPROCESSABLE_ENTITY, "VALIDATION_ERROR"
+
+    @classmethod
+    def at(cls, pointer: str, detail: str, code: str | None = None) -> "Invalid":
+        return cls(code, detail, [FieldError(pointer, detail)])
+
+
+class Unavailable(CortezError):
+    status, code = HTTPStatus.SERVICE_UNAVAILABLE, "UNAVAILABLE"
+
+    def __init__(self, code: str | None = None, detail: str = "The service is busy; try again.") -> None:
+        super().__init__(code, detail)
+        self.headers = {"Retry-After": "1"}
+
+
+# The unit of work is repeated for these: deadlock, serialization failure, lock timeout.
+REPEATABLE = {"40P01", "40001", "55P03"}
+
+# SQLSTATE, or its first two characters -> what the client is told.
+BY_STATE: dict[str, CortezError] = {
+    "23505": Conflict("DUPLICATE", "Such an entry exists already."),
+    "23503": Conflict("REFERENCE_BROKEN", "This refers to something that is not there, or is still referred to."),
+    "23502": Invalid("VALUE_REQUIRED", "A required value is missing."),
+    "23514": Invalid("CHECK_FAILED", "A value is outside what is allowed."),
+    "22": Invalid("VALUE_INVALID", "A value does not fit its column."),
+    "40": Unavailable("WRITE_CONFLICT", "Another write was in the way; try again."),
+    "55P03": Unavailable("LOCK_TIMEOUT", "Another write held a row for too long; try again."),
+    "57014": Unavailable("STATEMENT_TIMEOUT", "The database took too long; try again."),
+    "53": Unavailable("DATABASE_FULL", "The database has no room or no connection left."),
+    "25006": Unavailable("DATABASE_READ_ONLY", "The database accepts no writes now."),
+}
+
+# What SQLite says -> the SQLSTATE that PostgreSQL would have given.
+SQLITE_STATES = {
+    "UNIQUE constraint failed": "23505",
+    "FOREIGN KEY constraint failed": "23503",
+    "NOT NULL constraint failed": "23502",
+    "CHECK constraint failed": "23514",
+    "database is locked": "55P03",
+    "database or disk is full": "53100",
+    "attempt to write a readonly database": "25006",
+}
+
+# Columns of a broken uniqueness -> what the client is told.
+DUPLICATES = {
+    ("users", "email"): ("EMAIL_IN_USE", "An account with this e-mail exists already."),
+    ("users", "username"): ("USERNAME_IN_USE", "An account with this username exists already."),
+    ("users", "student_id"): ("STUDENT_ID_IN_USE", "An account with this student_id exists already."),
+    ("courses", "course_id"): ("COURSE_ALREADY_EXISTS", "A course with this course_id exists already."),
+    ("activities", "activity_id"): ("ACTIVITY_ALREADY_EXISTS", "An activity with this activity_id exists already."),
+    ("cognitive_traces", "id"): ("TRACE_CONFLICT", "A trace with this id exists already."),
+}
+
+
+def sqlstate(error: BaseException | None) -> str:
+    """The SQLSTATE of a database error on either engine; an empty text for any other."""
+    if not isinstance(error, DBAPIError):
+        return ""
+    given = getattr(error.orig, "sqlstate", None)
+    if given:
+        return str(given)
+    message = str(error.orig)
+    return next((state for words, state in SQLITE_STATES.items() if words in message), "")
+
+
+def is_repeatable(error: BaseException | None) -> bool:
+    """Whether the same unit of work, begun again, may well succeed."""
+    state = sqlstate(error)
+    return state in REPEATABLE or (state == "23505" and _duplicate_key(error) == ("cognitive_traces", "id"))
+
+
+def _duplicate_key(error: BaseException | None) -> tuple[str, str] | None:
+    """The table and column whose uniqueness was broken."""
+    if not isinstance(error, IntegrityError):
+        return None
+    cause = getattr(error.orig, "__cause__", None)
+    if found := re.search(r"Key \((\w+)\)=", getattr(cause, "detail", None) or ""):
+        return str(getattr(cause, "table_name", "")), found[1]
+    found = re.search(r"UNIQUE constraint failed: (\w+)\.(\w+)$", str(error.orig))
+    return (found[1], found[2]) if found else None
+
+
+def of_database(error: DBAPIError) -> CortezError | None:
+    """The answer to a database error; None where the service itself is wrong."""
+    if known := DUPLICATES.get(_duplicate_key(error) or ("", "")):
+        return Conflict(*known)
+    state = sqlstate(error)
+    found = BY_STATE.get(state) or BY_STATE.get(state[:2])
+    if found:
+        return found
+    lost = error.connection_invalidated or isinstance(error, OperationalError) or state[:2] in {"08", "57"}
+    return Unavailable("DATABASE_UNAVAILABLE", "The database cannot be reached; try again.") if lost else None
+
+
+def of_litestar(error: HTTPException) -> CortezError:
+    """Litestar's own errors in our terms: a bad value is 422, a malformed id in a path 404."""
+    if isinstance(error, ValidationException):
+        fields = [_field(item) for item in error.extra if isinstance(item, dict)] if isinstance(error.extra, list) else []
+        return Invalid(None, "; ".join(f"{field.pointer}: {field.detail}" for field in fields) or error.detail, fields)
+    status = HTTPStatus(error.status_code)
+    answer = CortezError(status.name, error.detail or status.phrase)
+    answer.status = status
+    answer.headers = dict(error.headers or {})
+    return answer
+
+
+def _field(item: dict[str, Any]) -> FieldError:
+    return FieldError(str(item.get("key", "")).replace(".", "/"), str(item.get("message", "")))
+
+
+def answer_to(error: Exception) -> CortezError:
+    """What the client is told of any exception."""
+    match error:
+        case CortezError():
+            return error
+        case HTTPException():
+            return of_litestar(error)
+        case DBAPIError():
+            return of_database(error) or _unexpected(error)
+        case PoolTimeout():
+            return Unavailable("POOL_EXHAUSTED", "All database connections are busy; try again.")
+        case ConnectionError() | TimeoutError() | OSError():
+            return Unavailable("DATABASE_UNAVAILABLE", "The database cannot be reached; try again.")
+    return _unexpected(error)
+
+
+def _unexpected(error: Exception) -> CortezError:
+    logger.error("unexpected error", exc_info=error)
+    answer = CortezError("INTERNAL_ERROR", "Something went wrong on our side; the request_id finds it in the log.")
+    answer.status = HTTPStatus.INTERNAL_SERVER_ERROR
+    return answer
+
+
+def request_id(scope: Scope) -> str:
+    """The id of a request: the client's X-Request-ID where it is a plain token, else a new one."""
+    state = scope.setdefault("state", {})
+    if "request_id" not in state:
+        given = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"x-request-id"), "")
+        state["request_id"] = given if REQUEST_ID.fullmatch(given) else uuid4().hex
+    return str(state["request_id"])
+
+
+def problem_response(request: Request[Any, Any, Any], error: CortezError) -> Response[Problem]:
+    """An error as an answer; returned from a handler it lets the unit of work commit."""
+    body = Problem(
+        type=f"/docs/errors#{error.code.lower()}",
+        title=error.status.phrase,
+        status=error.status,
+        detail=error.detail,
+        instance=request.scope["path"],
+        code=error.code,
+        request_id=request_id(request.scope),
+        errors=error.errors,
+    )
+    return Response(body, status_code=error.status, media_type=PROBLEM_JSON, headers=error.headers)
+
+
+def on_exception(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
+    """The one exception handler of the application."""
+    return problem_response(request, answer_to(error))

@@ -1,0 +1,97 @@
+"""Idempotency keys: the first committed answer is stored with its effect, and replayed."""
+
+import hashlib
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from litestar.types import Message
+from sqlalchemy import ForeignKey, Index, LargeBinary, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped, mapped_column
+
+from cortez.db import Base
+from cortez.errors import Invalid
+
+# Returned statuses that are no final answer: repeating the request may well succeed.
+NOT_STORED = {401, 408, 425, 429}
+
+
+class IdempotencyRecord(Base):
+    """The answer to one key of one principal on one method and path. Written in the transaction of its effect."""
+
+    __tablename__ = "idempotency_records"
+    __table_args__ = (Index("idx_idempotency_created", "created_at"), Index("idx_idempotency_user", "user_id"))
+
+    digest: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    fingerprint: Mapped[bytes] = mapped_column(LargeBinary)
+    user_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    status: Mapped[int | None]
+    headers: Mapped[bytes | None] = mapped_column(LargeBinary)
+    body: Mapped[bytes | None] = mapped_column(LargeBinary)
+
+
+RECORDS = IdempotencyRecord.__table__
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """A key as sent: `digest` says whose and where, `fingerprint` what was asked."""
+
+    digest: bytes
+    fingerprint: bytes
+    user_id: UUID | None
+
+    @classmethod
+    def of(cls, key: str, principal: str, user_id: UUID | None, target: str, query: bytes, body: bytes) -> "Claim":
+        return cls(_digest(key, principal, target), _digest(query, body), user_id)
+
+
+def _digest(*parts: str | bytes) -> bytes:
+    digest = hashlib.sha256()
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        digest.update(len(data).to_bytes(8, "big") + data)
+    return digest.digest()
+
+
+async def claim(session: AsyncSession, claimed: Claim) -> list[Message] | None:
+    """Take the key, or give back the stored answer. A parallel send waits here for the first to end.
+
+    Raises Invalid where the key was used for another body.
+    """
+    dialect: Any = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
+    statement = dialect.insert(IdempotencyRecord).values(
+        digest=claimed.digest, fingerprint=claimed.fingerprint, user_id=claimed.user_id
+    )
+    inserted = await session.execute(statement.on_conflict_do_nothing(index_elements=["digest"]).returning(RECORDS.c.id))
+    if inserted.one_or_none():
+        return None
+    stored = (
+        await session.execute(
+            select(RECORDS.c.fingerprint, RECORDS.c.status, RECORDS.c.headers, RECORDS.c.body).where(
+                RECORDS.c.digest == claimed.digest
+            )
+        )
+    ).one()
+    if stored.fingerprint != claimed.fingerprint:
+        raise Invalid("IDEMPOTENCY_KEY_REUSED", "This Idempotency-Key was used for another request. Take a new one.")
+    return replay(stored.status, stored.headers, stored.body)
+
+
+def replay(status: int, headers: bytes, body: bytes) -> list[Message]:
+    return [
+        {"type": "http.response.start", "status": status, "headers": msgspec.msgpack.decode(headers, type=list[tuple[bytes, bytes]])},
+        {"type": "http.response.body", "body": body, "more_body": False},
+    ]
+
+
+async def store(session: AsyncSession, claimed: Claim, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+    """Keep the answer in the open transaction; an answer that is not final frees the key."""
+    mine = RECORDS.c.digest == claimed.digest
+    if status in NOT_STORED:
+        await session.execute(RECORDS.delete().where(mine))
+        return
+    await session.execute(
+        update(RECORDS).where(mine).values(status=status, headers=msgspec.msgpack.encode(headers), body=body)
+    )

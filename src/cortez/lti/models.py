@@ -1,0 +1,57 @@
+"""Learning platforms that launch us by LTI 1.3, and their launches."""
+
+from typing import TYPE_CHECKING, ClassVar
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, true
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from cortez.db import Base
+
+if TYPE_CHECKING:
+    from cortez.sessions.models import LearningSession
+
+
+class LtiDeployment(Base):
+    """A registered platform, such as an institution's Moodle."""
+
+    __tablename__ = "lti_deployments"
+    __table_args__ = (UniqueConstraint("issuer", "deployment_id", name="idx_lti_deployment_unique"),)
+
+    platform_name: Mapped[str] = mapped_column(String(100))
+    issuer: Mapped[str] = mapped_column(String(255))
+    client_id: Mapped[str] = mapped_column(String(255))
+    deployment_id: Mapped[str] = mapped_column(String(255))
+    auth_login_url: Mapped[str] = mapped_column(Text)
+    auth_token_url: Mapped[str] = mapped_column(Text)
+    public_keyset_url: Mapped[str] = mapped_column(Text)
+    access_token_url: Mapped[str | None] = mapped_column(Text)
+    is_active: Mapped[bool] = mapped_column(default=True, server_default=true())
+
+    lti_sessions: Mapped[list["LtiSession"]] = relationship(
+        back_populates="deployment", cascade="all, delete-orphan", passive_deletes=True, lazy="raise"
+    )
+
+
+class LtiSession(Base):
+    """One launch, tied to a session once there is one."""
+
+    __tablename__ = "lti_sessions"
+    __table_args__ = (Index("idx_lti_session_deployment", "deployment_id"), Index("idx_lti_session_native", "session_id"))
+    sensitive: ClassVar[frozenset[str]] = frozenset({"launch_token"})
+
+    deployment_id: Mapped[UUID] = mapped_column(ForeignKey("lti_deployments.id", ondelete="CASCADE"))
+    lti_user_id: Mapped[str] = mapped_column(String(255))
+    lti_user_name: Mapped[str | None] = mapped_column(String(255))
+    lti_user_email: Mapped[str | None] = mapped_column(String(255))
+    lti_context_id: Mapped[str | None] = mapped_column(String(255))
+    lti_context_label: Mapped[str | None] = mapped_column(String(100))
+    lti_context_title: Mapped[str | None] = mapped_column(String(255))
+    resource_link_id: Mapped[str] = mapped_column(String(255))
+    resource_link_title: Mapped[str | None] = mapped_column(String(255))
+    session_id: Mapped[UUID | None] = mapped_column(ForeignKey("sessions.id", ondelete="CASCADE"))
+    launch_token: Mapped[str | None] = mapped_column(Text)
+    locale: Mapped[str | None] = mapped_column(String(10))
+
+    deployment: Mapped["LtiDeployment"] = relationship(back_populates="lti_sessions", lazy="raise")
+    session: Mapped["LearningSession | None"] = relationship(back_populates="lti_sessions", lazy="raise")

@@ -1,0 +1,24 @@
+"""Alembic, as the command line and the health checks use it."""
+
+from pathlib import Path
+
+from alembic.config import Config
+
+from alembic import command
+from cortez.settings import Settings
+
+PACKAGED = Path(__file__).parent
+CHECKOUT = Path(__file__).parents[2]
+
+
+def configuration(settings: Settings) -> Config:
+    """The revisions beside this module in a wheel, or at the top of the checkout."""
+    home = PACKAGED if (PACKAGED / "alembic.ini").exists() else CHECKOUT
+    config = Config(home / "alembic.ini")
+    config.attributes["url"] = settings.migration_url
+    return config
+
+
+def upgrade(settings: Settings, *, sql: bool = False) -> None:
+    """To the newest revision; with `sql`, print the statements instead. Not from within a running event loop."""
+    command.upgrade(configuration(settings), "head", sql=sql)

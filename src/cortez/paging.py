@@ -1,0 +1,113 @@
+"""Keyset pages: an opaque, tamper-evident cursor carries the place and the filters it belongs to."""
+
+import base64
+import hashlib
+import hmac
+from datetime import datetime
+from typing import Annotated, Literal
+from urllib.parse import parse_qsl, urlencode
+from uuid import UUID
+
+import msgspec
+from litestar.params import FromQuery
+from litestar.types import Scope
+from msgspec import Meta, Struct
+
+from cortez.errors import Invalid
+
+# Parameters of a page that are no filters.
+VIEW = {"limit", "cursor", "count"}
+DEFAULT_LIMIT, MAX_LIMIT = 50, 200
+MAX_COUNTED = 10_000
+
+Order = Literal["created_at", "-created_at"]
+Limit = Annotated[int, Meta(ge=1, le=MAX_LIMIT)]
+
+
+class Place(Struct, frozen=True, array_like=True):
+    """Where a page ended, and under which filters."""
+
+    created_at: datetime
+    id: UUID
+    filters: list[tuple[str, str]]
+
+
+class Cursors:
+    """Seals and opens cursors for one path."""
+
+    def __init__(self, secret: str) -> None:
+        self.key = hashlib.sha256(b"cursor:" + secret.encode()).digest()
+
+    def seal(self, path: str, place: Place) -> str:
+        packed = msgspec.msgpack.encode(place)
+        return base64.urlsafe_b64encode(self._mac(path, packed) + packed).rstrip(b"=").decode()
+
+    def open(self, path: str, cursor: str) -> Place:
+        """Raises Invalid (CURSOR_INVALID) where this service did not make the cursor for this path."""
+        try:
+            raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+            if hmac.compare_digest(raw[:16], self._mac(path, raw[16:])):
+                return msgspec.msgpack.decode(raw[16:], type=Place)
+        except (ValueError, msgspec.DecodeError):
+            pass
+        raise Invalid.at("cursor", "This cursor is not one of this list. Begin again without it.", "CURSOR_INVALID")
+
+    def _mac(self, path: str, packed: bytes) -> bytes:
+        return hmac.digest(self.key, path.encode() + b"\0" + packed, "sha256")[:16]
+
+
+class Page(Struct, frozen=True):
+    """What a list was asked for."""
+
+    cursors: Cursors
+    path: str
+    filters: list[tuple[str, str]]
+    limit: int
+    after: Place | None
+    count: bool
+    order: Order | None
+
+    def next_cursor(self, created_at: datetime, id_: UUID) -> str:
+        return self.cursors.seal(self.path, Place(created_at, id_, self.filters))
+
+
+async def provide_page(
+    scope: Scope,
+    limit: FromQuery[Limit] = DEFAULT_LIMIT,
+    cursor: FromQuery[str | None] = None,
+    count: FromQuery[bool] = False,
+    order: FromQuery[Order | None] = None,
+) -> Page:
+    """The page that the query string asks for; the filters were completed by `with_filters`."""
+    cursors: Cursors = scope["litestar_app"].state.cursors
+    after = cursors.open(scope["path"], cursor) if cursor else None
+    return Page(cursors, scope["path"], filters_of(scope), limit, after, count, order)
+
+
+def filters_of(scope: Scope) -> list[tuple[str, str]]:
+    query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    return sorted((name, value) for name, value in query if name not in VIEW)
+
+
+def with_filters(scope: Scope, cursors: Cursors) -> bytes:
+    """The query string with the filters that its cursor carries.
+
+    Raises Invalid (CURSOR_MISMATCH) where other filters are sent with the cursor.
+    """
+    query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    cursor = dict(query).get("cursor")
+    if not cursor:
+        return scope["query_string"]
+    carried = cursors.open(scope["path"], cursor).filters
+    given = filters_of(scope)
+    if given and given != carried:
+        raise Invalid.at("cursor", "The cursor belongs to other filters. Send the same ones, or none.", "CURSOR_MISMATCH")
+    view = [(name, value) for name, value in query if name in VIEW]
+    return urlencode([*carried, *view]).encode()
+
+
+def next_link(scope: Scope, cursor: str) -> str:
+    """The Link header of a page; the cursor carries the filters."""
+    query = dict(parse_qsl(scope["query_string"].decode("latin-1")))
+    kept = {"limit": query["limit"]} if "limit" in query else {}
+    return f'<{scope["path"]}?{urlencode({**kept, "cursor": cursor})}>; rel="next"'

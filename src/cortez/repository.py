@@ -1,0 +1,130 @@
+"""The base of every repository, with the conventions that all of them keep."""
+
+from collections.abc import Callable, Collection, Hashable, Iterable
+from typing import Any, ClassVar, Generic, TypeVar
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, func, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cortez.db import Base
+from cortez.errors import NotFound
+from cortez.paging import MAX_COUNTED, Page
+from cortez.schemas import Listing
+from cortez.security import Principal
+
+M = TypeVar("M", bound=Base)
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+O = TypeVar("O")  # noqa: E741 - an output type
+
+
+class Repository(Generic[M]):
+    """Queries of one table, for one principal.
+
+    Conventions of every repository:
+
+    - It never commits, rolls back or swallows an error: it flushes. The request's unit of work commits (P2).
+    - Every statement begins with `select()`, which holds the filter `visible()`: what a principal may not see is not
+      there, in lists, counts and nested paths alike.
+    - Absence (P6): `get` raises NotFound, `find` gives None, a mutation gives the entity, a batch gives a dict.
+    - A batch (P3) takes ids and gives a dict with an entry for every id asked, in one query; children come by
+      `selectinload`. No relationship loads by itself.
+    - A read-modify-write takes its row by `get(…, lock=True)` (P4): FOR NO KEY UPDATE, so that children can still be
+      inserted; before a delete or a change of key `get_to_delete`. On SQLite the write transaction is the lock.
+    - Filtering, ordering, paging and counting happen in SQL (P5). Enumerations are converted on input (P7).
+    """
+
+    model: ClassVar[type[Any]]
+    noun: ClassVar[str]
+
+    def __init__(self, session: AsyncSession, principal: Principal) -> None:
+        self.session = session
+        self.principal = principal
+
+    def visible(self) -> ColumnElement[bool]:
+        """The rows that the principal may see, as a condition on the table. Every repository says its own."""
+        raise NotImplementedError
+
+    def select(self, *columns: Any) -> Select[Any]:
+        """The only way to begin a statement: the entity, or the given columns of visible rows."""
+        return select(*(columns or (self.model,))).where(self.visible())
+
+    async def find(self, id_: UUID, *, lock: bool = False) -> M | None:
+        return await self.one(self.model.id == id_, lock=lock)
+
+    async def get(self, id_: UUID, *, lock: bool = False) -> M:
+        return self.present(await self.find(id_, lock=lock), id_)
+
+    async def get_to_delete(self, id_: UUID) -> M:
+        """Locked against children too, since those go with it."""
+        found = await self.session.scalar(self.select().where(self.model.id == id_).with_for_update())
+        return self.present(found, id_)
+
+    async def one(self, condition: ColumnElement[bool], *, lock: bool = False) -> M | None:
+        statement = self.select().where(condition)
+        if lock:
+            statement = statement.with_for_update(key_share=True).execution_options(populate_existing=True)
+        found: M | None = await self.session.scalar(statement)
+        return found
+
+    def present(self, found: M | None, key: object) -> M:
+        if found is None:
+            raise NotFound(self.noun, key)
+        return found
+
+    async def get_by_ids(self, ids: Collection[UUID]) -> dict[UUID, M | None]:
+        found = await self.session.scalars(self.select().where(self.model.id.in_(ids)))
+        return dict.fromkeys(ids) | {entity.id: entity for entity in found}
+
+    async def add(self, entity: M) -> M:
+        self.session.add(entity)
+        await self.session.flush()
+        return entity
+
+    async def change(self, entity: M, changes: dict[str, Any]) -> M:
+        for name, value in changes.items():
+            setattr(entity, name, value)
+        await self.session.flush()
+        return entity
+
+    async def delete(self, entity: M) -> None:
+        await self.session.delete(entity)
+        await self.session.flush()
+
+    async def page(
+        self, statement: Select[Any], page: Page, make: Callable[[Any], O], *, newest_first: bool = False
+    ) -> Listing[O]:
+        """A keyset page of `statement` by (created_at, id), each row or entity through `make`."""
+        created_at, id_ = self.model.created_at, self.model.id
+        descending = newest_first if page.order is None else page.order.startswith("-")
+        rows = statement.order_by(*((created_at.desc(), id_.desc()) if descending else (created_at, id_)))
+        if page.after:
+            here, place = tuple_(created_at, id_), tuple_(page.after.created_at, page.after.id)
+            rows = rows.where(here < place if descending else here > place)
+        result = await self.session.execute(rows.limit(page.limit + 1))
+        found = list(result.scalars() if _is_entity(statement) else result)
+        shown, more = found[: page.limit], len(found) > page.limit
+        cursor = page.next_cursor(shown[-1].created_at, shown[-1].id) if more else None
+        items = [make(row) for row in shown]
+        if not page.count:
+            return Listing(items, cursor)
+        total = await self.count(statement)
+        return Listing(items, cursor, min(total, MAX_COUNTED), total > MAX_COUNTED)
+
+    async def count(self, statement: Select[Any]) -> int:
+        """How many rows, counted to one more than 10,000."""
+        capped = statement.with_only_columns(self.model.id).limit(MAX_COUNTED + 1).subquery()
+        return await self.session.scalar(select(func.count()).select_from(capped)) or 0
+
+
+def _is_entity(statement: Select[Any]) -> bool:
+    return len(statement.column_descriptions) == 1 and isinstance(statement.column_descriptions[0]["type"], type)
+
+
+def group_by(rows: Iterable[V], key: Callable[[V], K], keys: Collection[K]) -> dict[K, list[V]]:
+    """Rows by key, with an entry for every key asked."""
+    groups: dict[K, list[V]] = {wanted: [] for wanted in keys}
+    for row in rows:
+        groups[key(row)].append(row)
+    return groups

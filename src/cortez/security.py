@@ -1,0 +1,164 @@
+"""Principals, tokens, password hashing and guards. Knows no table."""
+
+import asyncio
+import hashlib
+import secrets
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, Literal
+from uuid import UUID, uuid4
+
+import jwt
+import msgspec
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
+
+from cortez.db import utc_now
+from cortez.errors import Forbidden, Unauthorized
+from cortez.settings import Settings
+
+ACCESS_TTL = timedelta(minutes=15)
+REFRESH_TTL = timedelta(days=30)
+RESET_TTL = timedelta(hours=24)
+ISSUER, AUDIENCE = "cortez", "cortez-api"
+KEY_PREFIX = "ck_"
+
+Guard = Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], None]
+
+
+class Principal(msgspec.Struct, frozen=True, kw_only=True):
+    """Who asks: a person with roles, or a key with scopes (`course_ids` None: every course)."""
+
+    id: UUID
+    kind: Literal["person", "key"] = "person"
+    student_id: str | None = None
+    roles: frozenset[str] = frozenset()
+    scopes: frozenset[str] = frozenset()
+    course_ids: frozenset[str] | None = None
+    family_id: UUID | None = None
+
+    @property
+    def is_admin(self) -> bool:
+        return "admin" in self.roles
+
+    @property
+    def is_teaching(self) -> bool:
+        return bool(self.roles & {"teacher", "tutor", "admin"})
+
+    @property
+    def is_key(self) -> bool:
+        return self.kind == "key"
+
+    @property
+    def user_id(self) -> UUID | None:
+        return None if self.is_key else self.id
+
+    def may(self, *roles: str) -> bool:
+        """Whether one of the roles is held; an admin holds every one. `key:SCOPE` names a key's scope."""
+        held = {f"key:{scope}" for scope in self.scopes} if self.is_key else self.roles
+        return self.is_admin or not held.isdisjoint(roles)
+
+
+def allow(*roles: str) -> Guard:
+    """Deny everybody but these roles and scopes: `allow("teacher", "key:sessions")`."""
+
+    def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+        if not connection.user.may(*roles):
+            raise Forbidden
+
+    return guard
+
+
+people = allow("student", "tutor", "teacher")
+teaching = allow("tutor", "teacher")
+teachers = allow("teacher")
+admins = allow("admin")
+
+
+class Claims(msgspec.Struct, frozen=True, kw_only=True):
+    """What an access token says."""
+
+    sub: UUID
+    sid: UUID
+    jti: str
+
+
+class Tokens:
+    """Signs access tokens with the current key and accepts those of older keys too; `kid` names the key."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.current = settings.secret_key
+        self.ring = {_kid(key): key for key in (settings.secret_key, *settings.secret_keys)}
+
+    def access(self, user_id: UUID, family_id: UUID) -> str:
+        now = utc_now()
+        claims = {
+            "iss": ISSUER,
+            "aud": AUDIENCE,
+            "sub": str(user_id),
+            "sid": str(family_id),
+            "jti": uuid4().hex,
+            "iat": now,
+            "nbf": now,
+            "exp": now + ACCESS_TTL,
+        }
+        return jwt.encode(claims, self.current, algorithm="HS256", headers={"kid": _kid(self.current)})
+
+    def read(self, token: str) -> Claims:
+        """Raises Unauthorized where anything about the token is not as it should be."""
+        try:
+            key = self.ring[jwt.get_unverified_header(token)["kid"]]
+            claims = jwt.decode(
+                token,
+                key,
+                algorithms=["HS256"],
+                audience=AUDIENCE,
+                issuer=ISSUER,
+                options={"require": ["exp", "iat", "nbf", "sub", "sid", "jti", "iss", "aud"]},
+            )
+            return msgspec.convert({name: claims[name] for name in Claims.__struct_fields__}, Claims)
+        except jwt.ExpiredSignatureError:
+            raise Unauthorized("TOKEN_EXPIRED", "The access token has expired; refresh it.") from None
+        except (jwt.InvalidTokenError, msgspec.ValidationError, KeyError, TypeError):
+            raise Unauthorized("TOKEN_INVALID", "The access token is not valid.") from None
+
+
+def _kid(key: str) -> str:
+    return hashlib.sha256(b"kid:" + key.encode()).hexdigest()[:12]
+
+
+def new_secret(prefix: str) -> str:
+    """A random secret of 256 bits behind a prefix that says what it is."""
+    return prefix + secrets.token_urlsafe(32)
+
+
+def digest(secret: str) -> bytes:
+    """What is stored of a random secret: it has 256 bits, so that a plain hash cannot be searched."""
+    return hashlib.sha256(secret.encode()).digest()
+
+
+class Passwords:
+    """argon2id, on a thread: hashing holds neither the event loop nor a connection."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.hasher = PasswordHasher(time_cost=settings.password_time_cost, memory_cost=settings.password_memory_kib)
+        self.decoy = self.hasher.hash(secrets.token_urlsafe(16))
+        self.turns = asyncio.Semaphore(2)
+
+    async def hash(self, password: str) -> str:
+        async with self.turns:
+            return await asyncio.to_thread(self.hasher.hash, password)
+
+    async def verify(self, hashed: str | None, password: str) -> bool:
+        """Takes as long for an unknown account (None) as for a known one."""
+        async with self.turns:
+            matches = await asyncio.to_thread(self._matches, hashed or self.decoy, password)
+        return matches and hashed is not None
+
+    def _matches(self, hashed: str, password: str) -> bool:
+        try:
+            return self.hasher.verify(hashed, password)
+        except (VerificationError, InvalidHashError):
+            return False

@@ -1,0 +1,145 @@
+"""`/sessions`: a student at work, from start to end."""
+
+from typing import Any
+from uuid import UUID
+
+from litestar import Response, Router, delete, get, patch, post
+from litestar.di import NamedDependency, Provide
+from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.status_codes import HTTP_200_OK
+from sqlalchemy import exists, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cortez.accounts.models import CourseMember, User
+from cortez.activities.repository import ActivityRepository
+from cortez.errors import Forbidden, Invalid, NotFound
+from cortez.paging import Page
+from cortez.schemas import BusinessKey, Instant, Listing, Match, stored
+from cortez.security import Principal, admins, allow
+from cortez.sessions.models import LearningSession, SessionMode, SessionStatus
+from cortez.sessions.repository import SessionRepository
+from cortez.sessions.schemas import SessionIn, SessionOut, SessionPatch
+
+readers = allow("student", "tutor", "teacher", "key:read", "key:sessions")
+workers = allow("student", "key:sessions")
+
+
+async def provide_sessions(
+    session: NamedDependency[AsyncSession], principal: NamedDependency[Principal]
+) -> SessionRepository:
+    return SessionRepository(session, principal)
+
+
+Sessions = NamedDependency[SessionRepository]
+
+
+@get("/", guards=[readers])
+async def list_sessions(
+    sessions: Sessions,
+    page: NamedDependency[Page],
+    student_id: FromQuery[BusinessKey | None] = None,
+    activity_id: FromQuery[BusinessKey | None] = None,
+    course_id: FromQuery[BusinessKey | None] = None,
+    mode: FromQuery[SessionMode | None] = None,
+    status: FromQuery[SessionStatus | None] = None,
+    started_after: FromQuery[Instant | None] = None,
+    started_before: FromQuery[Instant | None] = None,
+) -> Listing[SessionOut]:
+    """Newest first; `started_after` is included, `started_before` is not."""
+    equal = {"student_id": student_id, "activity_id": activity_id, "course_id": course_id, "mode": mode, "status": status}
+    statement = sessions.select().filter_by(**{name: value for name, value in equal.items() if value is not None})
+    if started_after:
+        statement = statement.where(LearningSession.start_time >= started_after)
+    if started_before:
+        statement = statement.where(LearningSession.start_time < started_before)
+    return await sessions.page(statement, page, SessionOut.of, newest_first=True)
+
+
+@post("/", guards=[workers])
+async def start_session(data: JSONBody[SessionIn], sessions: Sessions) -> Response[SessionOut]:
+    """A student starts their own; a machine starts one for the student it names."""
+    principal, session = sessions.principal, sessions.session
+    student_id = student_of(data.student_id, principal)
+    activity = await ActivityRepository(session, principal).startable(data.activity_id)
+    user_id = await session.scalar(select(User.id).where(User.student_id == student_id))
+    course_id = activity.course_id or data.course_id
+    if data.course_id not in (None, course_id) or not (activity.course_id or await _attends(session, user_id, course_id)):
+        raise Invalid.at("/course_id", "This is not a course of the student in this activity.", "COURSE_NOT_YOURS")
+    values = {name: stored(getattr(data, name)) for name in ("activity_id", "mode", "simulator_type")}
+    objective = stored(data.learning_objective) if data.learning_objective else {}
+    started = await sessions.add(
+        LearningSession(
+            **values, student_id=student_id, user_id=user_id, course_id=course_id, learning_objective=objective
+        )
+    )
+    return Response(SessionOut.of(started), headers={"Location": f"/api/v1/sessions/{started.id}"})
+
+
+def student_of(given: str | None, principal: Principal) -> str:
+    """Whose session it is: one's own for a student, the one named for others."""
+    if principal.student_id and not (principal.is_admin or principal.is_key):
+        if given not in (None, principal.student_id):
+            raise NotFound("student", given)
+        return principal.student_id
+    if given is None:
+        raise Invalid.at("/student_id", "Say whose session it is.")
+    return given
+
+
+async def _attends(session: AsyncSession, user_id: UUID | None, course_id: str | None) -> bool:
+    """Whether the course, if one is given, is one of the student's."""
+    member = exists().where(CourseMember.user_id == user_id, CourseMember.course_id == course_id)
+    return course_id is None or bool(await session.scalar(select(member)))
+
+
+@patch("/{session_id:uuid}", guards=[workers])
+async def change_session(
+    session_id: FromPath[UUID], data: JSONBody[SessionPatch], sessions: Sessions, match: NamedDependency[Match]
+) -> SessionOut:
+    """A student may change mode, simulator_type and learning_objective of their own; the rest is the tutor's."""
+    changes = data.changes()
+    if not (sessions.principal.is_key or sessions.principal.is_admin) and {"cognitive_status", "session_metrics"} & set(changes):
+        raise Forbidden(None, "Only the tutor agent writes cognitive_status and session_metrics.")
+    found = await sessions.get(session_id, lock=True)
+    match.check(found.updated_at)
+    check_simulator({"mode": found.mode, "simulator_type": found.simulator_type} | changes)
+    return SessionOut.of(await sessions.change(found, changes))
+
+
+def check_simulator(values: dict[str, Any]) -> None:
+    if values["mode"] == SessionMode.SIMULATOR and values["simulator_type"] is None:
+        raise Invalid.at("/simulator_type", "A simulator session needs a simulator_type.")
+
+
+def _action(name: str) -> Any:
+    """The route of one transition of the life cycle."""
+
+    @post(f"/{{session_id:uuid}}/{name}", guards=[workers], status_code=HTTP_200_OK, name=f"{name}_session")
+    async def act(session_id: FromPath[UUID], sessions: Sessions, match: NamedDependency[Match]) -> SessionOut:
+        found = await sessions.get(session_id, lock=True)
+        match.check(found.updated_at)
+        return SessionOut.of(await sessions.move(found, name))
+
+    return act
+
+
+@delete("/{session_id:uuid}", guards=[admins])
+async def delete_session(session_id: FromPath[UUID], sessions: Sessions, match: NamedDependency[Match]) -> None:
+    """Gone with everything that hangs on it; interventions stay."""
+    found = await sessions.get_to_delete(session_id)
+    match.check(found.updated_at)
+    await sessions.delete(found)
+
+
+router = Router(
+    "/sessions",
+    route_handlers=[
+        list_sessions,
+        start_session,
+        change_session,
+        *(_action(name) for name in ("pause", "resume", "complete", "abort")),
+        delete_session,
+    ],
+    dependencies={"sessions": Provide(provide_sessions)},
+    tags=["sessions"],
+)

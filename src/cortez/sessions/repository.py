@@ -1,0 +1,60 @@
+"""Queries of sessions, and which of them a principal may see."""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, false, or_, select, true
+from sqlalchemy.orm import selectinload
+
+from cortez.accounts.repository import taught_courses
+from cortez.activities.models import Activity
+from cortez.repository import Repository
+from cortez.security import Principal
+from cortez.sessions.models import LearningSession
+from cortez.sessions.rules import next_status
+
+
+def visible_sessions(principal: Principal) -> ColumnElement[bool]:
+    """Which sessions a principal may see; rows that hang on a session filter by `session_ids`."""
+    if principal.is_admin:
+        return true()
+    if principal.is_key:
+        limited = principal.course_ids
+        return true() if limited is None else LearningSession.course_id.in_(limited)
+    mine = LearningSession.student_id == principal.student_id if principal.student_id else false()
+    if not principal.is_teaching:
+        return mine
+    owned = select(Activity.activity_id).where(Activity.teacher_id == principal.id)
+    return or_(
+        mine, LearningSession.course_id.in_(taught_courses(principal)), LearningSession.activity_id.in_(owned)
+    )
+
+
+def session_ids(principal: Principal) -> Select[tuple[UUID]]:
+    return select(LearningSession.id).where(visible_sessions(principal))
+
+
+def on_visible_session(column: Any, principal: Principal) -> ColumnElement[bool]:
+    """The filter of every table whose rows hang on a session."""
+    unlimited = principal.is_admin or (principal.is_key and principal.course_ids is None)
+    return true() if unlimited else column.in_(session_ids(principal))
+
+
+class SessionRepository(Repository[LearningSession]):
+    model = LearningSession
+    noun = "session"
+
+    def visible(self) -> ColumnElement[bool]:
+        return visible_sessions(self.principal)
+
+    async def with_traces(self, id_: UUID) -> LearningSession:
+        """The session with its traces loaded."""
+        statement = self.select().where(LearningSession.id == id_).options(selectinload(LearningSession.traces))
+        return self.present(await self.session.scalar(statement), id_)
+
+    async def move(self, session: LearningSession, action: str) -> LearningSession:
+        """Take the locked session through its life cycle. Raises Conflict on an illegal transition."""
+        return await self.change(session, next_status(session.status, action))
+
+    async def exists(self, id_: UUID) -> bool:
+        return bool(await self.session.scalar(self.select(LearningSession.id).where(LearningSession.id == id_)))

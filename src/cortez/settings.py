@@ -1,0 +1,151 @@
+"""Settings, read once at start from the environment and `.env`; a wrong one is one clear line."""
+
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+from dotenv import dotenv_values
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+DRIVERS = {
+    "sqlite": "sqlite+aiosqlite",
+    "sqlite+aiosqlite": "sqlite+aiosqlite",
+    "postgres": "postgresql+asyncpg",
+    "postgresql": "postgresql+asyncpg",
+    "postgresql+asyncpg": "postgresql+asyncpg",
+}
+MIN_SECRET = 32
+
+
+class SettingsError(Exception):
+    """A setting is absent or malformed; the message names it and says what to do."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Every setting of the service. Times are in seconds, sizes in bytes."""
+
+    database_url: str = "sqlite:///./var/cortez.db"
+    database_direct_url: str = ""
+    db_pgbouncer: bool = False
+    db_pool_size: int = 20
+    db_max_overflow: int = 40
+    db_pool_timeout: float = 30.0
+    db_pool_recycle: int = 3600
+    db_pre_ping_idle: float = 1.0
+    db_statement_timeout: float = 30.0
+    db_lock_timeout: float = 5.0
+    db_connect_timeout: float = 10.0
+    env: Literal["development", "production"] = "development"
+    secret_key: str = ""
+    secret_keys: tuple[str, ...] = ()
+    host: str = "127.0.0.1"
+    port: int = 8000
+    workers: int = 1
+    registration: bool | None = None
+    cors_origins: tuple[str, ...] = ()
+    log: Literal["debug", "info", "warning", "error"] = "info"
+    password_time_cost: int = 3
+    password_memory_kib: int = 65536
+    body_timeout: float = 30.0
+
+    @property
+    def url(self) -> URL:
+        return parse_url("DATABASE_URL", self.database_url)
+
+    @property
+    def migration_url(self) -> URL:
+        """The address for migrations: the direct one where the first is a pooler."""
+        if self.database_direct_url:
+            return parse_url("DATABASE_DIRECT_URL", self.database_direct_url)
+        return self.url
+
+    @property
+    def registration_open(self) -> bool:
+        """Open in development, closed in production, unless said otherwise."""
+        return self.env == "development" if self.registration is None else self.registration
+
+
+NAMES = {
+    field: field.upper()
+    if field.startswith(("db_", "database_"))
+    else f"CORTEZ_{field.upper()}"
+    for field in Settings.__struct_fields__
+}
+POSITIVE = ("db_pool_size", "db_pool_timeout", "db_statement_timeout", "db_lock_timeout", "db_connect_timeout", "workers")
+
+
+def parse_url(name: str, text: str) -> URL:
+    """The address with its asynchronous driver filled in."""
+    try:
+        url = make_url(text)
+    except ArgumentError:
+        raise SettingsError(f"{name} is not a database address. Write sqlite:///path or postgresql://user@host/name.") from None
+    if url.drivername not in DRIVERS:
+        raise SettingsError(f"{name}: {url.drivername!r} is not supported. Use sqlite:///path or postgresql://user@host/name.")
+    return url.set(drivername=DRIVERS[url.drivername])
+
+
+def load(environ: Mapping[str, str] | None = None, dotenv: Path = Path(".env")) -> Settings:
+    """Read `environ` (default: the process's) over `.env`.
+
+    Raises SettingsError. In development a missing secret key is made and kept under `./var`.
+    """
+    filed = {name: value for name, value in dotenv_values(dotenv).items() if value is not None}
+    given = {**filed, **(os.environ if environ is None else environ)}
+    values: dict[str, object] = {}
+    for field, name in NAMES.items():
+        if given.get(name, "") == "":
+            continue
+        values[field] = _list(given[name]) if field in ("secret_keys", "cors_origins") else _plain(given[name])
+    try:
+        settings = msgspec.convert(values, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise SettingsError(_explain(str(error))) from None
+    for field in POSITIVE:
+        if getattr(settings, field) <= 0:
+            raise SettingsError(f"{NAMES[field]} must be greater than zero.")
+    if not 0 < settings.port < 65536:
+        raise SettingsError("CORTEZ_PORT must be between 1 and 65535.")
+    settings.url, settings.migration_url  # noqa: B018 - parsed here, so that a bad address fails at start
+    return _with_secret(settings)
+
+
+def _plain(text: str) -> str:
+    return {"yes": "true", "on": "true", "no": "false", "off": "false"}.get(text.lower(), text)
+
+
+def _list(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _explain(message: str) -> str:
+    reason, _, path = message.partition(" - at `$.")
+    field = path.rstrip("`")
+    return f"{NAMES.get(field, field)}: {reason[0].lower()}{reason[1:]}."
+
+
+def _with_secret(settings: Settings) -> Settings:
+    if settings.secret_key:
+        if settings.env == "production" and len(settings.secret_key) < MIN_SECRET:
+            raise SettingsError(f"CORTEZ_SECRET_KEY must have at least {MIN_SECRET} characters.")
+        return settings
+    if settings.env == "production":
+        raise SettingsError(
+            "CORTEZ_SECRET_KEY is required in production. Make one with: "
+            'python -c "import secrets; print(secrets.token_urlsafe(48))"'
+        )
+    return msgspec.structs.replace(settings, secret_key=_development_key(Path("var/secret.key")))
+
+
+def _development_key(path: Path) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secrets.token_urlsafe(48))
+    except FileExistsError:
+        pass
+    return path.read_text().strip()

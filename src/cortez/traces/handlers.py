@@ -1,0 +1,167 @@
+"""Traces: single, in batches, and their lists."""
+
+from typing import Any
+from uuid import UUID
+
+from litestar import Response, Router, get, patch, post
+from litestar.di import NamedDependency, Provide
+from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.status_codes import HTTP_200_OK
+from sqlalchemy import Select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cortez.errors import NotFound
+from cortez.paging import Page
+from cortez.schemas import BusinessKey, Instant, Listing, Match, StrictRequest
+from cortez.security import Principal, allow
+from cortez.sessions.models import LearningSession
+from cortez.sessions.repository import SessionRepository
+from cortez.traces.ingest import Ingest, split
+from cortez.traces.models import CognitiveState, InteractionType, TraceLevel
+from cortez.traces.repository import HAPPENED, TRACES, TraceRepository
+from cortez.traces.schemas import BatchResult, TraceIn, TraceOut, TracePatch, column_of
+
+readers = allow("student", "tutor", "teacher", "key:read", "key:traces")
+writers = allow("student", "tutor", "teacher", "key:traces")
+BATCH = {"media_types": ("application/json", "application/x-ndjson"), "max_body": 10_000_000}
+
+
+async def provide_traces(
+    session: NamedDependency[AsyncSession], principal: NamedDependency[Principal]
+) -> TraceRepository:
+    return TraceRepository(session, principal)
+
+
+async def provide_ingest(session: NamedDependency[AsyncSession], principal: NamedDependency[Principal]) -> Ingest:
+    return Ingest(SessionRepository(session, principal))
+
+
+Traces = NamedDependency[TraceRepository]
+
+
+def filtered(
+    statement: Select[Any],
+    trace_level: TraceLevel | None,
+    interaction_type: InteractionType | None,
+    cognitive_state: CognitiveState | None,
+) -> Select[Any]:
+    wanted = {"trace_level": trace_level, "interaction_type": interaction_type, "cognitive_state": cognitive_state}
+    return statement.where(*(TRACES.c[name] == value for name, value in wanted.items() if value is not None))
+
+
+async def require_session(sessions: SessionRepository, session_id: UUID) -> None:
+    if not await sessions.exists(session_id):
+        raise NotFound("session", session_id)
+
+
+@post("/sessions/{session_id:uuid}/traces", guards=[writers])
+async def create_trace(
+    session_id: FromPath[UUID], data: JSONBody[TraceIn], ingest: NamedDependency[Ingest], traces: Traces
+) -> Response[TraceOut]:
+    """Store one step. The same id with the same content again answers 200 with the stored one."""
+    id_, new = await ingest.one(session_id, data)
+    row = (await traces.session.execute(traces.rows().where(TRACES.c.id == id_))).one()
+    return Response(TraceOut.of(row), status_code=201 if new else 200, headers={"Location": f"/api/v1/traces/{id_}"})
+
+
+@post("/sessions/{session_id:uuid}/traces/batch", guards=[writers], status_code=HTTP_200_OK, opt=BATCH)
+async def create_session_traces(
+    session_id: FromPath[UUID],
+    request: StrictRequest,
+    ingest: NamedDependency[Ingest],
+    atomic: FromQuery[bool] = False,
+) -> BatchResult:
+    """Up to 1,000 steps of one session, as a JSON array or as NDJSON; one result for each."""
+    items = split(await request.body(), is_ndjson(request))
+    await require_session(ingest.sessions, session_id)
+    return await ingest.batch(items, session_id, atomic=atomic)
+
+
+@post("/traces/batch", guards=[writers], status_code=HTTP_200_OK, opt=BATCH)
+async def create_traces(
+    request: StrictRequest, ingest: NamedDependency[Ingest], atomic: FromQuery[bool] = False
+) -> BatchResult:
+    """Up to 1,000 steps of many sessions, each item with its session_id."""
+    return await ingest.batch(split(await request.body(), is_ndjson(request)), None, atomic=atomic)
+
+
+def is_ndjson(request: StrictRequest) -> bool:
+    return request.content_type[0] == "application/x-ndjson"
+
+
+@get("/sessions/{session_id:uuid}/traces", guards=[readers])
+async def list_session_traces(
+    session_id: FromPath[UUID],
+    traces: Traces,
+    page: NamedDependency[Page],
+    trace_level: FromQuery[TraceLevel | None] = None,
+    interaction_type: FromQuery[InteractionType | None] = None,
+    cognitive_state: FromQuery[CognitiveState | None] = None,
+) -> Listing[TraceOut]:
+    """Oldest first."""
+    await require_session(SessionRepository(traces.session, traces.principal), session_id)
+    statement = traces.rows().where(TRACES.c.session_id == session_id)
+    return await traces.page(filtered(statement, trace_level, interaction_type, cognitive_state), page, TraceOut.of)
+
+
+@get("/traces", guards=[readers])
+async def list_traces(
+    traces: Traces,
+    page: NamedDependency[Page],
+    student_id: FromQuery[BusinessKey | None] = None,
+    activity_id: FromQuery[BusinessKey | None] = None,
+    course_id: FromQuery[BusinessKey | None] = None,
+    trace_level: FromQuery[TraceLevel | None] = None,
+    interaction_type: FromQuery[InteractionType | None] = None,
+    cognitive_state: FromQuery[CognitiveState | None] = None,
+    occurred_after: FromQuery[Instant | None] = None,
+    occurred_before: FromQuery[Instant | None] = None,
+) -> Listing[TraceOut]:
+    """Oldest first; `occurred_after` is included, `occurred_before` is not."""
+    statement = filtered(traces.rows(), trace_level, interaction_type, cognitive_state)
+    if student_id:
+        statement = statement.where(TRACES.c.student_id == student_id)
+    if activity_id:
+        statement = statement.where(TRACES.c.activity_id == activity_id)
+    if course_id:
+        sessions = SessionRepository(traces.session, traces.principal)
+        inside = sessions.select(LearningSession.id).where(LearningSession.course_id == course_id)
+        statement = statement.where(TRACES.c.session_id.in_(inside))
+    if occurred_after:
+        statement = statement.where(occurred_after <= HAPPENED)
+    if occurred_before:
+        statement = statement.where(occurred_before > HAPPENED)
+    return await traces.page(statement, page, TraceOut.of)
+
+
+@get("/traces/{trace_id:uuid}", guards=[readers])
+async def read_trace(trace_id: FromPath[UUID], traces: Traces) -> TraceOut:
+    row = (await traces.session.execute(traces.rows().where(TRACES.c.id == trace_id))).one_or_none()
+    return TraceOut.of(traces.present(row, trace_id))
+
+
+@patch("/traces/{trace_id:uuid}", guards=[allow("key:traces")])
+async def change_trace(
+    trace_id: FromPath[UUID], data: JSONBody[TracePatch], traces: Traces, match: NamedDependency[Match]
+) -> TraceOut:
+    """Add or correct the analysis of a step."""
+    trace = await traces.get(trace_id, lock=True)
+    match.check(trace.updated_at)
+    changes = {column_of(name): value for name, value in data.changes().items()}
+    return TraceOut.of(await traces.change(trace, changes))
+
+
+router = Router(
+    "/",
+    route_handlers=[
+        create_trace,
+        create_session_traces,
+        create_traces,
+        list_session_traces,
+        list_traces,
+        read_trace,
+        change_trace,
+    ],
+    dependencies={"traces": Provide(provide_traces), "ingest": Provide(provide_ingest)},
+    tags=["traces"],
+)

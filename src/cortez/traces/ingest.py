@@ -1,0 +1,248 @@
+"""How traces get in: one trace or a thousand, each item judged for itself, all stored by one statement."""
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET, Struct
+from sqlalchemy import Row, insert, select
+from uuid_utils.compat import uuid7
+
+from cortez.db import utc_now
+from cortez.errors import Conflict, CortezError, FieldError, Forbidden, Invalid, NotFound
+from cortez.schemas import explain, refuse_nul, stored
+from cortez.security import Principal
+from cortez.sessions.models import LearningSession, SessionStatus
+from cortez.sessions.repository import SessionRepository
+from cortez.traces.models import CognitiveTrace, InteractionType
+from cortez.traces.schemas import BatchResult, ItemResult, SessionTraceIn, TraceIn, column_of
+
+TRACES = CognitiveTrace.__table__
+SESSIONS = LearningSession.__table__
+
+MAX_ITEMS = 1_000
+AHEAD = timedelta(minutes=5)
+OPEN = (SessionStatus.ACTIVE, SessionStatus.PAUSED)
+
+STUDENT_TYPES = {
+    InteractionType.STUDENT_PROMPT,
+    InteractionType.CODE_COMMIT,
+    InteractionType.STRATEGY_CHANGE,
+    InteractionType.HYPOTHESIS_FORMULATION,
+    InteractionType.SELF_CORRECTION,
+}
+
+
+class Item(Struct, frozen=True):
+    """A well-formed item of a batch, with its place and its session."""
+
+    index: int
+    session_id: UUID
+    trace: TraceIn
+
+
+class Known(Struct, frozen=True):
+    """What the items are judged against, each read by one query."""
+
+    now: datetime
+    sessions: dict[UUID, Row[Any]]
+    stored: dict[UUID, Row[Any]]
+    parents: dict[UUID, UUID]
+
+
+class Ingest:
+    """Stores traces for one principal in the given unit of work."""
+
+    def __init__(self, sessions: SessionRepository) -> None:
+        self.sessions = sessions
+        self.session = sessions.session
+        self.principal: Principal = sessions.principal
+
+    async def one(self, session_id: UUID, trace: TraceIn) -> tuple[UUID, bool]:
+        """The trace's id, and whether it is new. Raises what the item is rejected for."""
+        result = (await self._store([Item(0, session_id, trace)]))[0]
+        if isinstance(result, CortezError):
+            raise result
+        return result.id or trace.id or UUID(int=0), result.status == "created"
+
+    async def batch(self, raws: list[msgspec.Raw], session_id: UUID | None, *, atomic: bool) -> BatchResult:
+        """One result for every item, in order; with `atomic` any rejection raises and nothing is stored."""
+        read = [read_item(index, raw, session_id) for index, raw in enumerate(raws)]
+        judged = iter(await self._store([item for item in read if isinstance(item, Item)]))
+        outcomes = [next(judged) if isinstance(item, Item) else item for item in read]
+        if atomic:
+            refuse_rejections(outcomes)
+        results = [result_of(index, outcome) for index, outcome in enumerate(outcomes)]
+        counts = [sum(result.status == status for result in results) for status in ("created", "duplicate", "rejected")]
+        return BatchResult(*counts, results)
+
+    async def _store(self, items: list[Item]) -> list[ItemResult | CortezError]:
+        if not items:
+            return []
+        known = await self._know(items)
+        rows: dict[UUID, dict[str, Any]] = {}
+        results = [self._judge(item, known, rows) for item in items]
+        if rows:
+            await self.session.execute(insert(TRACES).returning(TRACES.c.id), list(rows.values()))
+        return results
+
+    async def _know(self, items: list[Item]) -> Known:
+        """The sessions first, locked in the order of their ids as the counter's trigger does; then what is stored.
+
+        A parallel batch of the same ids waits at the session, and finds them stored.
+        """
+        wanted = {item.session_id for item in items}
+        locking = (
+            self.sessions.select(*(SESSIONS.c[name] for name in ("id", "student_id", "activity_id", "status", "end_time")))
+            .where(SESSIONS.c.id.in_(wanted))
+            .order_by(SESSIONS.c.id)
+            .with_for_update(key_share=True)
+        )
+        sessions = {row.id: row for row in await self.session.execute(locking)}
+        ids = {item.trace.id for item in items} | {item.trace.parent_trace_id for item in items}
+        found = await self.session.execute(
+            select(TRACES.c.id, TRACES.c.session_id, TRACES.c.ingest_digest).where(TRACES.c.id.in_(ids - {None}))
+        )
+        rows = {row.id: row for row in found}
+        return Known(utc_now(), sessions, rows, {id_: row.session_id for id_, row in rows.items()})
+
+    def _judge(self, item: Item, known: Known, rows: dict[UUID, dict[str, Any]]) -> ItemResult | CortezError:
+        """Decide on one item; a good one joins `rows`."""
+        session = known.sessions.get(item.session_id)
+        if session is None:
+            return NotFound("session", item.session_id)
+        digest = item.trace.digest()
+        if item.trace.id and (earlier := self._earlier(item, known, rows, digest)):
+            return earlier
+        if refusal := refusal_of(item.trace, session, self.principal, known.now):
+            return refusal
+        parent = item.trace.parent_trace_id
+        if parent and known.parents.get(parent) != item.session_id:
+            return Invalid.at("/parent_trace_id", "The parent is no trace of this session.", "PARENT_NOT_FOUND")
+        row = row_of(item, session, known.now, digest)
+        rows[row["id"]] = row
+        known.parents[row["id"]] = item.session_id
+        return ItemResult(index=item.index, id=row["id"], status="created")
+
+    def _earlier(
+        self, item: Item, known: Known, rows: dict[UUID, dict[str, Any]], digest: bytes
+    ) -> ItemResult | CortezError | None:
+        """A trace with this id that is there already, stored or earlier in this batch."""
+        id_ = item.trace.id
+        assert id_  # noqa: S101 - the caller asks only for given ids
+        if id_ in rows:
+            there: tuple[UUID, bytes | None] = (rows[id_]["session_id"], rows[id_]["ingest_digest"])
+        elif id_ in known.stored:
+            there = (known.stored[id_].session_id, known.stored[id_].ingest_digest)
+        else:
+            return None
+        if there == (item.session_id, digest):
+            return ItemResult(index=item.index, id=id_, status="duplicate")
+        return Conflict("TRACE_CONFLICT", "A trace with this id exists already, with other content.")
+
+
+def split(body: bytes, ndjson: bool) -> list[msgspec.Raw]:
+    """The items of a body, undecoded. Raises where the array itself is no JSON, or has too many items."""
+    if ndjson:
+        items = [msgspec.Raw(line) for line in body.split(b"\n") if line.strip()]
+    else:
+        try:
+            items = msgspec.json.decode(body or b"[]", type=list[msgspec.Raw])
+        except msgspec.ValidationError as error:
+            raise Invalid(None, "Send an array of traces.", [explain(error)]) from None
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise CortezError("MALFORMED_JSON", f"The body is not JSON: {error}.") from None
+    if len(items) > MAX_ITEMS:
+        raise Invalid("TOO_MANY_ITEMS", f"A batch has at most {MAX_ITEMS} items.")
+    return items
+
+
+def read_item(index: int, raw: msgspec.Raw, session_id: UUID | None) -> Item | CortezError:
+    """Decode one item; what is wrong with it stays its own affair."""
+    try:
+        trace = msgspec.json.decode(raw, type=TraceIn if session_id else SessionTraceIn)
+        refuse_nul(bytes(raw))
+    except msgspec.ValidationError as error:
+        return Invalid(None, "The item is not valid.", [explain(error, TraceIn)])
+    except CortezError as error:
+        return error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return CortezError("MALFORMED_JSON", f"The item is not JSON: {error}.")
+    return Item(index, session_id or trace.session_id, trace)  # type: ignore[attr-defined]
+
+
+def refusal_of(trace: TraceIn, session: Row[Any], principal: Principal, now: datetime) -> CortezError | None:
+    """Why this principal may not add this trace to this session now, if so."""
+    if forbidden := forbidden_for(trace, principal):
+        return Forbidden("FORBIDDEN", forbidden)
+    if trace.occurred_at and trace.occurred_at > now + AHEAD:
+        return Invalid.at("/occurred_at", "This lies more than five minutes ahead.")
+    late = trace.occurred_at and session.end_time and trace.occurred_at <= session.end_time
+    if session.status in OPEN or late:
+        return None
+    return Conflict("SESSION_CLOSED", f"The session is {session.status}; send occurred_at for a late delivery.")
+
+
+def forbidden_for(trace: TraceIn, principal: Principal) -> str:
+    """What this principal may not write in the trace; an empty text where all is well."""
+    if principal.may("key:traces"):
+        return ""
+    if principal.is_teaching:
+        allowed = trace.interaction_type == InteractionType.TEACHER_FEEDBACK
+        return "" if allowed else "Those who teach write teacher_feedback only."
+    if trace.interaction_type not in STUDENT_TYPES:
+        return f"A student writes {', '.join(sorted(STUDENT_TYPES))} only."
+    if fields := [*trace.analysed(), *(["agent_id"] if trace.agent_id else [])]:
+        return f"A student does not write {', '.join(fields)}."
+    return ""
+
+
+def row_of(item: Item, session: Row[Any], now: datetime, digest: bytes) -> dict[str, Any]:
+    """The columns of a new trace. Item i is stored i microseconds later, so that the order of a batch stays."""
+    trace = item.trace
+    given = {name: stored(getattr(trace, name)) for name in trace.__struct_fields__ if name != "session_id"}
+    created_at = now + timedelta(microseconds=item.index)
+    return {
+        **DEFAULTS,
+        **{column_of(name): value for name, value in given.items() if value is not UNSET},
+        "id": trace.id or uuid7(),
+        "session_id": item.session_id,
+        "student_id": session.student_id,
+        "activity_id": session.activity_id,
+        "ingest_digest": digest,
+        "created_at": created_at,
+        "updated_at": created_at,
+    }
+
+
+DEFAULTS: dict[str, Any] = {
+    "trace_level": "n4_cognitivo",
+    "cognitive_state": None,
+    "cognitive_intent": None,
+    "strategy_type": None,
+    "ai_involvement": 0.0,
+    "semantic_understanding": {},
+    "algorithmic_evolution": {},
+    "cognitive_reasoning": {},
+    "interactional_data": {},
+    "ethical_risk_data": {},
+    "process_data": {},
+}
+
+
+def result_of(index: int, outcome: ItemResult | CortezError) -> ItemResult:
+    if isinstance(outcome, ItemResult):
+        return outcome
+    errors = outcome.errors or [FieldError("", outcome.detail)]
+    return ItemResult(index=index, status="rejected", code=outcome.code, errors=errors)
+
+
+def refuse_rejections(outcomes: list[ItemResult | CortezError]) -> None:
+    """Raises one error for all rejected items: 409 where any of them is a conflict, else 422."""
+    rejected = [(index, outcome) for index, outcome in enumerate(outcomes) if isinstance(outcome, CortezError)]
+    if not rejected:
+        return
+    kind = Conflict if any(isinstance(outcome, Conflict) for _, outcome in rejected) else Invalid
+    errors = [FieldError(f"/{index}", f"{outcome.code}: {outcome.detail}") for index, outcome in rejected]
+    raise kind("BATCH_REJECTED", f"{len(rejected)} items were rejected, so nothing was stored.", errors)

@@ -1,0 +1,45 @@
+"""Queries of cognitive traces. Rows that only pass through are read as columns of the table, not as entities."""
+
+from collections.abc import Collection
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, func, select
+
+from cortez.repository import Repository, group_by
+from cortez.sessions.repository import on_visible_session
+from cortez.traces.models import CognitiveTrace
+from cortez.traces.schemas import TraceOut, column_of
+
+TRACES = CognitiveTrace.__table__
+SHOWN = [TRACES.c[column_of(name)] for name in TraceOut.__struct_fields__]
+
+# When a step happened, as views and rules order it: what the client said, else when it was stored.
+HAPPENED = func.coalesce(TRACES.c.occurred_at, TRACES.c.created_at)
+
+
+class TraceRepository(Repository[CognitiveTrace]):
+    model = CognitiveTrace
+    noun = "trace"
+
+    def visible(self) -> ColumnElement[bool]:
+        return on_visible_session(CognitiveTrace.session_id, self.principal)
+
+    def rows(self) -> Select[Any]:
+        """A statement over the columns that are shown."""
+        return self.select(*SHOWN)
+
+    async def get_by_session_ids(self, session_ids: Collection[UUID]) -> dict[UUID, list[Any]]:
+        """One query for all, each session's traces in the order they happened."""
+        statement = self.rows().where(TRACES.c.session_id.in_(session_ids)).order_by(HAPPENED, TRACES.c.id)
+        return group_by(await self.session.execute(statement), lambda row: row.session_id, session_ids)
+
+    async def steps(self, session_id: UUID, limit: int) -> list[Any]:
+        """State, time and share of AI of each step, in the order they happened."""
+        columns = (TRACES.c.cognitive_state, TRACES.c.ai_involvement, HAPPENED.label("happened"))
+        statement = self.select(*columns).where(TRACES.c.session_id == session_id)
+        return list(await self.session.execute(statement.order_by(HAPPENED, TRACES.c.id).limit(limit)))
+
+    async def count_by_session(self, session_id: UUID) -> int:
+        statement = select(func.count()).select_from(self.select(TRACES.c.id).where(TRACES.c.session_id == session_id).subquery())
+        return await self.session.scalar(statement) or 0

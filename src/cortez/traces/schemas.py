@@ -1,0 +1,137 @@
+"""Traces in and out, and the result of a batch."""
+
+import hashlib
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from cortez.schemas import FieldError, Input, Instant, LongText, Prose, Resource, Share, Short
+from cortez.traces.models import CognitiveState, InteractionType, TraceLevel
+
+Intent = Annotated[str, Meta(max_length=200)]
+Strategy = Annotated[str, Meta(max_length=100)]
+Alternatives = Annotated[list[Prose | dict[str, Any]], Meta(max_length=100)]
+Document = dict[str, Any]
+
+# What an analysis says of a step. A student never writes these.
+DIMENSIONS = (
+    "semantic_understanding",
+    "algorithmic_evolution",
+    "cognitive_reasoning",
+    "interactional_data",
+    "ethical_risk_data",
+    "process_data",
+)
+ANALYSIS = ("trace_level", "cognitive_state", "cognitive_intent", "strategy_type", "ai_involvement", *DIMENSIONS)
+
+
+class TraceIn(Input):
+    """One step as a client sends it. `occurred_at` lies at most five minutes ahead of the server's clock."""
+
+    interaction_type: InteractionType
+    content: LongText
+    id: UUID | None = None
+    occurred_at: Instant | None = None
+    parent_trace_id: UUID | None = None
+    agent_id: Short | None = None
+    context: Document = {}
+    metadata: Document = {}
+    decision_justification: Prose | None = None
+    alternatives_considered: Alternatives = []
+    trace_level: TraceLevel | UnsetType = UNSET
+    cognitive_state: CognitiveState | None | UnsetType = UNSET
+    cognitive_intent: Intent | None | UnsetType = UNSET
+    strategy_type: Strategy | None | UnsetType = UNSET
+    ai_involvement: Share | UnsetType = UNSET
+    semantic_understanding: Document | UnsetType = UNSET
+    algorithmic_evolution: Document | UnsetType = UNSET
+    cognitive_reasoning: Document | UnsetType = UNSET
+    interactional_data: Document | UnsetType = UNSET
+    ethical_risk_data: Document | UnsetType = UNSET
+    process_data: Document | UnsetType = UNSET
+
+    def digest(self) -> bytes:
+        """The same for the same content, whatever the order of keys or the spelling of numbers."""
+        return hashlib.sha256(msgspec.json.encode(self, order="deterministic")).digest()
+
+    def analysed(self) -> list[str]:
+        """Which fields of an analysis were sent."""
+        return [name for name in ANALYSIS if getattr(self, name) is not UNSET]
+
+
+class SessionTraceIn(TraceIn):
+    """A step of a batch over many sessions."""
+
+    session_id: UUID
+
+
+class TracePatch(Input):
+    """What an analysis may add later; the step itself never changes."""
+
+    trace_level: TraceLevel | UnsetType = UNSET
+    cognitive_state: CognitiveState | None | UnsetType = UNSET
+    cognitive_intent: Intent | None | UnsetType = UNSET
+    strategy_type: Strategy | None | UnsetType = UNSET
+    ai_involvement: Share | UnsetType = UNSET
+    semantic_understanding: Document | UnsetType = UNSET
+    algorithmic_evolution: Document | UnsetType = UNSET
+    cognitive_reasoning: Document | UnsetType = UNSET
+    interactional_data: Document | UnsetType = UNSET
+    ethical_risk_data: Document | UnsetType = UNSET
+    process_data: Document | UnsetType = UNSET
+    metadata: Document | UnsetType = UNSET
+
+
+class TraceOut(Resource):
+    session_id: UUID
+    student_id: str
+    activity_id: str
+    trace_level: TraceLevel
+    interaction_type: InteractionType
+    content: str
+    context: Document
+    metadata: Document
+    cognitive_state: CognitiveState | None
+    cognitive_intent: str | None
+    decision_justification: str | None
+    alternatives_considered: list[Any]
+    strategy_type: str | None
+    ai_involvement: float
+    semantic_understanding: Document
+    algorithmic_evolution: Document
+    cognitive_reasoning: Document
+    interactional_data: Document
+    ethical_risk_data: Document
+    process_data: Document
+    parent_trace_id: UUID | None
+    agent_id: str | None
+    occurred_at: datetime | None
+
+    @classmethod
+    def of(cls, row: Any) -> Self:
+        """From an entity, or from a row of the table's columns."""
+        return cls(**{name: getattr(row, column_of(name)) for name in TraceOut.__struct_fields__})
+
+
+def column_of(field: str) -> str:
+    return "trace_metadata" if field == "metadata" else field
+
+
+class ItemResult(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of one item, by its place in the batch."""
+
+    index: int
+    status: Literal["created", "duplicate", "rejected"]
+    id: UUID | None = None
+    code: str | None = None
+    errors: list[FieldError] = []
+
+
+class BatchResult(Struct, frozen=True):
+    created: int
+    duplicate: int
+    rejected: int
+    items: list[ItemResult]

@@ -1,0 +1,235 @@
+"""One unit of work per request: body first, then who asks, then begin, handle, serialize, commit, answer.
+
+The middleware opens the session and closes it, whatever happens; the one generator dependency `session` commits.
+Raise to fail (rolls back), return to succeed (commits) - a returned 4xx too.
+"""
+
+import asyncio
+import copy
+import random
+import re
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Any
+from urllib.parse import parse_qsl
+
+from litestar import Litestar, Response
+from litestar.enums import ScopeType
+from litestar.middleware import ASGIMiddleware
+from litestar.response.base import ASGIResponse
+from litestar.routes import HTTPRoute
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from litestar.utils.scope.state import ScopeState
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cortez import idempotency
+from cortez.database import Database, committed
+from cortez.errors import Invalid, TooLarge, UnsupportedMediaType, is_repeatable
+from cortez.paging import Cursors, next_link, with_filters
+from cortez.schemas import Input, Listing, Resource, decode, etag
+from cortez.security import Principal
+
+SAFE = {"GET", "HEAD", "OPTIONS"}
+ATTEMPTS = 4
+MAX_BODY = 1_000_000
+KEY = re.compile(r"[\x20-\x7e]{1,200}")
+
+Authenticate = Callable[[Scope], Awaitable[Principal | None]]
+
+
+class Nothing(Input):
+    """The body of an action without fields: an empty object, or none."""
+
+
+class Unit:
+    """One attempt at a request: its session, and what became of it."""
+
+    def __init__(self, session: AsyncSession, writes: bool, claim: idempotency.Claim | None) -> None:
+        self.session = session
+        self.writes = writes
+        self.claim = claim
+        self.failure: BaseException | None = None
+        self.answer: ASGIResponse | None = None
+        self.sent = False
+
+    def will_repeat(self, last: bool) -> bool:
+        return not last and not self.sent and is_repeatable(self.failure)
+
+
+class RecordedResponse(Response[Any]):
+    """Remembers the rendered answer, so that it can be stored before the commit; adds the ETag of a resource."""
+
+    def to_asgi_response(self, app: Any, request: Any, **kwargs: Any) -> ASGIResponse:
+        answer = super().to_asgi_response(app, request, **kwargs)
+        if isinstance(self.content, Resource):
+            answer.headers["ETag"] = etag(self.content, answer.body)
+        if isinstance(self.content, Listing) and self.content.next_cursor:
+            answer.headers["Link"] = next_link(request.scope, self.content.next_cursor)
+        if "unit" in request.scope["state"]:
+            request.scope["state"]["unit"].answer = answer
+        return answer
+
+
+class UnitOfWork(ASGIMiddleware):
+    """Buffers the body, authenticates, and runs the request in a unit of work, repeated where that may help."""
+
+    scopes = (ScopeType.HTTP,)
+
+    def __init__(self, database: Database, authenticate: Authenticate) -> None:
+        self.database = database
+        self.authenticate = authenticate
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
+        if scope["method"] == "OPTIONS":
+            await next_app(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        body = await read_body(scope, headers, receive, self.database.settings.body_timeout)
+        if body is None:
+            return
+        check_headers(scope, headers, body)
+        scope["query_string"] = check_query(scope)
+        scope["user"] = await self.authenticate(scope)
+        claimed = claim_of(scope, headers, body)
+        pristine = dict(scope["state"])
+        for attempt in range(ATTEMPTS):
+            state = {key: _fresh(value) for key, value in pristine.items()}
+            attempted: Scope = {**scope, "state": state}  # type: ignore[assignment,misc]
+            if await self.attempt(attempted, replaying(body, receive), send, next_app, claimed, attempt == ATTEMPTS - 1):
+                return
+            await asyncio.sleep(random.uniform(0, 0.02) * 2**attempt)  # noqa: S311 - jitter
+
+    async def attempt(
+        self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp, claimed: idempotency.Claim | None, last: bool
+    ) -> bool:
+        """Run the request once; False where its answer was held back and it should be begun again."""
+        writes = scope["method"] not in SAFE
+        async with (self.database.writing if writes else self.database.reading)() as session:
+            unit = scope["state"]["unit"] = Unit(session, writes, claimed)
+
+            async def guarded(message: Message) -> None:
+                if not unit.will_repeat(last):
+                    unit.sent = True
+                    await send(message)
+
+            try:
+                if claimed and (stored := await idempotency.claim(session, claimed)):
+                    await session.rollback()
+                    for message in stored:
+                        await send(message)
+                    return True
+                await next_app(scope, receive, guarded)
+            except Exception as error:
+                unit.failure = error
+                if not unit.will_repeat(last):
+                    raise
+            return unit.sent or not unit.will_repeat(last)
+
+
+async def provide_session(scope: Scope) -> AsyncGenerator[AsyncSession]:
+    """The request's session: the one dependency that commits, and only for a method that writes."""
+    unit: Unit = scope["state"]["unit"]
+    if not unit.writes:
+        yield unit.session
+        return
+    try:
+        async with committed(unit.session):
+            yield unit.session
+            if unit.claim and unit.answer:
+                answer = unit.answer
+                await idempotency.store(
+                    unit.session, unit.claim, answer.status_code, answer.encode_headers(), answer.body
+                )
+    except BaseException as error:
+        unit.failure = error
+        raise
+
+
+def _fresh(value: Any) -> Any:
+    """Litestar keeps its own state of a request here (a private class); an attempt must not see the one before."""
+    return copy.copy(value) if isinstance(value, ScopeState) else value
+
+
+async def read_body(scope: Scope, headers: dict[bytes, bytes], receive: Receive, seconds: float) -> bytes | None:
+    """The whole body, before any connection is taken. None where the client has gone.
+
+    Raises TooLarge, or Invalid (REQUEST_TIMEOUT) where it takes longer than `seconds`.
+    """
+    limit = scope["route_handler"].opt.get("max_body", MAX_BODY)
+    declared = headers.get(b"content-length", b"0")
+    if not declared.isdigit() or int(declared) > limit:
+        raise TooLarge(None, f"A body may have at most {limit} bytes here.")
+    try:
+        async with asyncio.timeout(seconds):
+            return await _gather(receive, limit)
+    except TimeoutError:
+        raise Invalid("REQUEST_TIMEOUT", f"The body did not arrive within {seconds:g} seconds.") from None
+
+
+async def _gather(receive: Receive, limit: int) -> bytes | None:
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        body += message.get("body", b"")
+        if len(body) > limit:
+            raise TooLarge(None, f"A body may have at most {limit} bytes here.")
+        if not message.get("more_body", False):
+            return bytes(body)
+
+
+def replaying(body: bytes, receive: Receive) -> Receive:
+    """A `receive` that gives the buffered body once, then what the server says."""
+    messages: list[Any] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def again() -> Any:
+        return messages.pop() if messages else await receive()
+
+    return again
+
+
+def check_headers(scope: Scope, headers: dict[bytes, bytes], body: bytes) -> None:
+    """Refuse what a route would otherwise silently ignore: a media type, a key or a precondition."""
+    handler = scope["route_handler"]
+    media_types = handler.opt.get("media_types", ("application/json",))
+    given = headers.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
+    if body and given not in media_types:
+        raise UnsupportedMediaType(None, f"Send {' or '.join(media_types)}.")
+    if body and "data" not in handler.parsed_fn_signature.parameters and "request" not in handler.parsed_fn_signature.parameters:
+        decode(body, Nothing)
+    if b"if-match" in headers and "match" not in handler.parsed_fn_signature.parameters:
+        raise Invalid("HEADER_NOT_SUPPORTED", "If-Match has no meaning on this route.")
+    if b"idempotency-key" in headers and (scope["method"] != "POST" or handler.opt.get("no_key")):
+        raise Invalid("HEADER_NOT_SUPPORTED", "Idempotency-Key has no meaning on this route.")
+
+
+def check_query(scope: Scope) -> bytes:
+    """The query string with the filters its cursor carries; what the route does not know is refused."""
+    app, known = scope["litestar_app"], scope["route_handler"].opt["query"]
+    cursors: Cursors = app.state.cursors
+    names = [name for name, _ in parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)]
+    if unknown := sorted(set(names) - known):
+        raise Invalid.at(unknown[0], f"This route has no query parameter {unknown[0]!r}.", "UNKNOWN_PARAMETER")
+    if b"%00" in scope["query_string"]:
+        raise Invalid.at("", "A parameter may not contain the NUL character.")
+    return with_filters(scope, cursors) if "cursor" in known else scope["query_string"]
+
+
+def learn_query_parameters(app: Litestar) -> None:
+    """Note beside each handler which query parameters it and its dependencies take."""
+    for route in app.routes:
+        if isinstance(route, HTTPRoute):
+            for handler, model in route.route_handler_map.values():
+                handler.opt["query"] = {parameter.field_alias for parameter in model.expected_query_params}
+
+
+def claim_of(scope: Scope, headers: dict[bytes, bytes], body: bytes) -> idempotency.Claim | None:
+    """The idempotency key of the request, bound to who sent it and where."""
+    if b"idempotency-key" not in headers:
+        return None
+    key = headers[b"idempotency-key"].decode("latin-1")
+    if not KEY.fullmatch(key):
+        raise Invalid("IDEMPOTENCY_KEY_INVALID", "An Idempotency-Key has 1 to 200 printable ASCII characters.")
+    user: Principal = scope["user"]
+    target = f"{scope['method']} {scope['path']}"
+    return idempotency.Claim.of(key, f"{user.kind}:{user.id}", user.user_id, target, scope["query_string"], body)

@@ -1,0 +1,125 @@
+"""Makes accounts, courses, activities, sessions and traces for tests."""
+
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from typing import Any, Self
+from uuid import UUID
+
+import httpx
+from litestar import Litestar
+from sqlalchemy import select
+
+from cortez.accounts.models import ApiKey, Course, CourseMember, RefreshToken, Role, User
+from cortez.activities.models import Activity
+from cortez.db import Base, utc_now
+from cortez.security import REFRESH_TTL, Tokens, digest, new_secret
+from cortez.sessions.models import LearningSession
+from cortez.traces.models import CognitiveTrace
+from uuid_utils.compat import uuid7
+
+PASSWORD = "correct horse battery"
+
+
+class Someone:
+    """An account or a key, with a client that speaks for it."""
+
+    def __init__(self, id_: UUID, student_id: str, client: httpx.AsyncClient) -> None:
+        self.id = id_
+        self.student_id = student_id
+        self.client = client
+        self.get, self.post, self.patch = client.get, client.post, client.patch
+        self.put, self.delete = client.put, client.delete
+
+
+class Make:
+    def __init__(self, app: Litestar, client_of: Callable[..., httpx.AsyncClient]) -> None:
+        self.app = app
+        self.database = app.state.database
+        self.tokens = Tokens(app.state.settings)
+        self.client_of = client_of
+        self.clients = AsyncExitStack()
+        self.count = 0
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.clients.aclose()
+
+    def number(self) -> int:
+        self.count += 1
+        return self.count
+
+    async def add(self, *entities: Base) -> None:
+        async with self.database.unit() as session:
+            for entity in entities:
+                session.add(entity)
+                await session.flush()
+
+    async def user(self, *roles: Role, course: str | None = None, **values: Any) -> Someone:
+        """Someone with these roles (default: student), in the course if one is named."""
+        given = roles or (Role.STUDENT,)
+        name = f"{given[0]}{self.number()}"
+        user = User(
+            email=f"{name}@example.edu", username=name, hashed_password="!", roles=[str(role) for role in given],
+            student_id=values.pop("student_id", name), **values,
+        )
+        token = RefreshToken(user=user, family_id=uuid7(), token_hash=digest(new_secret("")), expires_at=utc_now() + REFRESH_TTL)
+        await self.add(user, token)
+        if course:
+            await self.add(CourseMember(course_id=course, user_id=user.id, role=str(given[0])))
+        client = await self.clients.enter_async_context(
+            self.client_of(self.app, self.tokens.access(user.id, token.family_id))
+        )
+        return Someone(user.id, user.student_id or "", client)
+
+    async def student(self, **values: Any) -> Someone:
+        return await self.user(Role.STUDENT, **values)
+
+    async def teacher(self, **values: Any) -> Someone:
+        return await self.user(Role.TEACHER, **values)
+
+    async def tutor(self, **values: Any) -> Someone:
+        return await self.user(Role.TUTOR, **values)
+
+    async def admin(self, **values: Any) -> Someone:
+        return await self.user(Role.ADMIN, **values)
+
+    async def key(self, *scopes: str, course_ids: list[str] | None = None) -> Someone:
+        secret = new_secret("ck_")
+        values: dict[str, Any] = {"scopes": list(scopes)} if scopes else {}
+        key = ApiKey(name="tutor agent", key_hash=digest(secret), course_ids=course_ids, **values)
+        await self.add(key)
+        client = await self.clients.enter_async_context(self.client_of(self.app, secret))
+        return Someone(key.id, "", client)
+
+    async def course(self, course_id: str | None = None) -> str:
+        course = Course(course_id=course_id or f"course-{self.number()}", title="A course")
+        await self.add(course)
+        return course.course_id
+
+    async def activity(self, **values: Any) -> Activity:
+        """Active, unless another status is given."""
+        defaults = {"activity_id": f"activity-{self.number()}", "title": "An activity", "instructions": "Do it."}
+        activity = Activity(**({"status": "active"} | defaults | values))
+        await self.add(activity)
+        return activity
+
+    async def session(self, student: Someone | None = None, **values: Any) -> LearningSession:
+        owner = student or await self.student()
+        if "activity_id" not in values:
+            values["activity_id"] = (await self.activity()).activity_id
+        session = LearningSession(student_id=owner.student_id, user_id=owner.id, **values)
+        await self.add(session)
+        return session
+
+    async def trace(self, session: LearningSession, **values: Any) -> CognitiveTrace:
+        defaults = {"interaction_type": "student_prompt", "content": "Why?", "ingest_digest": b""}
+        own = {"session_id": session.id, "student_id": session.student_id, "activity_id": session.activity_id}
+        trace = CognitiveTrace(**(defaults | own | values))
+        await self.add(trace)
+        return trace
+
+    async def all(self, model: type[Any]) -> list[Any]:
+        async with self.database.reading() as session:
+            return list(await session.scalars(select(model)))
