@@ -42,13 +42,13 @@ def create_app(settings: Settings | None = None) -> Litestar:
         route_handlers=[
             auth_handlers.router,
             accounts.router,
+            accounts.keys_router,
             course_handlers.router,
             activities.router,
             sessions.router,
             analysis.router,
             traces.router,
         ],
-        middleware=[UnitOfWork(database, authenticator(database, tokens))],
         security=[{"bearer": []}],
     )
     app = Litestar(
@@ -63,12 +63,15 @@ def create_app(settings: Settings | None = None) -> Litestar:
             "passwords": constant(passwords),
             "settings": constant(settings),
         },
+        middleware=[UnitOfWork(database, authenticator(database, tokens))],
         exception_handlers={Exception: on_exception},
         request_class=StrictRequest,
         response_class=RecordedResponse,
         before_send=[add_headers],
         lifespan=[running],
-        state=State({"database": database, "settings": settings, "cursors": Cursors(settings.secret_key)}),
+        state=State(
+            {"database": database, "settings": settings, "cursors": Cursors(settings.secret_key)}, deep_copy=False
+        ),
         cors_config=CORSConfig(allow_origins=list(settings.cors_origins)) if settings.cors_origins else None,
         openapi_config=openapi(),
         request_max_body_size=None,  # the unit of work bounds every body, by route

@@ -73,6 +73,7 @@ class UnitOfWork(ASGIMiddleware):
     """Buffers the body, authenticates, and runs the request in a unit of work, repeated where that may help."""
 
     scopes = (ScopeType.HTTP,)
+    exclude_opt_key = "outside"  # pages and health checks, which touch no data
 
     def __init__(self, database: Database, authenticate: Authenticate) -> None:
         self.database = database

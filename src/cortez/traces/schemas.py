@@ -62,7 +62,7 @@ class TraceIn(Input):
         return [name for name in ANALYSIS if getattr(self, name) is not UNSET]
 
 
-class SessionTraceIn(TraceIn):
+class SessionTraceIn(TraceIn, kw_only=True):
     """A step of a batch over many sessions."""
 
     session_id: UUID

@@ -1,0 +1,174 @@
+"""`/auth`: signing in and out. A password is hashed while no connection is held."""
+
+from litestar import Response, Router, get, patch, post, put
+from litestar.di import NamedDependency, Provide
+from litestar.params import JSONBody
+from litestar.status_codes import HTTP_200_OK
+from sqlalchemy.ext.asyncio import AsyncSession
+from uuid_utils.compat import uuid7
+
+from cortez.accounts.authentication import SYSTEM
+from cortez.accounts.models import RefreshToken, Role
+from cortez.accounts.repository import RefreshTokenRepository, UserRepository
+from cortez.accounts.schemas import (
+    LoginIn,
+    LogoutIn,
+    MeIn,
+    PasswordIn,
+    RefreshIn,
+    RegisterIn,
+    ResetIn,
+    SignedOut,
+    TokensOut,
+    UserOut,
+)
+from cortez.database import Database
+from cortez.db import utc_now
+from cortez.errors import Forbidden, Problem, Unauthorized, problem_response
+from cortez.schemas import Match, StrictRequest
+from cortez.security import Passwords, Principal, Tokens, people
+from cortez.settings import Settings
+
+PUBLIC = {"public": True, "no_key": True}
+NO_KEY = {"no_key": True}
+
+
+class SignIns:
+    """Accounts and their tokens, as the routes that nobody has signed in for need them."""
+
+    def __init__(self, session: AsyncSession, principal: Principal = SYSTEM) -> None:
+        self.users = UserRepository(session, principal)
+        self.tokens = RefreshTokenRepository(session, principal)
+
+
+async def provide_sign_ins(session: NamedDependency[AsyncSession]) -> SignIns:
+    return SignIns(session)
+
+
+async def provide_own(session: NamedDependency[AsyncSession], principal: NamedDependency[Principal]) -> SignIns:
+    return SignIns(session, principal)
+
+
+Anyones = NamedDependency[SignIns]
+
+
+@post("/register", opt=PUBLIC, security=[])
+async def register(
+    data: JSONBody[RegisterIn],
+    anyones: Anyones,
+    passwords: NamedDependency[Passwords],
+    settings: NamedDependency[Settings],
+) -> Response[UserOut]:
+    """A new account, always a student's."""
+    if not settings.registration_open:
+        raise Forbidden("REGISTRATION_CLOSED", "Accounts are made by an admin here.")
+    hashed = await passwords.hash(data.password)
+    user = await anyones.users.create(
+        email=data.email.lower(),
+        username=data.username,
+        full_name=data.full_name,
+        hashed_password=hashed,
+        roles=[Role.STUDENT.value],
+    )
+    return Response(UserOut.of(user), headers={"Location": f"/api/v1/users/{user.id}"})
+
+
+@post("/login", opt=PUBLIC, status_code=HTTP_200_OK, security=[])
+async def login(
+    data: JSONBody[LoginIn],
+    anyones: Anyones,
+    database: NamedDependency[Database],
+    passwords: NamedDependency[Passwords],
+    tokens: NamedDependency[Tokens],
+) -> TokensOut:
+    """Takes as long, and answers the same, for an unknown account as for a wrong password."""
+    async with database.reading() as session:
+        user = await UserRepository(session, SYSTEM).by_login(data.login)
+    matches = await passwords.verify(user.hashed_password if user else None, data.password)
+    if not (user and matches and await anyones.users.count_sign_in(user)):
+        raise Unauthorized("LOGIN_FAILED", "The login or the password is wrong.")
+    family = uuid7()
+    return TokensOut(tokens.access(user.id, family), await anyones.tokens.issue(user.id, family))
+
+
+@post("/refresh", opt=PUBLIC, status_code=HTTP_200_OK, security=[])
+async def refresh(
+    data: JSONBody[RefreshIn], request: StrictRequest, anyones: Anyones, tokens: NamedDependency[Tokens]
+) -> TokensOut | Response[Problem]:
+    """A new pair for the old one. A token used twice was stolen once: its whole sign-in ends."""
+    token = await anyones.tokens.by_secret(data.refresh_token)
+    if token is None or token.expires_at <= utc_now():
+        raise Unauthorized("REFRESH_TOKEN_INVALID", "The refresh token is unknown or expired; sign in again.")
+    if token.used_at or token.revoked_at:
+        await anyones.tokens.revoke(RefreshToken.family_id == token.family_id)
+        reused = Unauthorized("REFRESH_TOKEN_REUSED", "This refresh token was used before; sign in again.")
+        return problem_response(request, reused)
+    user = await anyones.users.find(token.user_id)
+    if user is None or not user.is_active:
+        raise Unauthorized("REFRESH_TOKEN_INVALID", "The account is not active.")
+    await anyones.tokens.change(token, {"used_at": utc_now()})
+    return TokensOut(tokens.access(user.id, token.family_id), await anyones.tokens.issue(user.id, token.family_id))
+
+
+@post("/password-reset", opt=PUBLIC, status_code=HTTP_200_OK, security=[])
+async def reset_password(
+    data: JSONBody[ResetIn], anyones: Anyones, passwords: NamedDependency[Passwords]
+) -> UserOut:
+    """Set a new password with a one-time token; every sign-in ends."""
+    hashed = await passwords.hash(data.password)
+    user = await anyones.users.by_reset_token(data.token)
+    if user is None:
+        raise Unauthorized("RESET_TOKEN_INVALID", "The token is unknown, used or expired; ask for a new one.")
+    await anyones.tokens.revoke(RefreshToken.user_id == user.id)
+    changes = {"hashed_password": hashed, "reset_hash": None, "reset_expires_at": None}
+    return UserOut.of(await anyones.users.change(user, changes))
+
+
+@post("/logout", opt=NO_KEY, guards=[people], status_code=HTTP_200_OK)
+async def logout(data: JSONBody[LogoutIn], own: Anyones, principal: NamedDependency[Principal]) -> SignedOut:
+    """End this sign-in, or `all` of them; it holds from the next request."""
+    which = RefreshToken.user_id == principal.id if data.all else RefreshToken.family_id == principal.family_id
+    return SignedOut(await own.tokens.revoke(which))
+
+
+@get("/me", guards=[people])
+async def read_me(own: Anyones, principal: NamedDependency[Principal]) -> UserOut:
+    return UserOut.of(await own.users.get(principal.id))
+
+
+@patch("/me", guards=[people])
+async def change_me(
+    data: JSONBody[MeIn], own: Anyones, principal: NamedDependency[Principal], match: NamedDependency[Match]
+) -> UserOut:
+    user = await own.users.get(principal.id, lock=True)
+    match.check(user.updated_at)
+    return UserOut.of(await own.users.change(user, data.changes()))
+
+
+@put("/password", guards=[people], status_code=204)
+async def change_password(
+    data: JSONBody[PasswordIn],
+    own: Anyones,
+    principal: NamedDependency[Principal],
+    database: NamedDependency[Database],
+    passwords: NamedDependency[Passwords],
+) -> None:
+    """Every other sign-in ends."""
+    async with database.reading() as session:
+        before = (await UserRepository(session, principal).get(principal.id)).hashed_password
+    if not await passwords.verify(before, data.current_password):
+        raise Forbidden("PASSWORD_WRONG", "The current password is wrong.")
+    hashed = await passwords.hash(data.new_password)
+    user = await own.users.get(principal.id, lock=True)
+    if user.hashed_password != before:
+        raise Forbidden("PASSWORD_WRONG", "The password has just been changed.")
+    await own.users.change(user, {"hashed_password": hashed})
+    await own.tokens.revoke(RefreshToken.family_id != principal.family_id)
+
+
+router = Router(
+    "/auth",
+    route_handlers=[register, login, refresh, reset_password, logout, read_me, change_me, change_password],
+    dependencies={"anyones": Provide(provide_sign_ins), "own": Provide(provide_own)},
+    tags=["auth"],
+)

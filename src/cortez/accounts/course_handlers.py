@@ -1,0 +1,113 @@
+"""`/courses`: courses and who belongs to them."""
+
+from uuid import UUID
+
+from litestar import Response, Router, delete, get, patch, post, put
+from litestar.di import NamedDependency, Provide
+from litestar.params import FromPath, FromQuery, JSONBody
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cortez.accounts.models import Course, CourseMember, CourseRole
+from cortez.accounts.repository import CourseRepository, MemberRepository
+from cortez.accounts.schemas import CourseIn, CourseOut, CoursePatch, MemberIn, MemberOut
+from cortez.paging import Page
+from cortez.schemas import BusinessKey, Listing, Match
+from cortez.security import Principal, allow, teachers, teaching
+
+readers = allow("student", "tutor", "teacher", "key:read")
+
+
+async def provide_courses(
+    session: NamedDependency[AsyncSession], principal: NamedDependency[Principal]
+) -> CourseRepository:
+    return CourseRepository(session, principal)
+
+
+async def provide_members(
+    session: NamedDependency[AsyncSession], principal: NamedDependency[Principal]
+) -> MemberRepository:
+    return MemberRepository(session, principal)
+
+
+Courses = NamedDependency[CourseRepository]
+Members = NamedDependency[MemberRepository]
+
+
+@get("/", guards=[readers])
+async def list_courses(courses: Courses, page: NamedDependency[Page]) -> Listing[CourseOut]:
+    return await courses.page(courses.select(), page, CourseOut.of)
+
+
+@post("/", guards=[teachers])
+async def create_course(data: JSONBody[CourseIn], courses: Courses, members: Members) -> Response[CourseOut]:
+    """A teacher becomes a member of the course they make."""
+    course = await courses.add(Course(course_id=data.course_id, title=data.title, description=data.description))
+    if not courses.principal.is_admin:
+        await members.put(course.course_id, courses.principal.id, CourseRole.TEACHER.value)
+    return Response(CourseOut.of(course), headers={"Location": f"/api/v1/courses/{course.course_id}"})
+
+
+@get("/{course_id:str}", guards=[readers])
+async def read_course(course_id: FromPath[BusinessKey], courses: Courses) -> CourseOut:
+    return CourseOut.of(await courses.by_key(course_id))
+
+
+@patch("/{course_id:str}", guards=[teachers])
+async def change_course(
+    course_id: FromPath[BusinessKey], data: JSONBody[CoursePatch], courses: Courses, match: NamedDependency[Match]
+) -> CourseOut:
+    course = await courses.taught(course_id, lock=True)
+    match.check(course.updated_at)
+    return CourseOut.of(await courses.change(course, data.changes()))
+
+
+@get("/{course_id:str}/members", guards=[teaching])
+async def list_members(
+    course_id: FromPath[BusinessKey],
+    courses: Courses,
+    members: Members,
+    page: NamedDependency[Page],
+    role: FromQuery[CourseRole | None] = None,
+) -> Listing[MemberOut]:
+    await courses.taught(course_id)
+    statement = members.select().where(CourseMember.course_id == course_id)
+    if role is not None:
+        statement = statement.where(CourseMember.role == role)
+    return await members.page(statement, page, MemberOut.of)
+
+
+@put("/{course_id:str}/members/{user_id:uuid}", guards=[teachers])
+async def put_member(
+    course_id: FromPath[BusinessKey],
+    user_id: FromPath[UUID],
+    data: JSONBody[MemberIn],
+    courses: Courses,
+    members: Members,
+) -> MemberOut:
+    """Make somebody a member, or change what they are."""
+    await courses.taught(course_id, lock=True)
+    return MemberOut.of(await members.put(course_id, user_id, data.role.value))
+
+
+@delete("/{course_id:str}/members/{user_id:uuid}", guards=[teachers])
+async def delete_member(
+    course_id: FromPath[BusinessKey], user_id: FromPath[UUID], courses: Courses, members: Members
+) -> None:
+    await courses.taught(course_id, lock=True)
+    await members.delete(members.present(await members.of(course_id, user_id), user_id))
+
+
+router = Router(
+    "/courses",
+    route_handlers=[
+        list_courses,
+        create_course,
+        read_course,
+        change_course,
+        list_members,
+        put_member,
+        delete_member,
+    ],
+    dependencies={"courses": Provide(provide_courses), "members": Provide(provide_members)},
+    tags=["courses"],
+)

@@ -1,0 +1,216 @@
+"""`/users` and `/api-keys`: an admin's."""
+
+from uuid import UUID
+
+from litestar import Response, Router, delete, get, patch, post, put
+from litestar.di import NamedDependency, Provide
+from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.status_codes import HTTP_200_OK
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cortez.accounts.models import ApiKey, RefreshToken, Role, User
+from cortez.accounts.repository import (
+    NO_PASSWORD,
+    ApiKeyRepository,
+    CourseRepository,
+    RefreshTokenRepository,
+    UserRepository,
+)
+from cortez.accounts.schemas import (
+    ApiKeyIn,
+    ApiKeyOut,
+    NewApiKeyOut,
+    ResetOut,
+    RolesIn,
+    UserIn,
+    UserOut,
+    UserPatch,
+)
+from cortez.errors import Conflict
+from cortez.paging import Page
+from cortez.schemas import BusinessKey, Listing, Match, Short
+from cortez.security import KEY_PREFIX, Passwords, Principal, admins, digest, new_secret
+
+
+async def provide_users(session: NamedDependency[AsyncSession], principal: NamedDependency[Principal]) -> UserRepository:
+    return UserRepository(session, principal)
+
+
+async def provide_keys(
+    session: NamedDependency[AsyncSession], principal: NamedDependency[Principal]
+) -> ApiKeyRepository:
+    return ApiKeyRepository(session, principal)
+
+
+Users = NamedDependency[UserRepository]
+Keys = NamedDependency[ApiKeyRepository]
+
+
+@get("/", guards=[admins])
+async def list_users(
+    users: Users,
+    page: NamedDependency[Page],
+    role: FromQuery[Role | None] = None,
+    q: FromQuery[Short | None] = None,
+    course_id: FromQuery[BusinessKey | None] = None,
+    is_active: FromQuery[bool | None] = None,
+) -> Listing[UserOut]:
+    """`q` finds part of an e-mail, a username or a name."""
+    return await users.page(users.filtered(role, q, course_id, is_active), page, UserOut.of)
+
+
+@post("/", guards=[admins])
+async def create_user(
+    data: JSONBody[UserIn], users: Users, passwords: NamedDependency[Passwords]
+) -> Response[UserOut]:
+    hashed = await passwords.hash(data.password) if data.password else NO_PASSWORD
+    user = await users.create(
+        email=data.email.lower(),
+        username=data.username,
+        full_name=data.full_name,
+        hashed_password=hashed,
+        roles=distinct(data.roles),
+        student_id=data.student_id,
+        is_verified=data.is_verified,
+    )
+    return Response(UserOut.of(user), headers={"Location": f"/api/v1/users/{user.id}"})
+
+
+def distinct(roles: list[Role]) -> list[str]:
+    return [role.value for role in dict.fromkeys(roles)]
+
+
+async def locked(users: UserRepository, user_id: UUID, match: Match) -> User:
+    user = await users.get(user_id, lock=True)
+    match.check(user.updated_at)
+    return user
+
+
+def not_oneself(user_id: UUID, principal: Principal) -> None:
+    """An admin cannot lock themselves out."""
+    if user_id == principal.id:
+        raise Conflict("OWN_ACCOUNT", "Another admin must do this to your own account.")
+
+
+@get("/{user_id:uuid}", guards=[admins])
+async def read_user(user_id: FromPath[UUID], users: Users) -> UserOut:
+    return UserOut.of(await users.get(user_id))
+
+
+@patch("/{user_id:uuid}", guards=[admins])
+async def change_user(
+    user_id: FromPath[UUID], data: JSONBody[UserPatch], users: Users, match: NamedDependency[Match]
+) -> UserOut:
+    user = await locked(users, user_id, match)
+    changes = data.changes()
+    if "email" in changes:
+        changes["email"] = changes["email"].lower()
+    return UserOut.of(await users.update(user, changes))
+
+
+@delete("/{user_id:uuid}", guards=[admins])
+async def delete_user(user_id: FromPath[UUID], users: Users, match: NamedDependency[Match]) -> None:
+    """The account goes; sessions stay, without it."""
+    not_oneself(user_id, users.principal)
+    user = await users.get_to_delete(user_id)
+    match.check(user.updated_at)
+    await users.delete(user)
+
+
+@put("/{user_id:uuid}/roles", guards=[admins])
+async def change_roles(
+    user_id: FromPath[UUID], data: JSONBody[RolesIn], users: Users, match: NamedDependency[Match]
+) -> UserOut:
+    """Holds from the next request."""
+    if Role.ADMIN not in data.roles:
+        not_oneself(user_id, users.principal)
+    user = await locked(users, user_id, match)
+    changes: dict[str, object] = {"roles": distinct(data.roles)}
+    if Role.STUDENT in data.roles and user.student_id is None:
+        changes["student_id"] = str(user.id)
+    return UserOut.of(await users.change(user, changes))
+
+
+@post("/{user_id:uuid}/verify", guards=[admins], status_code=HTTP_200_OK)
+async def verify_user(user_id: FromPath[UUID], users: Users, match: NamedDependency[Match]) -> UserOut:
+    user = await locked(users, user_id, match)
+    return UserOut.of(await users.change(user, {"is_verified": True}))
+
+
+@post("/{user_id:uuid}/deactivate", guards=[admins], status_code=HTTP_200_OK)
+async def deactivate_user(user_id: FromPath[UUID], users: Users, match: NamedDependency[Match]) -> UserOut:
+    """Every sign-in ends."""
+    not_oneself(user_id, users.principal)
+    user = await locked(users, user_id, match)
+    await RefreshTokenRepository(users.session, users.principal).revoke(RefreshToken.user_id == user_id)
+    return UserOut.of(await users.change(user, {"is_active": False}))
+
+
+@post("/{user_id:uuid}/reactivate", guards=[admins], status_code=HTTP_200_OK)
+async def reactivate_user(user_id: FromPath[UUID], users: Users, match: NamedDependency[Match]) -> UserOut:
+    user = await locked(users, user_id, match)
+    return UserOut.of(await users.change(user, {"is_active": True}))
+
+
+@post("/{user_id:uuid}/password-reset", guards=[admins], status_code=HTTP_200_OK, opt={"no_key": True})
+async def offer_reset(user_id: FromPath[UUID], users: Users, match: NamedDependency[Match]) -> ResetOut:
+    """A one-time token for the person, good for 24 hours."""
+    return ResetOut(*await users.offer_reset(await locked(users, user_id, match)))
+
+
+@get("/", guards=[admins])
+async def list_keys(keys: Keys, page: NamedDependency[Page]) -> Listing[ApiKeyOut]:
+    return await keys.page(keys.select(), page, ApiKeyOut.of)
+
+
+@post("/", guards=[admins], opt={"no_key": True})
+async def create_key(data: JSONBody[ApiKeyIn], keys: Keys) -> Response[NewApiKeyOut]:
+    """The answer holds the whole key, this once."""
+    if data.course_ids:
+        await CourseRepository(keys.session, keys.principal).require_all(data.course_ids)
+    secret = new_secret(KEY_PREFIX)
+    scopes = [scope.value for scope in dict.fromkeys(data.scopes)]
+    key = await keys.add(
+        ApiKey(
+            name=data.name,
+            key_hash=digest(secret),
+            scopes=scopes,
+            course_ids=data.course_ids,
+            expires_at=data.expires_at,
+        )
+    )
+    return Response(NewApiKeyOut.of(key, key=secret), headers={"Location": f"/api/v1/api-keys/{key.id}"})
+
+
+@delete("/{key_id:uuid}", guards=[admins])
+async def delete_key(key_id: FromPath[UUID], keys: Keys, match: NamedDependency[Match]) -> None:
+    """It is refused from the next request on."""
+    key = await keys.get_to_delete(key_id)
+    match.check(key.updated_at)
+    await keys.delete(key)
+
+
+router = Router(
+    "/users",
+    route_handlers=[
+        list_users,
+        create_user,
+        read_user,
+        change_user,
+        delete_user,
+        change_roles,
+        verify_user,
+        deactivate_user,
+        reactivate_user,
+        offer_reset,
+    ],
+    dependencies={"users": Provide(provide_users)},
+    tags=["users"],
+)
+
+keys_router = Router(
+    "/api-keys",
+    route_handlers=[list_keys, create_key, delete_key],
+    dependencies={"keys": Provide(provide_keys)},
+    tags=["API keys"],
+)
