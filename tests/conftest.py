@@ -38,7 +38,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 def settings_for(url: str, **changes: Any) -> Settings:
     """Cheap passwords, short locks."""
-    values = {"secret_key": SECRET, "password_time_cost": 1, "password_memory_kib": 8, "db_lock_timeout": 2.0}
+    values = {"secret_key": SECRET, "password_time_cost": 1, "password_memory_kib": 64, "db_lock_timeout": 2.0}
     return Settings(database_url=url, **(values | changes))
 
 
