@@ -38,7 +38,12 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 def settings_for(url: str, **changes: Any) -> Settings:
     """Cheap passwords, short locks."""
-    values = {"secret_key": SECRET, "password_time_cost": 1, "password_memory_kib": 64, "db_lock_timeout": 2.0}
+    values: dict[str, Any] = {
+        "secret_key": SECRET,
+        "password_time_cost": 1,
+        "password_memory_kib": 64,
+        "db_lock_timeout": 2.0,
+    }
     return Settings(database_url=url, **(values | changes))
 
 
@@ -103,9 +108,7 @@ async def empty(database: Database) -> None:
             driver = (await connection.get_raw_connection()).driver_connection
             assert driver
             deletes = ";".join(f"DELETE FROM {name}" for name in names)
-            await driver.execute(
-                f"BEGIN; SET LOCAL session_replication_role = replica; {deletes}; COMMIT"
-            )
+            await driver.execute(f"BEGIN; SET LOCAL session_replication_role = replica; {deletes}; COMMIT")
 
 
 @pytest.fixture
@@ -132,5 +135,3 @@ async def make(app: Litestar) -> AsyncGenerator[Make]:
     """Makes what a test needs; `make.teacher()` and its like also give a client that is signed in."""
     async with Make(app, client_of) as made:
         yield made
-
-

@@ -8,6 +8,7 @@ from uuid import UUID
 import httpx
 from litestar import Litestar
 from sqlalchemy import select
+from uuid_utils.compat import uuid7
 
 from cortez.accounts.models import ApiKey, Course, CourseMember, RefreshToken, Role, User
 from cortez.activities.models import Activity
@@ -15,7 +16,6 @@ from cortez.db import Base, utc_now
 from cortez.security import REFRESH_TTL, Tokens, digest, new_secret
 from cortez.sessions.models import LearningSession
 from cortez.traces.models import CognitiveTrace
-from uuid_utils.compat import uuid7
 
 PASSWORD = "correct horse battery"
 
@@ -61,10 +61,16 @@ class Make:
         given = roles or (Role.STUDENT,)
         name = f"{given[0]}{self.number()}"
         user = User(
-            email=f"{name}@example.edu", username=name, hashed_password="!", roles=[str(role) for role in given],
-            student_id=values.pop("student_id", name), **values,
+            email=f"{name}@example.edu",
+            username=name,
+            hashed_password="!",
+            roles=[str(role) for role in given],
+            student_id=values.pop("student_id", name),
+            **values,
         )
-        token = RefreshToken(user=user, family_id=uuid7(), token_hash=digest(new_secret("")), expires_at=utc_now() + REFRESH_TTL)
+        token = RefreshToken(
+            user=user, family_id=uuid7(), token_hash=digest(new_secret("")), expires_at=utc_now() + REFRESH_TTL
+        )
         await self.add(user, token)
         if course:
             await self.add(CourseMember(course_id=course, user_id=user.id, role=str(given[0])))

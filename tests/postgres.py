@@ -49,12 +49,29 @@ def server(folder: Path, *, durable: bool = False) -> Iterator[str]:
         return
     data, log, port = folder / "data", folder / "log", free_port()
     subprocess.run(
-        prefixed(str(binaries() / "initdb"), "-D", str(data), "-U", "cortez", "--auth=trust", "--no-sync", "-E", "UTF8", "--locale=C.UTF-8"),
+        prefixed(
+            str(binaries() / "initdb"),
+            "-D",
+            str(data),
+            "-U",
+            "cortez",
+            "--auth=trust",
+            "--no-sync",
+            "-E",
+            "UTF8",
+            "--locale=C.UTF-8",
+        ),
         check=True,
         capture_output=True,
     )
-    options = {"port": port, "listen_addresses": "127.0.0.1", "unix_socket_directories": "", "max_connections": 200,
-               "deadlock_timeout": "100ms", **({} if durable else RELAXED)}
+    options = {
+        "port": port,
+        "listen_addresses": "127.0.0.1",
+        "unix_socket_directories": "",
+        "max_connections": 200,
+        "deadlock_timeout": "100ms",
+        **({} if durable else RELAXED),
+    }
     command = [str(binaries() / "postgres"), "-D", str(data), *(f"-c{name}={value}" for name, value in options.items())]
     with log.open("wb") as output:
         process = subprocess.Popen(prefixed(*command), stdout=output, stderr=output, start_new_session=True)

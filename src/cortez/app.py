@@ -1,16 +1,16 @@
 """The application: the one place where everything is wired."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 from litestar import Litestar, Request, Router
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
-from litestar.di import NamedDependency, Provide
+from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
-from litestar.types import Message, Scope
+from litestar.types import ControllerRouterHandler, Message, Scope
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez import tables  # noqa: F401 - registers every table
@@ -33,8 +33,8 @@ from cortez.transactions import RecordedResponse, UnitOfWork, learn_query_parame
 DESCRIPTION = "The system of record for how students work with AI tutors."
 
 
-def create_app(settings: Settings | None = None) -> Litestar:
-    """The service with these settings; without any, with those of the environment."""
+def create_app(settings: Settings | None = None, extra: Sequence[ControllerRouterHandler] = ()) -> Litestar:
+    """The service with these settings (default: those of the environment), and extra routes where a test needs them."""
     settings = settings or load()
     database, tokens, passwords = Database(settings), Tokens(settings), Passwords(settings)
     api = Router(
@@ -52,7 +52,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
         security=[{"bearer": []}],
     )
     app = Litestar(
-        route_handlers=[api, *pages.routers],
+        route_handlers=[api, *pages.routers, *extra],
         dependencies={
             "session": Provide(provide_session),
             "page": Provide(provide_page),
@@ -120,4 +120,3 @@ def openapi() -> OpenAPIConfig:
         path="/schema",
         render_plugins=[],
     )
-

@@ -35,9 +35,8 @@ class Database:
     @asynccontextmanager
     async def unit(self) -> AsyncGenerator[AsyncSession]:
         """A unit of work outside a request: commits at the end, rolls back when an exception leaves it."""
-        async with self.writing() as session:
-            async with committed(session):
-                yield session
+        async with self.writing() as session, committed(session):
+            yield session
 
     async def close(self) -> None:
         await self.engine.dispose()
@@ -125,9 +124,7 @@ def _ping_after_idleness(engine: AsyncEngine, idle: float) -> None:
 def _sqlite(settings: Settings) -> AsyncEngine:
     if settings.url.database:
         Path(settings.url.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_async_engine(
-        settings.url, connect_args={"timeout": settings.db_lock_timeout}, **_pool(settings)
-    )
+    engine = create_async_engine(settings.url, connect_args={"timeout": settings.db_lock_timeout}, **_pool(settings))
     prepare_sqlite(engine)
     return engine
 

@@ -193,7 +193,9 @@ def of_database(error: DBAPIError) -> CortezError | None:
 def of_litestar(error: HTTPException) -> CortezError:
     """Litestar's own errors in our terms: a bad value is 422, a malformed id in a path 404."""
     if isinstance(error, ValidationException):
-        fields = [_field(item) for item in error.extra if isinstance(item, dict)] if isinstance(error.extra, list) else []
+        fields = (
+            [_field(item) for item in error.extra if isinstance(item, dict)] if isinstance(error.extra, list) else []
+        )
         return Invalid(None, "; ".join(f"{field.pointer}: {field.detail}" for field in fields) or error.detail, fields)
     status = HTTPStatus(error.status_code)
     answer = CortezError(status.name, error.detail or status.phrase)

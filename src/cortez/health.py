@@ -45,7 +45,7 @@ async def shortcomings(database: Database) -> list[str]:
     try:
         async with asyncio.timeout(SECONDS), database.engine.connect() as connection:
             found = await connection.run_sync(revision_of)
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is the reason
+    except Exception as error:
         return [f"The database cannot be reached ({type(error).__name__}). Check DATABASE_URL and the server."]
     head = ScriptDirectory.from_config(configuration(database.settings)).get_current_head()
     if found == head:

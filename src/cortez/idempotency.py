@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 from litestar.types import Message
-from sqlalchemy import ForeignKey, Index, LargeBinary, select, update
+from sqlalchemy import ForeignKey, Index, LargeBinary, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
@@ -64,7 +64,9 @@ async def claim(session: AsyncSession, claimed: Claim) -> list[Message] | None:
     statement = dialect.insert(IdempotencyRecord).values(
         digest=claimed.digest, fingerprint=claimed.fingerprint, user_id=claimed.user_id
     )
-    inserted = await session.execute(statement.on_conflict_do_nothing(index_elements=["digest"]).returning(RECORDS.c.id))
+    inserted = await session.execute(
+        statement.on_conflict_do_nothing(index_elements=["digest"]).returning(RECORDS.c.id)
+    )
     if inserted.one_or_none():
         return None
     stored = (
@@ -81,17 +83,23 @@ async def claim(session: AsyncSession, claimed: Claim) -> list[Message] | None:
 
 def replay(status: int, headers: bytes, body: bytes) -> list[Message]:
     return [
-        {"type": "http.response.start", "status": status, "headers": msgspec.msgpack.decode(headers, type=list[tuple[bytes, bytes]])},
+        {
+            "type": "http.response.start",
+            "status": status,
+            "headers": msgspec.msgpack.decode(headers, type=list[tuple[bytes, bytes]]),
+        },
         {"type": "http.response.body", "body": body, "more_body": False},
     ]
 
 
-async def store(session: AsyncSession, claimed: Claim, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+async def store(
+    session: AsyncSession, claimed: Claim, status: int, headers: list[tuple[bytes, bytes]], body: bytes
+) -> None:
     """Keep the answer in the open transaction; an answer that is not final frees the key."""
     mine = RECORDS.c.digest == claimed.digest
     if status in NOT_STORED:
-        await session.execute(RECORDS.delete().where(mine))
+        await session.execute(delete(IdempotencyRecord).where(mine))
         return
     await session.execute(
-        update(RECORDS).where(mine).values(status=status, headers=msgspec.msgpack.encode(headers), body=body)
+        update(IdempotencyRecord).where(mine).values(status=status, headers=msgspec.msgpack.encode(headers), body=body)
     )

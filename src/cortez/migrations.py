@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from alembic import command
 from alembic.config import Config
 
-from alembic import command
 from cortez.settings import Settings
 
 PACKAGED = Path(__file__).parent

@@ -101,7 +101,9 @@ def with_filters(scope: Scope, cursors: Cursors) -> bytes:
     carried = cursors.open(scope["path"], cursor).filters
     given = filters_of(scope)
     if given and given != carried:
-        raise Invalid.at("cursor", "The cursor belongs to other filters. Send the same ones, or none.", "CURSOR_MISMATCH")
+        raise Invalid.at(
+            "cursor", "The cursor belongs to other filters. Send the same ones, or none.", "CURSOR_MISMATCH"
+        )
     view = [(name, value) for name, value in query if name in VIEW]
     return urlencode([*carried, *view]).encode()
 

@@ -29,7 +29,7 @@ Share = Annotated[float, Meta(ge=0, le=1)]
 Instant = Annotated[datetime, Meta(tz=True)]
 
 
-class Input(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
+class Input(Struct, forbid_unknown_fields=True, kw_only=True):
     """A request body: unknown fields are refused, documents bounded, times within 1970 to 2200."""
 
     def __post_init__(self) -> None:
@@ -72,7 +72,7 @@ def _depth(value: Any) -> int:
     return deepest
 
 
-class Resource(Struct, kw_only=True, frozen=True):
+class Resource(Struct, kw_only=True):
     """A single entity in an answer."""
 
     id: UUID
@@ -102,7 +102,9 @@ class Match:
     """The If-Match header of a request."""
 
     def __init__(self, header: str | None) -> None:
-        self.revisions = [tag.strip().removeprefix("W/").strip('"').partition("-")[0] for tag in (header or "*").split(",")]
+        self.revisions = [
+            tag.strip().removeprefix("W/").strip('"').partition("-")[0] for tag in (header or "*").split(",")
+        ]
 
     def check(self, updated_at: datetime) -> None:
         """Raises PreconditionFailed where the entity has changed since the client read it."""
@@ -170,5 +172,7 @@ def _valid_values(type_: Any, pointer: str) -> str:
             type_ = get_args(type_)[0]
         elif isinstance(type_, type) and issubclass(type_, Struct):
             type_ = get_type_hints(type_).get(name)
-    choices = [choice for choice in (type_, *get_args(type_)) if isinstance(choice, type) and issubclass(choice, Choice)]
+    choices = [
+        choice for choice in (type_, *get_args(type_)) if isinstance(choice, type) and issubclass(choice, Choice)
+    ]
     return f"; use one of: {', '.join(choices[0])}" if choices else ""

@@ -70,12 +70,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 NAMES = {
-    field: field.upper()
-    if field.startswith(("db_", "database_"))
-    else f"CORTEZ_{field.upper()}"
+    field: field.upper() if field.startswith(("db_", "database_")) else f"CORTEZ_{field.upper()}"
     for field in Settings.__struct_fields__
 }
-POSITIVE = ("db_pool_size", "db_pool_timeout", "db_statement_timeout", "db_lock_timeout", "db_connect_timeout", "workers")
+POSITIVE = (
+    "db_pool_size",
+    "db_pool_timeout",
+    "db_statement_timeout",
+    "db_lock_timeout",
+    "db_connect_timeout",
+    "workers",
+)
 
 
 def parse_url(name: str, text: str) -> URL:
@@ -83,9 +88,13 @@ def parse_url(name: str, text: str) -> URL:
     try:
         url = make_url(text)
     except ArgumentError:
-        raise SettingsError(f"{name} is not a database address. Write sqlite:///path or postgresql://user@host/name.") from None
+        raise SettingsError(
+            f"{name} is not a database address. Write sqlite:///path or postgresql://user@host/name."
+        ) from None
     if url.drivername not in DRIVERS:
-        raise SettingsError(f"{name}: {url.drivername!r} is not supported. Use sqlite:///path or postgresql://user@host/name.")
+        raise SettingsError(
+            f"{name}: {url.drivername!r} is not supported. Use sqlite:///path or postgresql://user@host/name."
+        )
     return url.set(drivername=DRIVERS[url.drivername])
 
 

@@ -17,13 +17,13 @@ from litestar.enums import ScopeType
 from litestar.middleware import ASGIMiddleware
 from litestar.response.base import ASGIResponse
 from litestar.routes import HTTPRoute
-from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 from litestar.utils.scope.state import ScopeState
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez import idempotency
 from cortez.database import Database, committed
-from cortez.errors import Invalid, TooLarge, UnsupportedMediaType, is_repeatable
+from cortez.errors import Invalid, TooLarge, UnsupportedMediaType, is_repeatable, request_id
 from cortez.paging import Cursors, next_link, with_filters
 from cortez.schemas import Input, Listing, Resource, decode, etag
 from cortez.security import Principal
@@ -79,10 +79,11 @@ class UnitOfWork(ASGIMiddleware):
         self.database = database
         self.authenticate = authenticate
 
-    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
+    async def handle(self, scope: Any, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         if scope["method"] == "OPTIONS":
             await next_app(scope, receive, send)
             return
+        request_id(scope)  # made before the state is copied, so that every attempt has the same
         headers = dict(scope["headers"])
         body = await read_body(scope, headers, receive, self.database.settings.body_timeout)
         if body is None:
@@ -94,13 +95,21 @@ class UnitOfWork(ASGIMiddleware):
         pristine = dict(scope["state"])
         for attempt in range(ATTEMPTS):
             state = {key: _fresh(value) for key, value in pristine.items()}
-            attempted: Scope = {**scope, "state": state}  # type: ignore[assignment,misc]
-            if await self.attempt(attempted, replaying(body, receive), send, next_app, claimed, attempt == ATTEMPTS - 1):
+            attempted: Any = {**scope, "state": state}
+            if await self.attempt(
+                attempted, replaying(body, receive), send, next_app, claimed, attempt == ATTEMPTS - 1
+            ):
                 return
             await asyncio.sleep(random.uniform(0, 0.02) * 2**attempt)  # noqa: S311 - jitter
 
     async def attempt(
-        self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp, claimed: idempotency.Claim | None, last: bool
+        self,
+        scope: HTTPScope,
+        receive: Receive,
+        send: Send,
+        next_app: ASGIApp,
+        claimed: idempotency.Claim | None,
+        last: bool,
     ) -> bool:
         """Run the request once; False where its answer was held back and it should be begun again."""
         writes = scope["method"] not in SAFE
@@ -169,7 +178,7 @@ async def read_body(scope: Scope, headers: dict[bytes, bytes], receive: Receive,
 async def _gather(receive: Receive, limit: int) -> bytes | None:
     body = bytearray()
     while True:
-        message = await receive()
+        message: Any = await receive()
         if message["type"] == "http.disconnect":
             return None
         body += message.get("body", b"")
@@ -189,14 +198,18 @@ def replaying(body: bytes, receive: Receive) -> Receive:
     return again
 
 
-def check_headers(scope: Scope, headers: dict[bytes, bytes], body: bytes) -> None:
+def check_headers(scope: HTTPScope, headers: dict[bytes, bytes], body: bytes) -> None:
     """Refuse what a route would otherwise silently ignore: a media type, a key or a precondition."""
     handler = scope["route_handler"]
     media_types = handler.opt.get("media_types", ("application/json",))
     given = headers.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
     if body and given not in media_types:
         raise UnsupportedMediaType(None, f"Send {' or '.join(media_types)}.")
-    if body and "data" not in handler.parsed_fn_signature.parameters and "request" not in handler.parsed_fn_signature.parameters:
+    if (
+        body
+        and "data" not in handler.parsed_fn_signature.parameters
+        and "request" not in handler.parsed_fn_signature.parameters
+    ):
         decode(body, Nothing)
     if b"if-match" in headers and "match" not in handler.parsed_fn_signature.parameters:
         raise Invalid("HEADER_NOT_SUPPORTED", "If-Match has no meaning on this route.")
@@ -224,7 +237,7 @@ def learn_query_parameters(app: Litestar) -> None:
                 handler.opt["query"] = {parameter.field_alias for parameter in model.expected_query_params}
 
 
-def claim_of(scope: Scope, headers: dict[bytes, bytes], body: bytes) -> idempotency.Claim | None:
+def claim_of(scope: HTTPScope, headers: dict[bytes, bytes], body: bytes) -> idempotency.Claim | None:
     """The idempotency key of the request, bound to who sent it and where."""
     if b"idempotency-key" not in headers:
         return None

@@ -111,9 +111,7 @@ async def refresh(
 
 
 @post("/password-reset", opt=PUBLIC, status_code=HTTP_200_OK, security=[])
-async def reset_password(
-    data: JSONBody[ResetIn], anyones: Anyones, passwords: NamedDependency[Passwords]
-) -> UserOut:
+async def reset_password(data: JSONBody[ResetIn], anyones: Anyones, passwords: NamedDependency[Passwords]) -> UserOut:
     """Set a new password with a one-time token; every sign-in ends."""
     hashed = await passwords.hash(data.password)
     user = await anyones.users.by_reset_token(data.token)

@@ -53,7 +53,9 @@ async def person(database: Database, tokens: Tokens, token: str) -> Principal:
     signed_in = exists().where(
         RefreshToken.family_id == claims.sid, RefreshToken.user_id == User.id, RefreshToken.revoked_at.is_(None)
     )
-    statement = select(User.id, User.student_id, User.roles).where(User.id == claims.sub, User.is_active.is_(True), signed_in)
+    statement = select(User.id, User.student_id, User.roles).where(
+        User.id == claims.sub, User.is_active.is_(True), signed_in
+    )
     async with database.reading() as session:
         row = (await session.execute(statement)).one_or_none()
     if row is None:

@@ -32,7 +32,9 @@ from cortez.schemas import BusinessKey, Listing, Match, Short
 from cortez.security import KEY_PREFIX, Passwords, Principal, admins, digest, new_secret
 
 
-async def provide_users(session: NamedDependency[AsyncSession], principal: NamedDependency[Principal]) -> UserRepository:
+async def provide_users(
+    session: NamedDependency[AsyncSession], principal: NamedDependency[Principal]
+) -> UserRepository:
     return UserRepository(session, principal)
 
 
@@ -60,9 +62,7 @@ async def list_users(
 
 
 @post("/", guards=[admins])
-async def create_user(
-    data: JSONBody[UserIn], users: Users, passwords: NamedDependency[Passwords]
-) -> Response[UserOut]:
+async def create_user(data: JSONBody[UserIn], users: Users, passwords: NamedDependency[Passwords]) -> Response[UserOut]:
     hashed = await passwords.hash(data.password) if data.password else NO_PASSWORD
     user = await users.create(
         email=data.email.lower(),

@@ -68,9 +68,7 @@ class User(Base):
     reset_hash: Mapped[bytes | None] = mapped_column(LargeBinary)
     reset_expires_at: Mapped[datetime | None]
 
-    sessions: Mapped[list["LearningSession"]] = relationship(
-        back_populates="user", passive_deletes=True, lazy="raise"
-    )
+    sessions: Mapped[list["LearningSession"]] = relationship(back_populates="user", passive_deletes=True, lazy="raise")
     activities: Mapped[list["Activity"]] = relationship(back_populates="teacher", passive_deletes=True, lazy="raise")
     course_reports: Mapped[list["CourseReport"]] = relationship(
         back_populates="teacher", passive_deletes=True, lazy="raise"

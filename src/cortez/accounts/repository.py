@@ -16,13 +16,13 @@ from cortez.security import REFRESH_TTL, RESET_TTL, Principal, digest, new_secre
 NO_PASSWORD = "!"  # noqa: S105 - no hash, so that nothing matches it
 
 
-def taught_courses(principal: Principal) -> Select[tuple[str]]:
+def taught_courses(principal: Principal) -> Select[str]:
     """The courses that a person teaches or tutors."""
     roles = (CourseRole.TEACHER, CourseRole.TUTOR)
     return member_courses(principal).where(CourseMember.role.in_(roles))
 
 
-def member_courses(principal: Principal) -> Select[tuple[str]]:
+def member_courses(principal: Principal) -> Select[str]:
     return select(CourseMember.course_id).where(CourseMember.user_id == principal.id)
 
 
@@ -68,8 +68,10 @@ class UserRepository(Repository[User]):
     async def count_sign_in(self, user: User) -> bool:
         """Record a login; False where the account has changed since its password was read."""
         unchanged = (User.id == user.id, User.hashed_password == user.hashed_password, User.is_active.is_(True))
-        statement = update(User).where(*unchanged).values(
-            login_count=User.login_count + 1, last_login=utc_now(), updated_at=User.updated_at
+        statement = (
+            update(User)
+            .where(*unchanged)
+            .values(login_count=User.login_count + 1, last_login=utc_now(), updated_at=User.updated_at)
         )
         return (await self.session.execute(statement.returning(User.id))).one_or_none() is not None
 

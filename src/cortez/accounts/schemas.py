@@ -136,7 +136,7 @@ class ApiKeyOut(Resource):
     expires_at: datetime | None
 
     @classmethod
-    def of(cls, key: ApiKey, **more: Any) -> Self:
+    def of(cls, key: ApiKey, /, **more: Any) -> Self:
         return cls(**{name: getattr(key, name) for name in ApiKeyOut.__struct_fields__}, **more)
 
 

@@ -80,7 +80,10 @@ async def read_activity(activity_id: FromPath[BusinessKey], activities: Activiti
 
 @patch("/{activity_id:str}", guards=[teachers])
 async def change_activity(
-    activity_id: FromPath[BusinessKey], data: JSONBody[ActivityPatch], activities: Activities, match: NamedDependency[Match]
+    activity_id: FromPath[BusinessKey],
+    data: JSONBody[ActivityPatch],
+    activities: Activities,
+    match: NamedDependency[Match],
 ) -> ActivityOut:
     activity = await activities.own(activity_id)
     match.check(activity.updated_at)

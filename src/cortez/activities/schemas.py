@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any, Self
 from uuid import UUID
 
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, Meta, UnsetType, field
 
 from cortez.activities.models import Activity, ActivityDifficulty, ActivityStatus, HelpLevel
 from cortez.schemas import BusinessKey, Input, LongText, Prose, Resource, Share, Short
@@ -40,7 +40,7 @@ class ActivityIn(Input):
     evaluation_criteria: Criteria = []
     course_id: BusinessKey | None = None
     teacher_id: UUID | None = None
-    policies: Policies = Policies()
+    policies: Policies = field(default_factory=Policies)
     subject: Short | None = None
     difficulty: ActivityDifficulty | None = None
     estimated_duration_minutes: Minutes | None = None

@@ -1,10 +1,9 @@
 """Views over several domains: a session with what hangs on it, and its cognitive path."""
 
-
 from uuid import UUID
 
 from litestar import Router, get
-from litestar.di import NamedDependency, Provide
+from litestar.di import Provide
 from litestar.params import FromPath, FromQuery
 from msgspec import UNSET, UnsetType
 

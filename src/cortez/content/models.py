@@ -73,7 +73,11 @@ class Unidad(Base):
 
     materia: Mapped["Subject"] = relationship(back_populates="unidades", lazy="raise")
     apuntes: Mapped[list["Apuntes"]] = relationship(
-        back_populates="unidad", cascade="all, delete-orphan", passive_deletes=True, order_by="Apuntes.orden", lazy="raise"
+        back_populates="unidad",
+        cascade="all, delete-orphan",
+        passive_deletes=True,
+        order_by="Apuntes.orden",
+        lazy="raise",
     )
     archivos: Mapped[list["ArchivoAdjunto"]] = relationship(
         back_populates="unidad",

@@ -37,7 +37,10 @@ class LtiSession(Base):
     """One launch, tied to a session once there is one."""
 
     __tablename__ = "lti_sessions"
-    __table_args__ = (Index("idx_lti_session_deployment", "deployment_id"), Index("idx_lti_session_native", "session_id"))
+    __table_args__ = (
+        Index("idx_lti_session_deployment", "deployment_id"),
+        Index("idx_lti_session_native", "session_id"),
+    )
     sensitive: ClassVar[frozenset[str]] = frozenset({"launch_token"})
 
     deployment_id: Mapped[UUID] = mapped_column(ForeignKey("lti_deployments.id", ondelete="CASCADE"))

@@ -46,7 +46,13 @@ async def list_sessions(
     started_before: FromQuery[Instant | None] = None,
 ) -> Listing[SessionOut]:
     """Newest first; `started_after` is included, `started_before` is not."""
-    equal = {"student_id": student_id, "activity_id": activity_id, "course_id": course_id, "mode": mode, "status": status}
+    equal = {
+        "student_id": student_id,
+        "activity_id": activity_id,
+        "course_id": course_id,
+        "mode": mode,
+        "status": status,
+    }
     statement = sessions.select().filter_by(**{name: value for name, value in equal.items() if value is not None})
     if started_after:
         statement = statement.where(LearningSession.start_time >= started_after)
@@ -63,7 +69,9 @@ async def start_session(data: JSONBody[SessionIn], sessions: Sessions) -> Respon
     activity = await ActivityRepository(session, principal).startable(data.activity_id)
     user_id = await session.scalar(select(User.id).where(User.student_id == student_id))
     course_id = activity.course_id or data.course_id
-    if data.course_id not in (None, course_id) or not (activity.course_id or await _attends(session, user_id, course_id)):
+    if data.course_id not in (None, course_id) or not (
+        activity.course_id or await _attends(session, user_id, course_id)
+    ):
         raise Invalid.at("/course_id", "This is not a course of the student in this activity.", "COURSE_NOT_YOURS")
     values = {name: stored(getattr(data, name)) for name in ("activity_id", "mode", "simulator_type")}
     objective = stored(data.learning_objective) if data.learning_objective else {}
@@ -98,7 +106,9 @@ async def change_session(
 ) -> SessionOut:
     """A student may change mode, simulator_type and learning_objective of their own; the rest is the tutor's."""
     changes = data.changes()
-    if not (sessions.principal.is_key or sessions.principal.is_admin) and {"cognitive_status", "session_metrics"} & set(changes):
+    if not (sessions.principal.is_key or sessions.principal.is_admin) and {"cognitive_status", "session_metrics"} & set(
+        changes
+    ):
         raise Forbidden(None, "Only the tutor agent writes cognitive_status and session_metrics.")
     found = await sessions.get(session_id, lock=True)
     match.check(found.updated_at)

@@ -77,9 +77,7 @@ class LearningSession(Base):
     )
 
     student_id: Mapped[str] = mapped_column(String(100))
-    activity_id: Mapped[str] = mapped_column(
-        String(100), ForeignKey("activities.activity_id", ondelete="RESTRICT")
-    )
+    activity_id: Mapped[str] = mapped_column(String(100), ForeignKey("activities.activity_id", ondelete="RESTRICT"))
     course_id: Mapped[str | None] = mapped_column(String(100))
     mode: Mapped[str] = mapped_column(String(50), default=SessionMode.TUTOR.value)
     simulator_type: Mapped[str | None] = mapped_column(String(50))

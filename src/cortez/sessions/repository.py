@@ -25,12 +25,10 @@ def visible_sessions(principal: Principal) -> ColumnElement[bool]:
     if not principal.is_teaching:
         return mine
     owned = select(Activity.activity_id).where(Activity.teacher_id == principal.id)
-    return or_(
-        mine, LearningSession.course_id.in_(taught_courses(principal)), LearningSession.activity_id.in_(owned)
-    )
+    return or_(mine, LearningSession.course_id.in_(taught_courses(principal)), LearningSession.activity_id.in_(owned))
 
 
-def session_ids(principal: Principal) -> Select[tuple[UUID]]:
+def session_ids(principal: Principal) -> Select[UUID]:
     return select(LearningSession.id).where(visible_sessions(principal))
 
 

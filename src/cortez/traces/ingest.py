@@ -1,12 +1,13 @@
 """How traces get in: one trace or a thousand, each item judged for itself, all stored by one statement."""
 
+from collections import Counter
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, Struct
-from sqlalchemy import Row, insert, select
+from sqlalchemy import insert, select
 from uuid_utils.compat import uuid7
 
 from cortez.db import utc_now
@@ -46,8 +47,8 @@ class Known(Struct, frozen=True):
     """What the items are judged against, each read by one query."""
 
     now: datetime
-    sessions: dict[UUID, Row[Any]]
-    stored: dict[UUID, Row[Any]]
+    sessions: dict[UUID, Any]
+    stored: dict[UUID, Any]
     parents: dict[UUID, UUID]
 
 
@@ -74,8 +75,8 @@ class Ingest:
         if atomic:
             refuse_rejections(outcomes)
         results = [result_of(index, outcome) for index, outcome in enumerate(outcomes)]
-        counts = [sum(result.status == status for result in results) for status in ("created", "duplicate", "rejected")]
-        return BatchResult(*counts, results)
+        count = Counter(result.status for result in results)
+        return BatchResult(count["created"], count["duplicate"], count["rejected"], results)
 
     async def _store(self, items: list[Item]) -> list[ItemResult | CortezError]:
         if not items:
@@ -84,7 +85,7 @@ class Ingest:
         rows: dict[UUID, dict[str, Any]] = {}
         results = [self._judge(item, known, rows) for item in items]
         if rows:
-            await self.session.execute(insert(TRACES).returning(TRACES.c.id), list(rows.values()))
+            await self.session.execute(insert(CognitiveTrace).returning(TRACES.c.id), list(rows.values()))
         return results
 
     async def _know(self, items: list[Item]) -> Known:
@@ -94,7 +95,9 @@ class Ingest:
         """
         wanted = {item.session_id for item in items}
         locking = (
-            self.sessions.select(*(SESSIONS.c[name] for name in ("id", "student_id", "activity_id", "status", "end_time")))
+            self.sessions.select(
+                *(SESSIONS.c[name] for name in ("id", "student_id", "activity_id", "status", "end_time"))
+            )
             .where(SESSIONS.c.id.in_(wanted))
             .order_by(SESSIONS.c.id)
             .with_for_update(key_share=True)
@@ -172,7 +175,7 @@ def read_item(index: int, raw: msgspec.Raw, session_id: UUID | None) -> Item | C
     return Item(index, session_id or trace.session_id, trace)  # type: ignore[attr-defined]
 
 
-def refusal_of(trace: TraceIn, session: Row[Any], principal: Principal, now: datetime) -> CortezError | None:
+def refusal_of(trace: TraceIn, session: Any, principal: Principal, now: datetime) -> CortezError | None:
     """Why this principal may not add this trace to this session now, if so."""
     if forbidden := forbidden_for(trace, principal):
         return Forbidden("FORBIDDEN", forbidden)
@@ -198,7 +201,7 @@ def forbidden_for(trace: TraceIn, principal: Principal) -> str:
     return ""
 
 
-def row_of(item: Item, session: Row[Any], now: datetime, digest: bytes) -> dict[str, Any]:
+def row_of(item: Item, session: Any, now: datetime, digest: bytes) -> dict[str, Any]:
     """The columns of a new trace. Item i is stored i microseconds later, so that the order of a batch stays."""
     trace = item.trace
     given = {name: stored(getattr(trace, name)) for name in trace.__struct_fields__ if name != "session_id"}

@@ -41,5 +41,7 @@ class TraceRepository(Repository[CognitiveTrace]):
         return list(await self.session.execute(statement.order_by(HAPPENED, TRACES.c.id).limit(limit)))
 
     async def count_by_session(self, session_id: UUID) -> int:
-        statement = select(func.count()).select_from(self.select(TRACES.c.id).where(TRACES.c.session_id == session_id).subquery())
+        statement = select(func.count()).select_from(
+            self.select(TRACES.c.id).where(TRACES.c.session_id == session_id).subquery()
+        )
         return await self.session.scalar(statement) or 0

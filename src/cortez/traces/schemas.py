@@ -8,7 +8,8 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from cortez.schemas import FieldError, Input, Instant, LongText, Prose, Resource, Share, Short
+from cortez.errors import FieldError
+from cortez.schemas import Input, Instant, LongText, Prose, Resource, Share, Short
 from cortez.traces.models import CognitiveState, InteractionType, TraceLevel
 
 Intent = Annotated[str, Meta(max_length=200)]
