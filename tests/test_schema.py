@@ -35,7 +35,10 @@ from cortez.traces.git_models import GitTrace
 from cortez.traces.models import CognitiveTrace
 from factory import Make
 
-AUDITED = ["sessions", "cognitive_traces", "trace_sequences", "users", "activities", "risks", "evaluations", "subjects", "exercises", "exercise_hints", "exercise_tests", "exercise_attempts", "exercise_rubric_criteria", "rubric_levels", "unidades", "apuntes", "archivos_adjuntos", "interview_sessions", "incident_simulations", "simulator_events", "course_reports", "remediation_plans", "risk_alerts", "teacher_interventions", "git_traces", "lti_deployments", "lti_sessions", "student_profiles"]
+AUDITED = """sessions cognitive_traces trace_sequences users activities risks evaluations subjects exercises
+exercise_hints exercise_tests exercise_attempts exercise_rubric_criteria rubric_levels unidades apuntes archivos_adjuntos
+interview_sessions incident_simulations simulator_events course_reports remediation_plans risk_alerts
+teacher_interventions git_traces lti_deployments lti_sessions student_profiles""".split()
 
 SOFT_DELETED = ("exercises", "unidades", "apuntes", "archivos_adjuntos")
 
@@ -74,7 +77,11 @@ async def test_a_dictionary_of_a_row_leaves_secrets_out_unless_asked(make: Make)
 
 
 @pytest.mark.requirement("M2")
-@pytest.mark.parametrize("model", [mapper.class_ for mapper in Base.registry.mappers], ids=lambda model: model.__name__)
+@pytest.mark.parametrize(
+    "model",
+    sorted((mapper.class_ for mapper in Base.registry.mappers), key=str),
+    ids=lambda model: model.__name__,
+)
 def test_every_table_has_a_uuid_key_and_both_stamps(model: type[Base]) -> None:
     columns = model.__table__.columns
     assert {"id", "created_at", "updated_at"} <= set(columns.keys())
@@ -359,8 +366,10 @@ async def remaining(database: Database) -> dict[str, int]:
         }
 
 
-ON_SESSION = ["cognitive_traces", "trace_sequences", "risks", "evaluations", "git_traces", "interview_sessions", "incident_simulations", "simulator_events", "lti_sessions", "exercise_attempts"]
-ON_SUBJECT = ["exercises", "exercise_hints", "exercise_tests", "exercise_attempts", "exercise_rubric_criteria", "rubric_levels", "unidades", "apuntes", "archivos_adjuntos"]
+ON_SESSION = """cognitive_traces trace_sequences risks evaluations git_traces interview_sessions incident_simulations
+simulator_events lti_sessions exercise_attempts""".split()
+ON_SUBJECT = """exercises exercise_hints exercise_tests exercise_attempts exercise_rubric_criteria rubric_levels
+unidades apuntes archivos_adjuntos""".split()
 
 
 async def drop(database: Database, model: type[Base]) -> dict[str, int]:

@@ -1,15 +1,26 @@
 """The command line."""
 
 import asyncio
+import secrets
+import sys
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
 import click
 import uvicorn
+from sqlalchemy.exc import IntegrityError
 
-from cortez import migrations
+from cortez import migrations, tables  # noqa: F401 - registers every table
+from cortez.accounts.authentication import SYSTEM
+from cortez.accounts.models import Role
+from cortez.accounts.repository import UserRepository
+from cortez.database import Database
+from cortez.health import shortcomings
+from cortez.security import Passwords
 from cortez.settings import Settings, SettingsError, load
+
+MIN_PASSWORD = 8
 
 
 @click.group()
@@ -56,6 +67,48 @@ def migrate(settings: Settings, sql: bool) -> None:
     migrations.upgrade(settings, sql=sql)
     if not sql:
         click.echo(f"The schema of {settings.migration_url.render_as_string(hide_password=True)} is up to date.")
+
+
+@cli.command()
+@click.pass_obj
+@coroutine
+async def doctor(settings: Settings) -> None:
+    """Check settings, connection, schema and secrets; say what to do about what is wrong."""
+    database = Database(settings)
+    reasons = await shortcomings(database)
+    await database.close()
+    click.echo(f"✓ settings: {settings.env}, {settings.url.render_as_string(hide_password=True)}")
+    click.echo("\n".join(f"✗ {reason}" for reason in reasons) or "✓ database: reachable, schema at head")
+    if reasons:
+        raise SystemExit(1)
+
+
+@cli.group()
+def admin() -> None:
+    """Accounts of admins."""
+
+
+@admin.command()
+@click.argument("email")
+@click.pass_obj
+@coroutine
+async def create(settings: Settings, email: str) -> None:
+    """Make an admin. The password is read from standard input, or made and printed once."""
+    given = "" if sys.stdin.isatty() else sys.stdin.readline().strip()
+    password = given or secrets.token_urlsafe(12)
+    if len(password) < MIN_PASSWORD:
+        raise click.ClickException(f"A password has at least {MIN_PASSWORD} characters.")
+    hashed = await Passwords(settings).hash(password)
+    database = Database(settings)
+    try:
+        async with database.unit() as session:
+            values = {"hashed_password": hashed, "roles": [Role.ADMIN.value], "is_verified": True}
+            await UserRepository(session, SYSTEM).create(email=email.lower(), username=email.lower(), **values)
+    except IntegrityError:
+        raise click.ClickException(f"There is an account with {email} already.") from None
+    finally:
+        await database.close()
+    click.echo(f"Made the admin {email}." + ("" if given else f" Password, shown this once: {password}"))
 
 
 def main() -> None:

@@ -1,0 +1,76 @@
+"""Migrations, as commands and from a wheel."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import httpx
+import pytest
+from alembic.script import ScriptDirectory
+
+from conftest import POSTGRES
+from cortez.migrations import CHECKOUT, configuration
+from cortez.settings import Settings
+from postgres import create_database, free_port
+
+
+@pytest.mark.requirement("G1")
+def test_there_is_one_head() -> None:
+    assert len(ScriptDirectory.from_config(configuration(Settings())).get_heads()) == 1
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The built wheel, unpacked as pip would, outside the checkout."""
+    folder = tmp_path_factory.mktemp("wheel")
+    build = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "-q",
+        "--no-deps",
+        "--no-build-isolation",
+        "-w",
+        str(folder),
+        str(CHECKOUT),
+    ]
+    subprocess.run(build, check=True, capture_output=True)
+    target = folder / "site"
+    with zipfile.ZipFile(next(folder.glob("*.whl"))) as wheel:
+        wheel.extractall(target)
+    return target
+
+
+@pytest.mark.requirement("G1")
+@pytest.mark.parametrize("backend", ["sqlite", "postgresql"])
+def test_the_wheel_alone_migrates_and_serves(installed: Path, tmp_path: Path, backend: str, worker: str) -> None:
+    url = f"sqlite:///{tmp_path}/cortez.db"
+    if backend == "postgresql":
+        url = asyncio.run(create_database(os.environ[POSTGRES], f"wheel_{worker}"))
+    port = free_port()
+    own = {"DATABASE_URL": url, "CORTEZ_PORT": str(port), "PYTHONPATH": str(installed)}
+    environment = {**os.environ, **own}
+
+    def cortez(*arguments: str) -> list[str]:
+        return [sys.executable, "-m", "cortez", *arguments]
+
+    where = [sys.executable, "-c", "import cortez; print(cortez.__file__)"]
+    shown = subprocess.run(where, env=environment, cwd=tmp_path, check=True, capture_output=True, text=True)
+    assert str(installed) in shown.stdout
+    for command in ("migrate", "doctor"):
+        done = subprocess.run(
+            cortez(command), env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    server = subprocess.Popen(cortez("serve"), env=environment, cwd=tmp_path, stdout=subprocess.DEVNULL)
+    try:
+        client = httpx.Client(transport=httpx.HTTPTransport(retries=8), base_url=f"http://127.0.0.1:{port}")
+        assert client.get("/health/ready").json() == {"status": "ok", "reasons": []}
+        client.close()
+    finally:
+        server.terminate()
+        server.wait(10)
