@@ -36,8 +36,8 @@ from cortez.traces.models import CognitiveTrace
 from factory import Make
 
 AUDITED = """sessions cognitive_traces trace_sequences users activities risks evaluations subjects exercises
-exercise_hints exercise_tests exercise_attempts exercise_rubric_criteria rubric_levels unidades apuntes archivos_adjuntos
-interview_sessions incident_simulations simulator_events course_reports remediation_plans risk_alerts
+exercise_hints exercise_tests exercise_attempts exercise_rubric_criteria rubric_levels unidades apuntes
+archivos_adjuntos interview_sessions incident_simulations simulator_events course_reports remediation_plans risk_alerts
 teacher_interventions git_traces lti_deployments lti_sessions student_profiles""".split()
 
 SOFT_DELETED = ("exercises", "unidades", "apuntes", "archivos_adjuntos")
