@@ -117,6 +117,6 @@ def openapi() -> OpenAPIConfig:
         version="0.1.0",
         description=DESCRIPTION,
         components=Components(security_schemes={"bearer": bearer}),
-        path="/schema",
+        openapi_router=Router("/schema", route_handlers=[], opt={"outside": True}),
         render_plugins=[],
     )

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import msgspec
 from litestar import Request, Response
+from litestar.enums import ParamType
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.types import Scope
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
@@ -193,6 +194,8 @@ def of_database(error: DBAPIError) -> CortezError | None:
 def of_litestar(error: HTTPException) -> CortezError:
     """Litestar's own errors in our terms: a bad value is 422, a malformed id in a path 404."""
     if isinstance(error, ValidationException):
+        if any(isinstance(item, dict) and item.get("source") == ParamType.PATH for item in error.extra or ()):
+            return NotFound("page", "at this address")
         fields = (
             [_field(item) for item in error.extra if isinstance(item, dict)] if isinstance(error.extra, list) else []
         )

@@ -1,11 +1,14 @@
 """Alembic, as the command line and the health checks use it."""
 
+import logging
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 
 from cortez.settings import Settings
+
+logging.getLogger("alembic.runtime.migration").setLevel(logging.WARNING)  # it greets at every look
 
 PACKAGED = Path(__file__).parent
 CHECKOUT = Path(__file__).parents[2]

@@ -4,24 +4,24 @@ import base64
 import hashlib
 import hmac
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Literal
 from urllib.parse import parse_qsl, urlencode
 from uuid import UUID
 
 import msgspec
 from litestar.params import FromQuery
 from litestar.types import Scope
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from cortez.errors import Invalid
+from cortez.parameters import QueryCursor, QueryLimit
 
 # Parameters of a page that are no filters.
 VIEW = {"limit", "cursor", "count"}
-DEFAULT_LIMIT, MAX_LIMIT = 50, 200
+DEFAULT_LIMIT = 50
 MAX_COUNTED = 10_000
 
 Order = Literal["created_at", "-created_at"]
-Limit = Annotated[int, Meta(ge=1, le=MAX_LIMIT)]
 
 
 class Place(Struct, frozen=True, array_like=True):
@@ -73,8 +73,8 @@ class Page(Struct, frozen=True):
 
 async def provide_page(
     scope: Scope,
-    limit: FromQuery[Limit] = DEFAULT_LIMIT,
-    cursor: FromQuery[str | None] = None,
+    limit: QueryLimit = DEFAULT_LIMIT,
+    cursor: QueryCursor = None,
     count: FromQuery[bool] = False,
     order: FromQuery[Order | None] = None,
 ) -> Page:

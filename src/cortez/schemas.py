@@ -19,7 +19,8 @@ MAX_DEPTH = 12
 MAX_DOCUMENT = 64_000
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
-BusinessKey = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9._~@:-]+\Z")]
+KEY_PATTERN = r"^[A-Za-z0-9._~@:-]+\Z"
+BusinessKey = Annotated[str, Meta(min_length=1, max_length=100, pattern=KEY_PATTERN)]
 Short = Annotated[str, Meta(min_length=1, max_length=100)]
 Title = Annotated[str, Meta(min_length=1, max_length=200)]
 Name = Annotated[str, Meta(min_length=1, max_length=255)]
@@ -72,7 +73,7 @@ def _depth(value: Any) -> int:
     return deepest
 
 
-class Resource(Struct, kw_only=True):
+class Resource(Struct):
     """A single entity in an answer."""
 
     id: UUID

@@ -11,7 +11,8 @@ from cortez.accounts.models import Course, CourseMember, CourseRole
 from cortez.accounts.repository import CourseRepository, MemberRepository
 from cortez.accounts.schemas import CourseIn, CourseOut, CoursePatch, MemberIn, MemberOut
 from cortez.paging import Page
-from cortez.schemas import BusinessKey, Listing, Match
+from cortez.parameters import PathKey
+from cortez.schemas import Listing, Match
 from cortez.security import Principal, allow, teachers, teaching
 
 readers = allow("student", "tutor", "teacher", "key:read")
@@ -48,13 +49,13 @@ async def create_course(data: JSONBody[CourseIn], courses: Courses, members: Mem
 
 
 @get("/{course_id:str}", guards=[readers])
-async def read_course(course_id: FromPath[BusinessKey], courses: Courses) -> CourseOut:
+async def read_course(course_id: PathKey, courses: Courses) -> CourseOut:
     return CourseOut.of(await courses.by_key(course_id))
 
 
 @patch("/{course_id:str}", guards=[teachers])
 async def change_course(
-    course_id: FromPath[BusinessKey], data: JSONBody[CoursePatch], courses: Courses, match: NamedDependency[Match]
+    course_id: PathKey, data: JSONBody[CoursePatch], courses: Courses, match: NamedDependency[Match]
 ) -> CourseOut:
     course = await courses.taught(course_id, lock=True)
     match.check(course.updated_at)
@@ -63,7 +64,7 @@ async def change_course(
 
 @get("/{course_id:str}/members", guards=[teaching])
 async def list_members(
-    course_id: FromPath[BusinessKey],
+    course_id: PathKey,
     courses: Courses,
     members: Members,
     page: NamedDependency[Page],
@@ -78,7 +79,7 @@ async def list_members(
 
 @put("/{course_id:str}/members/{user_id:uuid}", guards=[teachers])
 async def put_member(
-    course_id: FromPath[BusinessKey],
+    course_id: PathKey,
     user_id: FromPath[UUID],
     data: JSONBody[MemberIn],
     courses: Courses,
@@ -90,9 +91,7 @@ async def put_member(
 
 
 @delete("/{course_id:str}/members/{user_id:uuid}", guards=[teachers])
-async def delete_member(
-    course_id: FromPath[BusinessKey], user_id: FromPath[UUID], courses: Courses, members: Members
-) -> None:
+async def delete_member(course_id: PathKey, user_id: FromPath[UUID], courses: Courses, members: Members) -> None:
     await courses.taught(course_id, lock=True)
     await members.delete(members.present(await members.of(course_id, user_id), user_id))
 

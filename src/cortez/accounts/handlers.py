@@ -28,7 +28,8 @@ from cortez.accounts.schemas import (
 )
 from cortez.errors import Conflict
 from cortez.paging import Page
-from cortez.schemas import BusinessKey, Listing, Match, Short
+from cortez.parameters import QueryKey, QueryText
+from cortez.schemas import Listing, Match
 from cortez.security import KEY_PREFIX, Passwords, Principal, admins, digest, new_secret
 
 
@@ -53,8 +54,8 @@ async def list_users(
     users: Users,
     page: NamedDependency[Page],
     role: FromQuery[Role | None] = None,
-    q: FromQuery[Short | None] = None,
-    course_id: FromQuery[BusinessKey | None] = None,
+    q: QueryText = None,
+    course_id: QueryKey = None,
     is_active: FromQuery[bool | None] = None,
 ) -> Listing[UserOut]:
     """`q` finds part of an e-mail, a username or a name."""

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from litestar import Response, Router, delete, get, patch, post
 from litestar.di import NamedDependency, Provide
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.params import FromQuery, JSONBody
 from litestar.status_codes import HTTP_200_OK
 from sqlalchemy import ColumnElement
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -15,7 +15,8 @@ from cortez.activities.schemas import ActivityIn, ActivityOut, ActivityPatch
 from cortez.db import holds
 from cortez.errors import Forbidden, Invalid
 from cortez.paging import Page
-from cortez.schemas import BusinessKey, Listing, Match, Short, stored
+from cortez.parameters import PathKey, QueryKey, QueryText
+from cortez.schemas import Listing, Match, stored
 from cortez.security import Principal, allow, teachers
 
 readers = allow("student", "tutor", "teacher", "key:read", "key:sessions", "key:traces")
@@ -35,11 +36,11 @@ async def list_activities(
     activities: Activities,
     page: NamedDependency[Page],
     status: FromQuery[ActivityStatus | None] = None,
-    subject: FromQuery[Short | None] = None,
+    subject: QueryText = None,
     difficulty: FromQuery[ActivityDifficulty | None] = None,
     teacher_id: FromQuery[UUID | None] = None,
-    course_id: FromQuery[BusinessKey | None] = None,
-    tag: FromQuery[Short | None] = None,
+    course_id: QueryKey = None,
+    tag: QueryText = None,
 ) -> Listing[ActivityOut]:
     """Newest first."""
     wanted: list[ColumnElement[bool]] = [
@@ -74,13 +75,13 @@ async def create_activity(
 
 
 @get("/{activity_id:str}", guards=[readers])
-async def read_activity(activity_id: FromPath[BusinessKey], activities: Activities) -> ActivityOut:
+async def read_activity(activity_id: PathKey, activities: Activities) -> ActivityOut:
     return ActivityOut.of(await activities.by_key(activity_id))
 
 
 @patch("/{activity_id:str}", guards=[teachers])
 async def change_activity(
-    activity_id: FromPath[BusinessKey],
+    activity_id: PathKey,
     data: JSONBody[ActivityPatch],
     activities: Activities,
     match: NamedDependency[Match],
@@ -95,27 +96,21 @@ async def change_activity(
 
 
 @post("/{activity_id:str}/publish", guards=[teachers], status_code=HTTP_200_OK)
-async def publish_activity(
-    activity_id: FromPath[BusinessKey], activities: Activities, match: NamedDependency[Match]
-) -> ActivityOut:
+async def publish_activity(activity_id: PathKey, activities: Activities, match: NamedDependency[Match]) -> ActivityOut:
     activity = await activities.own(activity_id)
     match.check(activity.updated_at)
     return ActivityOut.of(await activities.publish(activity))
 
 
 @post("/{activity_id:str}/archive", guards=[teachers], status_code=HTTP_200_OK)
-async def archive_activity(
-    activity_id: FromPath[BusinessKey], activities: Activities, match: NamedDependency[Match]
-) -> ActivityOut:
+async def archive_activity(activity_id: PathKey, activities: Activities, match: NamedDependency[Match]) -> ActivityOut:
     activity = await activities.own(activity_id)
     match.check(activity.updated_at)
     return ActivityOut.of(await activities.archive(activity))
 
 
 @delete("/{activity_id:str}", guards=[teachers])
-async def delete_activity(
-    activity_id: FromPath[BusinessKey], activities: Activities, match: NamedDependency[Match]
-) -> None:
+async def delete_activity(activity_id: PathKey, activities: Activities, match: NamedDependency[Match]) -> None:
     """Archives: sessions keep the activity that they were about. Twice is once."""
     activity = await activities.own(activity_id)
     match.check(activity.updated_at)

@@ -14,7 +14,8 @@ from cortez.accounts.models import CourseMember, User
 from cortez.activities.repository import ActivityRepository
 from cortez.errors import Forbidden, Invalid, NotFound
 from cortez.paging import Page
-from cortez.schemas import BusinessKey, Instant, Listing, Match, stored
+from cortez.parameters import QueryKey, QueryTime, instant
+from cortez.schemas import Listing, Match, stored
 from cortez.security import Principal, admins, allow
 from cortez.sessions.models import LearningSession, SessionMode, SessionStatus
 from cortez.sessions.repository import SessionRepository
@@ -37,13 +38,13 @@ Sessions = NamedDependency[SessionRepository]
 async def list_sessions(
     sessions: Sessions,
     page: NamedDependency[Page],
-    student_id: FromQuery[BusinessKey | None] = None,
-    activity_id: FromQuery[BusinessKey | None] = None,
-    course_id: FromQuery[BusinessKey | None] = None,
+    student_id: QueryKey = None,
+    activity_id: QueryKey = None,
+    course_id: QueryKey = None,
     mode: FromQuery[SessionMode | None] = None,
     status: FromQuery[SessionStatus | None] = None,
-    started_after: FromQuery[Instant | None] = None,
-    started_before: FromQuery[Instant | None] = None,
+    started_after: QueryTime = None,
+    started_before: QueryTime = None,
 ) -> Listing[SessionOut]:
     """Newest first; `started_after` is included, `started_before` is not."""
     equal = {
@@ -54,10 +55,10 @@ async def list_sessions(
         "status": status,
     }
     statement = sessions.select().filter_by(**{name: value for name, value in equal.items() if value is not None})
-    if started_after:
-        statement = statement.where(LearningSession.start_time >= started_after)
-    if started_before:
-        statement = statement.where(LearningSession.start_time < started_before)
+    if since := instant("started_after", started_after):
+        statement = statement.where(LearningSession.start_time >= since)
+    if until := instant("started_before", started_before):
+        statement = statement.where(LearningSession.start_time < until)
     return await sessions.page(statement, page, SessionOut.of, newest_first=True)
 
 

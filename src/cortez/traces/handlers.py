@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.errors import NotFound
 from cortez.paging import Page
-from cortez.schemas import BusinessKey, Instant, Listing, Match, StrictRequest
+from cortez.parameters import QueryKey, QueryTime, instant
+from cortez.schemas import Listing, Match, StrictRequest
 from cortez.security import Principal, allow
 from cortez.sessions.models import LearningSession
 from cortez.sessions.repository import SessionRepository
@@ -108,14 +109,14 @@ async def list_session_traces(
 async def list_traces(
     traces: Traces,
     page: NamedDependency[Page],
-    student_id: FromQuery[BusinessKey | None] = None,
-    activity_id: FromQuery[BusinessKey | None] = None,
-    course_id: FromQuery[BusinessKey | None] = None,
+    student_id: QueryKey = None,
+    activity_id: QueryKey = None,
+    course_id: QueryKey = None,
     trace_level: FromQuery[TraceLevel | None] = None,
     interaction_type: FromQuery[InteractionType | None] = None,
     cognitive_state: FromQuery[CognitiveState | None] = None,
-    occurred_after: FromQuery[Instant | None] = None,
-    occurred_before: FromQuery[Instant | None] = None,
+    occurred_after: QueryTime = None,
+    occurred_before: QueryTime = None,
 ) -> Listing[TraceOut]:
     """Oldest first; `occurred_after` is included, `occurred_before` is not."""
     statement = filtered(traces.rows(), trace_level, interaction_type, cognitive_state)
@@ -127,10 +128,10 @@ async def list_traces(
         sessions = SessionRepository(traces.session, traces.principal)
         inside = sessions.select(LearningSession.id).where(LearningSession.course_id == course_id)
         statement = statement.where(TRACES.c.session_id.in_(inside))
-    if occurred_after:
-        statement = statement.where(occurred_after <= HAPPENED)
-    if occurred_before:
-        statement = statement.where(occurred_before > HAPPENED)
+    if since := instant("occurred_after", occurred_after):
+        statement = statement.where(since <= HAPPENED)
+    if until := instant("occurred_before", occurred_before):
+        statement = statement.where(until > HAPPENED)
     return await traces.page(statement, page, TraceOut.of)
 
 
