@@ -4,7 +4,7 @@ BIN := .venv/bin
 export DATABASE_URL CORTEZ_PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint types check trace migrate migration migrations lock
+.PHONY: help install run demo test lint types check trace migrate migration migrations lock
 
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -17,9 +17,13 @@ install: .venv/installed ## Make the environment from the lock
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-run: install ## Serve on the embedded database
+run: install ## Serve on the embedded database, with a demo course to look at
 	$(BIN)/cortez migrate
+	$(BIN)/cortez demo
 	$(BIN)/cortez serve
+
+demo: install ## Load the demo course
+	$(BIN)/cortez demo
 
 test: install ## Run the tests on SQLite and PostgreSQL
 	$(BIN)/pytest

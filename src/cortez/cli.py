@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 import uvicorn
+from rich.progress import Progress
 from sqlalchemy.exc import IntegrityError
 
 from cortez import migrations, tables  # noqa: F401 - registers every table
@@ -16,6 +17,7 @@ from cortez.accounts.authentication import SYSTEM
 from cortez.accounts.models import Role
 from cortez.accounts.repository import UserRepository
 from cortez.database import Database
+from cortez.demo.load import load as load_demo
 from cortez.health import shortcomings
 from cortez.security import Passwords
 from cortez.settings import Settings, SettingsError, load
@@ -81,6 +83,23 @@ async def doctor(settings: Settings) -> None:
     click.echo("\n".join(f"✗ {reason}" for reason in reasons) or "✓ database: reachable, schema at head")
     if reasons:
         raise SystemExit(1)
+
+
+@cli.command()
+@click.pass_obj
+@coroutine
+async def demo(settings: Settings) -> None:
+    """Load a demo course: 30 students, 5 activities, 300 sessions, 21,000 traces. Twice adds nothing."""
+    if settings.env == "production":
+        raise click.ClickException("The demo accounts share a known password, so they are for development only.")
+    database = Database(settings)
+    with Progress(disable=not sys.stdout.isatty()) as progress:
+        bar = progress.add_task("Loading the demo course")
+        loaded = await load_demo(
+            database, Passwords(settings), lambda done, total: progress.update(bar, completed=done, total=total)
+        )
+    await database.close()
+    click.echo("The demo course is loaded: {} sessions and {} traces are new.".format(*loaded))
 
 
 @cli.group()

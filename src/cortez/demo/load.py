@@ -1,0 +1,128 @@
+"""Loads the demo course, session by session, through the repositories and the ingest that the API uses."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from uuid import UUID, uuid5
+
+import msgspec
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cortez.accounts.authentication import SYSTEM
+from cortez.accounts.models import Course, CourseMember, CourseRole, Role, User
+from cortez.activities.models import Activity
+from cortez.database import Database
+from cortez.demo.material import ASSIGNMENTS, POLICIES
+from cortez.demo.model import NAMESPACE, WEEKS, Session, sessions, students
+from cortez.security import Passwords
+from cortez.sessions.models import LearningSession
+from cortez.sessions.repository import SessionRepository
+from cortez.traces.ingest import Ingest
+
+COURSE = "PROG2-2026"
+PASSWORD = "demo-password"  # noqa: S105 - printed on the front page, in development only
+TEACHER, TUTOR, ADMIN = "profe", "tutora", "admin"
+FIRST_STUDENT = "al-0001"
+
+
+async def load(database: Database, passwords: Passwords, report: Callable[[int, int], None]) -> tuple[int, int]:
+    """Load what is not there yet; how many sessions and traces that was. `report` hears (done, of how many)."""
+    hashed = await passwords.hash(PASSWORD)
+    async with database.unit() as session:
+        start = await people_and_activities(session, hashed)
+    made = list(sessions(start))
+    async with database.reading() as session:
+        there = set(await session.scalars(select(LearningSession.id)))
+    stored = traces = 0
+    for done, one in enumerate(made, start=1):
+        if one.id not in there:
+            async with database.unit() as session:
+                traces += await store(session, one)
+            stored += 1
+        report(done, len(made))
+    return stored, traces
+
+
+async def people_and_activities(session: AsyncSession, hashed: str) -> datetime:
+    """The course with its members and activities, once; the beginning of its term."""
+    course = await session.scalar(select(Course).where(Course.course_id == COURSE))
+    if course is None:
+        course = Course(course_id=COURSE, title="Programación 2", description="A class of 30, invented.")
+        session.add(course)
+        await session.flush()
+        staff = [
+            (TEACHER, "Ana Morales", Role.TEACHER),
+            (TUTOR, "Luis Prado", Role.TUTOR),
+            (ADMIN, "Admin", Role.ADMIN),
+        ]
+        people = [account(username, name, role, hashed) for username, name, role in staff]
+        people += [account(student.student_id, student.name, Role.STUDENT, hashed) for student in students()]
+        session.add_all(people)
+        await session.flush()
+        session.add_all(
+            CourseMember(course_id=COURSE, user_id=person.id, role=CourseRole(person.roles[0]).value)
+            for person in people
+            if person.username != ADMIN
+        )
+        session.add_all(activities(people[0].id))
+        await session.flush()
+    return course.created_at - timedelta(weeks=WEEKS)
+
+
+def account(username: str, name: str, role: Role, hashed: str) -> User:
+    student_id = username if role == Role.STUDENT else None
+    return User(
+        id=uuid5(NAMESPACE, username),
+        email=f"{username}@example.edu",
+        username=username,
+        full_name=name,
+        roles=[role.value],
+        student_id=student_id,
+        hashed_password=hashed,
+        is_verified=True,
+        course_name="Programación 2",
+        commission="B",
+    )
+
+
+def activities(teacher_id: UUID) -> list[Activity]:
+    return [
+        Activity(
+            activity_id=assignment.activity_id,
+            title=assignment.title,
+            description=f"Sobre {assignment.concept}.",
+            instructions=assignment.instructions,
+            evaluation_criteria=["Explica sus decisiones", "Prueba los casos de borde"],
+            teacher_id=teacher_id,
+            course_id=COURSE,
+            policies=POLICIES,
+            subject="Programación 2",
+            difficulty=assignment.difficulty,
+            estimated_duration_minutes=assignment.minutes,
+            tags=assignment.tags,
+            status=assignment.status,
+        )
+        for assignment in ASSIGNMENTS
+    ]
+
+
+async def store(session: AsyncSession, one: Session) -> int:
+    """One session with its traces, whole or not at all; how many traces."""
+    repository = SessionRepository(session, SYSTEM)
+    await repository.add(
+        LearningSession(
+            id=one.id,
+            student_id=one.student.student_id,
+            user_id=uuid5(NAMESPACE, one.student.student_id),
+            activity_id=one.assignment.activity_id,
+            course_id=COURSE,
+            start_time=one.start_time,
+            end_time=one.end_time,
+            status=one.status,
+            created_at=one.start_time,
+            learning_objective={"title": one.assignment.title, "expected_competencies": one.assignment.tags},
+        )
+    )
+    raws = [msgspec.Raw(msgspec.json.encode(trace)) for trace in one.traces]
+    result = await Ingest(repository).batch(raws, one.id, atomic=True)
+    return result.created
