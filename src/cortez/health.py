@@ -26,13 +26,13 @@ class Ready(Struct, frozen=True):
     reasons: list[str]
 
 
-@get("/health/live", opt={"outside": True}, tags=["operations"], security=[])
+@get("/live", tags=["operations"])
 async def live() -> Live:
     """The process answers."""
     return Live("ok")
 
 
-@get("/health/ready", opt={"outside": True}, tags=["operations"], security=[])
+@get("/ready", tags=["operations"])
 async def ready(request: Request[Any, Any, Any]) -> Response[Ready]:
     """503 with the reasons where a request would fail now."""
     reasons = await shortcomings(request.app.state.database)
