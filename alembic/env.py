@@ -5,9 +5,9 @@ from typing import Any
 
 import sqlalchemy as sa
 from alembic import context
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, event, text
 from sqlalchemy.engine import URL
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from cortez import settings as configuration
@@ -59,6 +59,20 @@ def migrate(connection: Connection) -> None:
         context.run_migrations()
 
 
+def spare_children(engine: AsyncEngine) -> None:
+    """SQLite changes a table by making it anew; dropping the old one must not delete the rows that hang on it."""
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def off(connection: Any, record: Any) -> None:
+        connection.execute("PRAGMA foreign_keys=OFF")
+
+
+def migrate_embedded(connection: Connection) -> None:
+    migrate(connection)
+    if orphans := connection.execute(text("PRAGMA foreign_key_check")).all():
+        raise RuntimeError(f"Rows without their parent: {orphans[:10]}")
+
+
 def migrate_locked(connection: Connection) -> None:
     """Under a session lock that outlives the single transactions, so that parallel deployers wait for each other."""
     connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": LOCK})
@@ -80,9 +94,10 @@ async def online() -> None:
     engine = create_async_engine(url, poolclass=NullPool)
     if is_sqlite:
         prepare_sqlite(engine)
+        spare_children(engine)
         engine = engine.execution_options(immediate=True)
     async with engine.connect() as connection:
-        await connection.run_sync(migrate if is_sqlite else migrate_locked)
+        await connection.run_sync(migrate_embedded if is_sqlite else migrate_locked)
         await connection.commit()
     await engine.dispose()
 

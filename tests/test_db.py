@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from litestar import Litestar, Response, post
+from litestar import Litestar, post
 from litestar.di import NamedDependency
 from sqlalchemy import event, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -16,7 +16,8 @@ from conftest import client_of, live
 from cortez.accounts.models import Course
 from cortez.app import create_app
 from cortez.database import Database
-from cortez.errors import Conflict, Problem, problem_response
+from cortez.errors import Conflict, Problem
+from cortez.responses import Answer, refused
 from cortez.schemas import StrictRequest
 from cortez.settings import Settings
 from factory import Make
@@ -89,9 +90,9 @@ async def test_nothing_stays_checked_out(make: Make, database: Database) -> None
 
 
 @post("/probe/returned-conflict")
-async def returned_conflict(session: NamedDependency[AsyncSession], request: StrictRequest) -> Response[Problem]:
+async def returned_conflict(session: NamedDependency[AsyncSession], request: StrictRequest) -> Answer[Problem]:
     session.add(Course(course_id="kept", title="Kept"))
-    return problem_response(request, Conflict("KEPT", "An answer that is an error, with an effect."))
+    return refused(request, Conflict("KEPT", "An answer that is an error, with an effect."))
 
 
 @post("/probe/raised-conflict")

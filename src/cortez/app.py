@@ -23,12 +23,13 @@ from cortez.database import Database
 from cortez.errors import on_exception, request_id
 from cortez.pages import handlers as pages
 from cortez.paging import Cursors, provide_page
+from cortez.responses import Answer
 from cortez.schemas import Match, StrictRequest
 from cortez.security import Passwords, Principal, Tokens
 from cortez.sessions import handlers as sessions
 from cortez.settings import Settings, load
 from cortez.traces import handlers as traces
-from cortez.transactions import RecordedResponse, UnitOfWork, learn_query_parameters, provide_session
+from cortez.transactions import UnitOfWork, learn_query_parameters, provide_session
 
 DESCRIPTION = "The system of record for how students work with AI tutors."
 
@@ -66,7 +67,7 @@ def create_app(settings: Settings | None = None, extra: Sequence[ControllerRoute
         middleware=[UnitOfWork(database, authenticator(database, tokens))],
         exception_handlers={Exception: on_exception},
         request_class=StrictRequest,
-        response_class=RecordedResponse,
+        response_class=Answer,
         before_send=[add_headers],
         lifespan=[running],
         state=State(

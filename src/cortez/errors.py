@@ -243,9 +243,8 @@ def request_id(scope: Scope) -> str:
     return str(state["request_id"])
 
 
-def problem_response(request: Request[Any, Any, Any], error: CortezError) -> Response[Problem]:
-    """An error as an answer; returned from a handler it lets the unit of work commit."""
-    body = Problem(
+def problem_of(request: Request[Any, Any, Any], error: CortezError) -> Problem:
+    return Problem(
         type=f"/docs/errors#{error.code.lower()}",
         title=error.status.phrase,
         status=error.status,
@@ -255,9 +254,10 @@ def problem_response(request: Request[Any, Any, Any], error: CortezError) -> Res
         request_id=request_id(request.scope),
         errors=error.errors,
     )
-    return Response(body, status_code=error.status, media_type=PROBLEM_JSON, headers=error.headers)
 
 
 def on_exception(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
     """The one exception handler of the application."""
-    return problem_response(request, answer_to(error))
+    known = answer_to(error)
+    body = problem_of(request, known)
+    return Response(body, status_code=known.status, media_type=PROBLEM_JSON, headers=known.headers)

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+from litestar.response.base import ASGIResponse
 from litestar.types import Message
 from sqlalchemy import ForeignKey, Index, LargeBinary, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -92,14 +93,12 @@ def replay(status: int, headers: bytes, body: bytes) -> list[Message]:
     ]
 
 
-async def store(
-    session: AsyncSession, claimed: Claim, status: int, headers: list[tuple[bytes, bytes]], body: bytes
-) -> None:
+async def store(session: AsyncSession, claimed: Claim, answer: ASGIResponse) -> None:
     """Keep the answer in the open transaction; an answer that is not final frees the key."""
     mine = RECORDS.c.digest == claimed.digest
-    if status in NOT_STORED:
+    if answer.status_code in NOT_STORED:
         await session.execute(delete(IdempotencyRecord).where(mine))
         return
-    await session.execute(
-        update(IdempotencyRecord).where(mine).values(status=status, headers=msgspec.msgpack.encode(headers), body=body)
-    )
+    headers = msgspec.msgpack.encode(answer.encode_headers())
+    values = {"status": answer.status_code, "headers": headers, "body": answer.body}
+    await session.execute(update(IdempotencyRecord).where(mine).values(values))

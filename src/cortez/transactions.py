@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 from urllib.parse import parse_qsl
 
-from litestar import Litestar, Response
+from litestar import Litestar
 from litestar.enums import ScopeType
 from litestar.middleware import ASGIMiddleware
 from litestar.response.base import ASGIResponse
@@ -24,8 +24,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from cortez import idempotency
 from cortez.database import Database, committed
 from cortez.errors import Invalid, TooLarge, UnsupportedMediaType, is_repeatable, request_id
-from cortez.paging import Cursors, next_link, with_filters
-from cortez.schemas import Input, Listing, Resource, decode, etag
+from cortez.paging import Cursors, with_filters
+from cortez.schemas import Input, decode
 from cortez.security import Principal
 
 SAFE = {"GET", "HEAD", "OPTIONS"}
@@ -51,22 +51,14 @@ class Unit:
         self.answer: ASGIResponse | None = None
         self.sent = False
 
+    def rendered(self) -> ASGIResponse:
+        """The answer about to be sent. A handler that made none of ours cannot be replayed, so it does not commit."""
+        if self.answer is None:
+            raise TypeError("A handler must return plain data or an Answer.")
+        return self.answer
+
     def will_repeat(self, last: bool) -> bool:
         return not last and not self.sent and is_repeatable(self.failure)
-
-
-class RecordedResponse(Response[Any]):
-    """Remembers the rendered answer, so that it can be stored before the commit; adds the ETag of a resource."""
-
-    def to_asgi_response(self, app: Any, request: Any, **kwargs: Any) -> ASGIResponse:
-        answer = super().to_asgi_response(app, request, **kwargs)
-        if isinstance(self.content, Resource):
-            answer.headers["ETag"] = etag(self.content, answer.body)
-        if isinstance(self.content, Listing) and self.content.next_cursor:
-            answer.headers["Link"] = next_link(request.scope, self.content.next_cursor)
-        if "unit" in request.scope["state"]:
-            request.scope["state"]["unit"].answer = answer
-        return answer
 
 
 class UnitOfWork(ASGIMiddleware):
@@ -144,11 +136,8 @@ async def provide_session(scope: Scope) -> AsyncGenerator[AsyncSession]:
     try:
         async with committed(unit.session):
             yield unit.session
-            if unit.claim and unit.answer:
-                answer = unit.answer
-                await idempotency.store(
-                    unit.session, unit.claim, answer.status_code, answer.encode_headers(), answer.body
-                )
+            if unit.claim:
+                await idempotency.store(unit.session, unit.claim, unit.rendered())
     except BaseException as error:
         unit.failure = error
         raise

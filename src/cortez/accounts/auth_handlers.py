@@ -1,6 +1,6 @@
 """`/auth`: signing in and out. A password is hashed while no connection is held."""
 
-from litestar import Response, Router, get, patch, post, put
+from litestar import Router, get, patch, post, put
 from litestar.di import NamedDependency, Provide
 from litestar.params import JSONBody
 from litestar.status_codes import HTTP_200_OK
@@ -24,7 +24,8 @@ from cortez.accounts.schemas import (
 )
 from cortez.database import Database
 from cortez.db import utc_now
-from cortez.errors import Forbidden, Problem, Unauthorized, problem_response
+from cortez.errors import Forbidden, Problem, Unauthorized
+from cortez.responses import Answer, created, refused
 from cortez.schemas import Match, StrictRequest
 from cortez.security import Passwords, Principal, Tokens, people
 from cortez.settings import Settings
@@ -58,7 +59,7 @@ async def register(
     anyones: Anyones,
     passwords: NamedDependency[Passwords],
     settings: NamedDependency[Settings],
-) -> Response[UserOut]:
+) -> Answer[UserOut]:
     """A new account, always a student's."""
     if not settings.registration_open:
         raise Forbidden("REGISTRATION_CLOSED", "Accounts are made by an admin here.")
@@ -70,7 +71,7 @@ async def register(
         hashed_password=hashed,
         roles=[Role.STUDENT.value],
     )
-    return Response(UserOut.of(user), headers={"Location": f"/api/v1/users/{user.id}"})
+    return created(UserOut.of(user), f"/users/{user.id}")
 
 
 @post("/login", opt=PUBLIC, status_code=HTTP_200_OK, security=[])
@@ -94,7 +95,7 @@ async def login(
 @post("/refresh", opt=PUBLIC, status_code=HTTP_200_OK, security=[])
 async def refresh(
     data: JSONBody[RefreshIn], request: StrictRequest, anyones: Anyones, tokens: NamedDependency[Tokens]
-) -> TokensOut | Response[Problem]:
+) -> TokensOut | Answer[Problem]:
     """A new pair for the old one. A token used twice was stolen once: its whole sign-in ends."""
     token = await anyones.tokens.by_secret(data.refresh_token)
     if token is None or token.expires_at <= utc_now():
@@ -102,7 +103,7 @@ async def refresh(
     if token.used_at or token.revoked_at:
         await anyones.tokens.revoke(RefreshToken.family_id == token.family_id)
         reused = Unauthorized("REFRESH_TOKEN_REUSED", "This refresh token was used before; sign in again.")
-        return problem_response(request, reused)
+        return refused(request, reused)
     user = await anyones.users.find(token.user_id)
     if user is None or not user.is_active:
         raise Unauthorized("REFRESH_TOKEN_INVALID", "The account is not active.")

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from litestar import Response, Router, delete, get, patch, post, put
+from litestar import Router, delete, get, patch, post, put
 from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, FromQuery, JSONBody
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -12,6 +12,7 @@ from cortez.accounts.repository import CourseRepository, MemberRepository
 from cortez.accounts.schemas import CourseIn, CourseOut, CoursePatch, MemberIn, MemberOut
 from cortez.paging import Page
 from cortez.parameters import PathKey
+from cortez.responses import Answer, created
 from cortez.schemas import Listing, Match
 from cortez.security import Principal, allow, teachers, teaching
 
@@ -40,12 +41,12 @@ async def list_courses(courses: Courses, page: NamedDependency[Page]) -> Listing
 
 
 @post("/", guards=[teachers])
-async def create_course(data: JSONBody[CourseIn], courses: Courses, members: Members) -> Response[CourseOut]:
+async def create_course(data: JSONBody[CourseIn], courses: Courses, members: Members) -> Answer[CourseOut]:
     """A teacher becomes a member of the course they make."""
     course = await courses.add(Course(course_id=data.course_id, title=data.title, description=data.description))
     if not courses.principal.is_admin:
         await members.put(course.course_id, courses.principal.id, CourseRole.TEACHER.value)
-    return Response(CourseOut.of(course), headers={"Location": f"/api/v1/courses/{course.course_id}"})
+    return created(CourseOut.of(course), f"/courses/{course.course_id}")
 
 
 @get("/{course_id:str}", guards=[readers])

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from litestar import Response, Router, delete, get, patch, post, put
+from litestar import Router, delete, get, patch, post, put
 from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.status_codes import HTTP_200_OK
@@ -29,6 +29,7 @@ from cortez.accounts.schemas import (
 from cortez.errors import Conflict
 from cortez.paging import Page
 from cortez.parameters import QueryKey, QueryText
+from cortez.responses import Answer, created
 from cortez.schemas import Listing, Match
 from cortez.security import KEY_PREFIX, Passwords, Principal, admins, digest, new_secret
 
@@ -63,7 +64,7 @@ async def list_users(
 
 
 @post("/", guards=[admins])
-async def create_user(data: JSONBody[UserIn], users: Users, passwords: NamedDependency[Passwords]) -> Response[UserOut]:
+async def create_user(data: JSONBody[UserIn], users: Users, passwords: NamedDependency[Passwords]) -> Answer[UserOut]:
     hashed = await passwords.hash(data.password) if data.password else NO_PASSWORD
     user = await users.create(
         email=data.email.lower(),
@@ -74,7 +75,7 @@ async def create_user(data: JSONBody[UserIn], users: Users, passwords: NamedDepe
         student_id=data.student_id,
         is_verified=data.is_verified,
     )
-    return Response(UserOut.of(user), headers={"Location": f"/api/v1/users/{user.id}"})
+    return created(UserOut.of(user), f"/users/{user.id}")
 
 
 def distinct(roles: list[Role]) -> list[str]:
@@ -165,7 +166,7 @@ async def list_keys(keys: Keys, page: NamedDependency[Page]) -> Listing[ApiKeyOu
 
 
 @post("/", guards=[admins], opt={"no_key": True})
-async def create_key(data: JSONBody[ApiKeyIn], keys: Keys) -> Response[NewApiKeyOut]:
+async def create_key(data: JSONBody[ApiKeyIn], keys: Keys) -> Answer[NewApiKeyOut]:
     """The answer holds the whole key, this once."""
     if data.course_ids:
         await CourseRepository(keys.session, keys.principal).require_all(data.course_ids)
@@ -180,7 +181,7 @@ async def create_key(data: JSONBody[ApiKeyIn], keys: Keys) -> Response[NewApiKey
             expires_at=data.expires_at,
         )
     )
-    return Response(NewApiKeyOut.of(key, key=secret), headers={"Location": f"/api/v1/api-keys/{key.id}"})
+    return created(NewApiKeyOut.of(key, key=secret), f"/api-keys/{key.id}")
 
 
 @delete("/{key_id:uuid}", guards=[admins])

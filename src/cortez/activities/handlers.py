@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from litestar import Response, Router, delete, get, patch, post
+from litestar import Router, delete, get, patch, post
 from litestar.di import NamedDependency, Provide
 from litestar.params import FromQuery, JSONBody
 from litestar.status_codes import HTTP_200_OK
@@ -16,6 +16,7 @@ from cortez.db import holds
 from cortez.errors import Forbidden, Invalid
 from cortez.paging import Page
 from cortez.parameters import PathKey, QueryKey, QueryText
+from cortez.responses import Answer, created
 from cortez.schemas import Listing, Match, stored
 from cortez.security import Principal, allow, teachers
 
@@ -62,7 +63,7 @@ async def list_activities(
 @post("/", guards=[teachers])
 async def create_activity(
     data: JSONBody[ActivityIn], activities: Activities, principal: NamedDependency[Principal]
-) -> Response[ActivityOut]:
+) -> Answer[ActivityOut]:
     """A draft of one's own; an admin may write it for a teacher."""
     if data.teacher_id not in (None, principal.id) and not principal.is_admin:
         raise Forbidden(None, "Only an admin writes an activity for somebody else.")
@@ -70,8 +71,7 @@ async def create_activity(
     values = {name: stored(getattr(data, name)) for name in data.__struct_fields__}
     values["teacher_id"] = data.teacher_id or principal.id
     activity = await activities.add(Activity(**values))
-    location = {"Location": f"/api/v1/activities/{activity.activity_id}"}
-    return Response(ActivityOut.of(activity), headers=location)
+    return created(ActivityOut.of(activity), f"/activities/{activity.activity_id}")
 
 
 @get("/{activity_id:str}", guards=[readers])

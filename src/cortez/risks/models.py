@@ -64,6 +64,7 @@ class Risk(Base):
         one_of("ck_risk_level_valid", "risk_level", RiskLevel),
         one_of("ck_risk_dimension_valid", "dimension", RiskDimension),
         one_of("ck_risk_resolution_valid", "resolution", Resolution),
+        CheckConstraint("rule IS NULL OR subject IS NOT NULL", name="ck_risk_rule_names_subject"),
         CheckConstraint("rule_version > 0", name="ck_risk_rule_version_positive"),
         Index(
             "uq_risk_session_rule_subject",

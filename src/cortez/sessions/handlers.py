@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from litestar import Response, Router, delete, get, patch, post
+from litestar import Router, delete, get, patch, post
 from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.status_codes import HTTP_200_OK
@@ -15,6 +15,7 @@ from cortez.activities.repository import ActivityRepository
 from cortez.errors import Forbidden, Invalid, NotFound
 from cortez.paging import Page
 from cortez.parameters import QueryKey, QueryTime, instant
+from cortez.responses import Answer, created
 from cortez.schemas import Listing, Match, stored
 from cortez.security import Principal, admins, allow
 from cortez.sessions.models import LearningSession, SessionMode, SessionStatus
@@ -63,7 +64,7 @@ async def list_sessions(
 
 
 @post("/", guards=[workers])
-async def start_session(data: JSONBody[SessionIn], sessions: Sessions) -> Response[SessionOut]:
+async def start_session(data: JSONBody[SessionIn], sessions: Sessions) -> Answer[SessionOut]:
     """A student starts their own; a machine starts one for the student it names."""
     principal, session = sessions.principal, sessions.session
     student_id = student_of(data.student_id, principal)
@@ -81,7 +82,7 @@ async def start_session(data: JSONBody[SessionIn], sessions: Sessions) -> Respon
             **values, student_id=student_id, user_id=user_id, course_id=course_id, learning_objective=objective
         )
     )
-    return Response(SessionOut.of(started), headers={"Location": f"/api/v1/sessions/{started.id}"})
+    return created(SessionOut.of(started), f"/sessions/{started.id}")
 
 
 def student_of(given: str | None, principal: Principal) -> str:

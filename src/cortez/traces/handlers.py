@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from litestar import Response, Router, get, patch, post
+from litestar import Router, get, patch, post
 from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.status_codes import HTTP_200_OK
@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from cortez.errors import NotFound
 from cortez.paging import Page
 from cortez.parameters import QueryKey, QueryTime, instant
+from cortez.responses import Answer, created
 from cortez.schemas import Listing, Match, StrictRequest
 from cortez.security import Principal, allow
 from cortez.sessions.models import LearningSession
@@ -58,11 +59,13 @@ async def require_session(sessions: SessionRepository, session_id: UUID) -> None
 @post("/sessions/{session_id:uuid}/traces", guards=[writers])
 async def create_trace(
     session_id: FromPath[UUID], data: JSONBody[TraceIn], ingest: NamedDependency[Ingest], traces: Traces
-) -> Response[TraceOut]:
+) -> Answer[TraceOut]:
     """Store one step. The same id with the same content again answers 200 with the stored one."""
     id_, new = await ingest.one(session_id, data)
     row = (await traces.session.execute(traces.rows().where(TRACES.c.id == id_))).one()
-    return Response(TraceOut.of(row), status_code=201 if new else 200, headers={"Location": f"/api/v1/traces/{id_}"})
+    answer = created(TraceOut.of(row), f"/traces/{id_}")
+    answer.status_code = 201 if new else 200
+    return answer
 
 
 @post("/sessions/{session_id:uuid}/traces/batch", guards=[writers], status_code=HTTP_200_OK, opt=BATCH)

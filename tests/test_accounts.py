@@ -1,0 +1,198 @@
+"""Accounts: who signs in, for how long, and what an admin may do."""
+
+import asyncio
+from datetime import timedelta
+
+import httpx
+import pytest
+
+from conftest import client_of
+from cortez.accounts.models import ApiKey, User
+from cortez.db import utc_now
+from cortez.security import digest, new_secret
+from factory import Make
+
+PERSON = {"email": "Ana@Example.edu", "username": "ana", "password": "long enough", "full_name": "Ana"}
+SIGN_IN = {"login": "ana", "password": "long enough"}
+
+
+def bearer(tokens: dict[str, str]) -> dict[str, str]:
+    return {"Authorization": f"Bearer {tokens['access_token']}"}
+
+
+@pytest.fixture
+async def tokens(client: httpx.AsyncClient) -> dict[str, str]:
+    """Of somebody who registered and signed in."""
+    assert (await client.post("/auth/register", json=PERSON)).status_code == 201
+    answer = await client.post("/auth/login", json=SIGN_IN)
+    assert answer.status_code == 200, answer.text
+    signed_in: dict[str, str] = answer.json()
+    return signed_in
+
+
+async def test_a_registered_person_is_a_student_with_a_student_id(
+    client: httpx.AsyncClient, tokens: dict[str, str]
+) -> None:
+    me = (await client.get("/auth/me", headers=bearer(tokens))).json()
+    assert (me["email"], me["roles"], me["student_id"]) == ("ana@example.edu", ["student"], me["id"])
+    assert "hashed_password" not in me
+    assert me["login_count"] == 1
+
+
+async def test_nobody_registers_as_more_than_a_student(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/auth/register", json=PERSON | {"roles": ["admin"]})
+    assert answer.status_code == 422
+
+
+@pytest.mark.parametrize("login", ["ana", "ANA@example.EDU", "ana@example.edu"])
+async def test_one_signs_in_by_username_or_mail(client: httpx.AsyncClient, tokens: dict[str, str], login: str) -> None:
+    answer = await client.post("/auth/login", json=SIGN_IN | {"login": login})
+    assert answer.status_code == 200
+    assert answer.json()["expires_in"] == 900
+
+
+async def test_unknown_wrong_and_inactive_look_the_same(
+    client: httpx.AsyncClient, tokens: dict[str, str], make: Make
+) -> None:
+    user = (await make.all(User))[0]
+    admin = await make.admin()
+    wrong = await client.post("/auth/login", json=SIGN_IN | {"password": "something else"})
+    unknown = await client.post("/auth/login", json=SIGN_IN | {"login": "nobody"})
+    await admin.post(f"/users/{user.id}/deactivate")
+    inactive = await client.post("/auth/login", json=SIGN_IN)
+    for answer in (wrong, unknown, inactive):
+        assert (answer.status_code, answer.json()["code"]) == (401, "LOGIN_FAILED")
+
+
+async def test_the_same_mail_in_another_case_is_taken(client: httpx.AsyncClient, tokens: dict[str, str]) -> None:
+    answer = await client.post("/auth/register", json=PERSON | {"email": "ANA@example.edu", "username": "other"})
+    assert (answer.status_code, answer.json()["code"]) == (409, "EMAIL_IN_USE")
+
+
+async def test_a_refresh_token_works_once_and_its_reuse_ends_the_sign_in(
+    client: httpx.AsyncClient, tokens: dict[str, str]
+) -> None:
+    old = {"refresh_token": tokens["refresh_token"]}
+    fresh = (await client.post("/auth/refresh", json=old)).json()
+    assert (await client.get("/auth/me", headers=bearer(fresh))).status_code == 200
+    reused = await client.post("/auth/refresh", json=old)
+    assert (reused.status_code, reused.json()["code"]) == (401, "REFRESH_TOKEN_REUSED")
+    assert (await client.get("/auth/me", headers=bearer(fresh))).status_code == 401
+    assert (await client.post("/auth/refresh", json={"refresh_token": fresh["refresh_token"]})).status_code == 401
+
+
+async def test_parallel_uses_of_one_refresh_token_give_one_chain(
+    client: httpx.AsyncClient, tokens: dict[str, str]
+) -> None:
+    old = {"refresh_token": tokens["refresh_token"]}
+    answers = await asyncio.gather(*[client.post("/auth/refresh", json=old) for _ in range(10)])
+    assert sorted(answer.status_code for answer in answers) == [200] + [401] * 9
+
+
+async def test_a_logout_holds_from_the_next_request(client: httpx.AsyncClient, tokens: dict[str, str]) -> None:
+    other = (await client.post("/auth/login", json=SIGN_IN)).json()
+    assert (await client.post("/auth/logout", json={}, headers=bearer(tokens))).json() == {"signed_out": 1}
+    assert (await client.get("/auth/me", headers=bearer(tokens))).status_code == 401
+    assert (await client.get("/auth/me", headers=bearer(other))).status_code == 200
+    assert (await client.post("/auth/logout", json={"all": True}, headers=bearer(other))).json() == {"signed_out": 1}
+
+
+async def test_a_changed_password_ends_the_other_sign_ins(client: httpx.AsyncClient, tokens: dict[str, str]) -> None:
+    other = (await client.post("/auth/login", json=SIGN_IN)).json()
+    change = {"current_password": "long enough", "new_password": "even longer"}
+    wrong = await client.put("/auth/password", json=change | {"current_password": "no"}, headers=bearer(tokens))
+    assert (wrong.status_code, wrong.json()["code"]) == (403, "PASSWORD_WRONG")
+    assert (await client.put("/auth/password", json=change, headers=bearer(tokens))).status_code == 204
+    assert (await client.get("/auth/me", headers=bearer(tokens))).status_code == 200
+    assert (await client.get("/auth/me", headers=bearer(other))).status_code == 401
+    assert (await client.post("/auth/login", json=SIGN_IN)).status_code == 401
+
+
+async def test_a_reset_token_sets_a_password_once(
+    client: httpx.AsyncClient, tokens: dict[str, str], make: Make
+) -> None:
+    user = (await make.all(User))[0]
+    admin = await make.admin()
+    offered = (await admin.post(f"/users/{user.id}/password-reset")).json()
+    reset = {"token": offered["token"], "password": "a new password"}
+    assert (await client.post("/auth/password-reset", json=reset)).status_code == 200
+    assert (await client.post("/auth/password-reset", json=reset)).status_code == 401
+    assert (await client.get("/auth/me", headers=bearer(tokens))).status_code == 401
+    assert (await client.post("/auth/login", json=SIGN_IN | {"password": "a new password"})).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["", "Bearer", "Bearer x", "Basic YTpi", "Bearer ck_unknown", "Bearer eyJhbGciOiJub25lIn0.e30.", "bearer  "],
+)
+async def test_a_forged_token_is_refused(client: httpx.AsyncClient, header: str) -> None:
+    answer = await client.get("/auth/me", headers={"Authorization": header} if header else {})
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"] == "Bearer"
+
+
+async def test_a_change_of_roles_and_a_deactivation_hold_from_the_next_request(make: Make) -> None:
+    admin, teacher = await make.admin(), await make.teacher()
+    course = {"course_id": "c", "title": "Course"}
+    await admin.put(f"/users/{teacher.id}/roles", json={"roles": ["student"]})
+    assert (await teacher.post("/courses", json=course)).status_code == 403
+    await admin.put(f"/users/{teacher.id}/roles", json={"roles": ["instructor"]})
+    assert (await teacher.post("/courses", json=course)).status_code == 201
+    await admin.post(f"/users/{teacher.id}/deactivate")
+    assert (await teacher.get("/courses")).status_code == 401
+
+
+async def test_an_admin_cannot_lock_themselves_out(make: Make) -> None:
+    admin = await make.admin()
+    for answer in (
+        await admin.delete(f"/users/{admin.id}"),
+        await admin.post(f"/users/{admin.id}/deactivate"),
+        await admin.put(f"/users/{admin.id}/roles", json={"roles": ["teacher"]}),
+    ):
+        assert (answer.status_code, answer.json()["code"]) == (409, "OWN_ACCOUNT")
+
+
+async def test_a_student_id_that_sessions_carry_cannot_change(make: Make) -> None:
+    admin, student = await make.admin(), await make.student()
+    path = f"/users/{student.id}"
+    assert (await admin.patch(path, json={"student_id": "al-1"})).json()["student_id"] == "al-1"
+    await make.session(student)
+    answer = await admin.patch(path, json={"student_id": "al-2"})
+    assert (answer.status_code, answer.json()["code"]) == (409, "STUDENT_ID_IN_USE")
+
+
+async def test_a_key_is_shown_once_and_refused_when_deleted(make: Make) -> None:
+    admin = await make.admin()
+    made = (await admin.post("/api-keys", json={"name": "agent", "scopes": ["READ", "read"]})).json()
+    assert made["key"].startswith("ck_")
+    assert made["scopes"] == ["read"]
+    assert "key" not in (await admin.get("/api-keys")).json()["items"][0]
+    async with client_of(make.app, made["key"]) as machine:
+        assert (await machine.get("/sessions")).status_code == 200
+        assert (await machine.get("/users")).status_code == 403
+        assert (await machine.get("/auth/me")).status_code == 403
+        assert (await admin.delete(f"/api-keys/{made['id']}")).status_code == 204
+        assert (await machine.get("/sessions")).status_code == 401
+
+
+async def test_an_expired_key_is_refused(make: Make) -> None:
+    secret = new_secret("ck_")
+    await make.add(ApiKey(name="old", key_hash=digest(secret), expires_at=utc_now() - timedelta(seconds=1)))
+    async with client_of(make.app, secret) as machine:
+        assert (await machine.get("/sessions")).status_code == 401
+
+
+async def test_members_are_the_teacher_s_to_change(make: Make) -> None:
+    teacher, stranger, student = await make.teacher(), await make.teacher(), await make.student()
+    await teacher.post("/courses", json={"course_id": "c", "title": "Course"})
+    path = f"/courses/c/members/{student.id}"
+    assert (await stranger.put(path, json={"role": "student"})).status_code == 404
+    assert (await student.put(path, json={"role": "teacher"})).status_code == 403
+    assert (await teacher.put(path, json={"role": "student"})).status_code == 200
+    assert (await teacher.put(path, json={"role": "tutor"})).json()["role"] == "tutor"
+    listed = (await teacher.get("/courses/c/members?role=tutor")).json()["items"]
+    assert [member["user_id"] for member in listed] == [str(student.id)]
+    assert (await student.get("/courses")).json()["items"][0]["course_id"] == "c"
+    assert (await teacher.delete(path)).status_code == 204
+    assert (await student.get("/courses/c")).status_code == 404
+    assert (await teacher.delete(path)).status_code == 404

@@ -1,0 +1,111 @@
+"""Idempotency keys, preconditions, error bodies and headers: no header that a client sends is silently ignored."""
+
+import asyncio
+
+import pytest
+
+from cortez.accounts.models import Course
+from cortez.idempotency import IdempotencyRecord
+from factory import Make
+
+COURSE = {"course_id": "c-1", "title": "One"}
+KEY = {"Idempotency-Key": "a key"}
+
+
+async def test_the_same_key_replays_the_first_answer_byte_for_byte(make: Make) -> None:
+    admin = await make.admin()
+    first = await admin.post("/courses", json=COURSE, headers=KEY)
+    again = await admin.post("/courses", json=COURSE, headers=KEY)
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert again.content == first.content
+    for name in ("location", "etag", "content-type"):
+        assert again.headers[name] == first.headers[name]
+    assert len(await make.all(Course)) == 1
+
+
+async def test_parallel_sends_of_one_key_have_one_effect_and_one_answer(make: Make) -> None:
+    admin = await make.admin()
+    answers = await asyncio.gather(*[admin.post("/courses", json=COURSE, headers=KEY) for _ in range(8)])
+    assert {answer.status_code for answer in answers} == {201}
+    assert len({answer.content for answer in answers}) == 1
+    assert len(await make.all(Course)) == 1
+
+
+async def test_a_key_used_for_another_body_is_refused(make: Make) -> None:
+    admin = await make.admin()
+    await admin.post("/courses", json=COURSE, headers=KEY)
+    other = await admin.post("/courses", json=COURSE | {"title": "Two"}, headers=KEY)
+    assert (other.status_code, other.json()["code"]) == (422, "IDEMPOTENCY_KEY_REUSED")
+
+
+async def test_a_key_belongs_to_one_principal_and_one_path(make: Make) -> None:
+    first, second = await make.teacher(), await make.teacher()
+    assert (await first.post("/courses", json=COURSE, headers=KEY)).status_code == 201
+    assert (await second.post("/courses", json=COURSE | {"course_id": "c-2"}, headers=KEY)).status_code == 201
+    activity = {"activity_id": "a", "title": "Title", "instructions": "Do"}
+    assert (await first.post("/activities", json=activity, headers=KEY)).status_code == 201
+
+
+async def test_a_request_that_rolled_back_leaves_no_key(make: Make) -> None:
+    admin = await make.admin()
+    await make.course("c-1")
+    assert (await admin.post("/courses", json=COURSE, headers=KEY)).status_code == 409
+    assert await make.all(IdempotencyRecord) == []
+    assert (await admin.post("/courses", json=COURSE | {"course_id": "c-2"}, headers=KEY)).status_code == 201
+
+
+@pytest.mark.parametrize("key", ["", "x" * 201, "tab\there"])
+async def test_a_malformed_key_is_refused(make: Make, key: str) -> None:
+    admin = await make.admin()
+    answer = await admin.post("/courses", json=COURSE, headers={"Idempotency-Key": key})
+    assert (answer.status_code, answer.json()["code"]) == (422, "IDEMPOTENCY_KEY_INVALID")
+
+
+async def test_a_key_is_refused_where_it_means_nothing(make: Make) -> None:
+    admin = await make.admin()
+    login = {"login": "x", "password": "y"}
+    for answer in (
+        await admin.get("/courses", headers=KEY),
+        await admin.post("/auth/login", json=login, headers=KEY),
+        await admin.post("/api-keys", json={"name": "x"}, headers=KEY),
+        await admin.patch("/auth/me", json={}, headers=KEY),
+    ):
+        assert (answer.status_code, answer.json()["code"]) == (422, "HEADER_NOT_SUPPORTED")
+
+
+async def test_a_change_under_an_old_etag_is_refused(make: Make) -> None:
+    admin = await make.admin()
+    tag = (await admin.post("/courses", json=COURSE)).headers["etag"]
+    assert (await admin.patch("/courses/c-1", json={"title": "Two"}, headers={"If-Match": tag})).status_code == 200
+    late = await admin.patch("/courses/c-1", json={"title": "Three"}, headers={"If-Match": tag})
+    assert (late.status_code, late.json()["code"]) == (412, "PRECONDITION_FAILED")
+    current = (await admin.get("/courses/c-1")).headers["etag"]
+    both = {"If-Match": f"{tag}, {current}"}
+    assert (await admin.patch("/courses/c-1", json={"title": "Three"}, headers=both)).status_code == 200
+    assert (await admin.patch("/courses/c-1", json={"title": "Four"}, headers={"If-Match": "*"})).status_code == 200
+
+
+async def test_a_new_trace_does_not_change_the_revision_of_its_session(make: Make) -> None:
+    admin = await make.admin()
+    session = await make.session()
+    tag = (await admin.get(f"/sessions/{session.id}")).headers["etag"]
+    await make.trace(session)
+    paused = await admin.post(f"/sessions/{session.id}/pause", headers={"If-Match": tag})
+    assert paused.status_code == 200, paused.text
+    assert (await admin.post(f"/sessions/{session.id}/resume", headers={"If-Match": tag})).status_code == 412
+
+
+async def test_errors_are_problem_documents_with_the_request_s_id(make: Make) -> None:
+    admin = await make.admin()
+    answer = await admin.get("/courses/nowhere", headers={"X-Request-ID": "mine-1"})
+    body = answer.json()
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["x-request-id"] == body["request_id"] == "mine-1"
+    assert {"type", "title", "status", "detail", "instance", "code"} <= body.keys()
+    forged = await admin.get("/courses/nowhere", headers={"X-Request-ID": "a b"})
+    assert forged.headers["x-request-id"] != "a b"
+
+
+async def test_answers_about_people_are_kept_by_no_cache(make: Make) -> None:
+    admin = await make.admin()
+    assert (await admin.get("/users")).headers["cache-control"] == "no-store"

@@ -1,0 +1,233 @@
+"""Bad input: whatever is sent, the answer is a clear 4xx and nothing is half stored."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import httpx
+import pytest
+from litestar import Litestar
+from litestar.routes import HTTPRoute
+from sqlalchemy import func, select
+
+from cortez import tables
+from cortez.database import Database
+from cortez.demo.material import POLICIES
+from factory import Make
+
+UUID_TEXT = "00000000-0000-7000-8000-000000000000"
+
+BAD: list[Any] = [
+    None,
+    True,
+    0,
+    -1,
+    1.5,
+    10**30,
+    -(10**400),
+    "",
+    " ",
+    "a\0b",
+    "\ufffd\u202e",
+    "x" * 120_000,
+    "'; DROP TABLE users; --",
+    "%_\\",
+    "NaN",
+    "2026-02-30T00:00:00Z",
+    "0001-01-01T00:00:00+14:00",
+    "9999-12-31T23:59:59-14:00",
+    "2026-01-01T00:00:00",
+    UUID_TEXT,
+    [],
+    [None],
+    [[[]]],
+    ["a\0b"],
+    ["x"] * 2_000,
+    {},
+    {"a\0": 1},
+    {"a": "b\0"},
+    {"k": "v" * 100_000},
+    {"k": 10**40},
+]
+DEEP = '{"a":' * 60 + "1" + "}" * 60
+VERY_DEEP = "[" * 20_000 + "]" * 20_000
+
+# What makes each body otherwise right.
+RIGHT: dict[str, dict[str, Any]] = {
+    "RegisterIn": {"email": "a@b.co", "username": "somebody", "password": "long enough"},
+    "LoginIn": {"login": "somebody", "password": "long enough"},
+    "RefreshIn": {"refresh_token": "x"},
+    "PasswordIn": {"current_password": "x", "new_password": "long enough"},
+    "ResetIn": {"token": "x", "password": "long enough"},
+    "UserIn": {"email": "c@d.co", "username": "another", "roles": ["student"]},
+    "RolesIn": {"roles": ["student"]},
+    "ApiKeyIn": {"name": "key"},
+    "CourseIn": {"course_id": "c-9", "title": "Course"},
+    "MemberIn": {"role": "student"},
+    "ActivityIn": {"activity_id": "a-9", "title": "Title", "instructions": "Do", "policies": POLICIES},
+    "SessionIn": {"activity_id": "there", "student_id": "s-9"},
+    "TraceIn": {"interaction_type": "ai_response", "content": "x"},
+}
+
+
+def routes(app: Litestar) -> Iterator[tuple[str, str, Any]]:
+    """Every route that takes a typed body: verb, path, type."""
+    for route in app.routes:
+        if isinstance(route, HTTPRoute):
+            for handler, _ in route.route_handler_map.values():
+                data = handler.parsed_fn_signature.parameters.get("data")
+                for verb in handler.http_methods:
+                    if data and route.path.startswith("/api/v1/"):
+                        yield str(verb), route.path.removeprefix("/api/v1"), data.annotation
+
+
+def bodies(type_: Any) -> Iterator[str]:
+    right = RIGHT.get(type_.__name__, {})
+    for field in type_.__struct_fields__:
+        for value in BAD:
+            yield json.dumps({**right, field: value})
+        yield json.dumps({**right, field: "DEEP"}).replace('"DEEP"', DEEP)
+        yield json.dumps({**right, field: "\ud800"})
+    yield from ("", "{", "[]", "null", '"x"', "\xff", '{"a":1,"a":2}', VERY_DEEP, json.dumps({**right, "unknown": 1}))
+
+
+@pytest.fixture
+async def address(make: Make) -> dict[str, str]:
+    """Real ids for the places of a path, so that the body is what decides."""
+    course = await make.course("there")
+    session = await make.session(activity_id=(await make.activity(activity_id="there", course_id=course)).activity_id)
+    trace = await make.trace(session)
+    user, key = await make.student(), await make.key()
+    return {
+        "{course_id:str}": course,
+        "{activity_id:str}": "there",
+        "{session_id:uuid}": str(session.id),
+        "{trace_id:uuid}": str(trace.id),
+        "{user_id:uuid}": str(user.id),
+        "{key_id:uuid}": str(key.id),
+    }
+
+
+def at(path: str, address: dict[str, str]) -> str:
+    for place, value in address.items():
+        path = path.replace(place, value)
+    return path
+
+
+async def test_no_body_gives_a_server_error(app: Litestar, make: Make, address: dict[str, str]) -> None:
+    admin = await make.admin()
+    tried = 0
+    headers = {"content-type": "application/json"}
+    for verb, path, type_ in routes(app):
+        for body in bodies(type_):
+            content = body.encode("utf-8", "surrogatepass") if "\xff" not in body else b"\xff"
+            answer = await admin.client.request(verb, at(path, address), content=content, headers=headers)
+            assert answer.status_code < 500, (verb, path, body[:200], answer.text)
+            if answer.status_code >= 400:
+                assert answer.headers["content-type"] == "application/problem+json"
+                assert answer.json()["code"]
+            tried += 1
+    assert tried > 1_500
+
+
+NASTY = [
+    "",
+    "a%00b",
+    "%ff",
+    "%F0%9F%92%A9",
+    "' OR 1=1",
+    "-1",
+    "0",
+    "99999999999999999999999",
+    "x" * 6_000,
+    UUID_TEXT,
+    "..",
+    "null",
+]
+
+
+async def test_no_parameter_gives_a_server_error(app: Litestar, make: Make, address: dict[str, str]) -> None:
+    admin = await make.admin()
+    for route in app.routes:
+        if not isinstance(route, HTTPRoute) or "GET" not in route.route_handler_map or "/api/" not in route.path:
+            continue
+        path = at(route.path.removeprefix("/api/v1"), address)
+        for name in route.route_handler_map["GET"][0].opt.get("query", ()):
+            for value in NASTY:
+                answer = await admin.get(f"{path}?{name}={value}")
+                assert answer.status_code < 500, (path, name, value, answer.text)
+        places = [place for place in address if place in route.path]
+        for value in NASTY:
+            strange = at(route.path.removeprefix("/api/v1"), dict.fromkeys(places, value))
+            answer = await admin.get(strange)
+            assert answer.status_code in {200, 404, 405}, (strange, answer.text)
+
+
+async def rows(database: Database) -> int:
+    async with database.reading() as session:
+        counts = [select(func.count()).select_from(table) for table in tables.metadata.tables.values()]
+        return sum([await session.scalar(count) or 0 for count in counts])
+
+
+@pytest.mark.parametrize(
+    ("headers", "content", "status"),
+    [
+        ({"content-type": "text/plain"}, b"{}", 415),
+        ({"content-type": "application/x-www-form-urlencoded"}, b"a=b", 415),
+        ({}, b"{}", 415),
+        ({"content-type": "application/json"}, b"{", 400),
+        ({"content-type": "application/json"}, b"\xff\xfe", 400),
+        ({"content-type": "application/json"}, b'{"title": "' + b"x" * 1_100_000 + b'"}', 413),
+        ({"content-type": "application/json"}, b'{"course_id": "c", "title": "a\\u0000b"}', 422),
+        ({"content-type": "application/json", "if-match": '"1"'}, b'{"course_id": "c", "title": "t"}', 422),
+    ],
+)
+async def test_a_refused_body_stores_nothing(make: Make, headers: dict[str, str], content: bytes, status: int) -> None:
+    admin = await make.admin()
+    before = await rows(make.database)
+    answer = await admin.post("/courses", content=content, headers=headers)
+    assert answer.status_code == status, answer.text
+    assert await rows(make.database) == before
+
+
+async def test_escaped_backslashes_before_u0000_are_no_nul(make: Make) -> None:
+    admin = await make.admin()
+    answer = await admin.post(
+        "/courses",
+        content=b'{"course_id": "c", "title": "print(\\\\u0000)"}',
+        headers={"content-type": "application/json"},
+    )
+    assert answer.status_code == 201, answer.text
+    assert answer.json()["title"] == "print(\\u0000)"
+
+
+async def test_a_body_where_none_is_taken_is_refused(make: Make) -> None:
+    admin = await make.admin()
+    session = await make.session()
+    assert (await admin.post(f"/sessions/{session.id}/pause", json={"force": True})).status_code == 422
+    assert (await admin.post(f"/sessions/{session.id}/pause", json={})).status_code == 200
+
+
+async def test_an_unknown_parameter_is_refused(make: Make) -> None:
+    admin = await make.admin()
+    answer = await admin.get("/sessions?studentid=x")
+    assert (answer.status_code, answer.json()["code"]) == (422, "UNKNOWN_PARAMETER")
+
+
+async def test_a_slow_body_holds_no_connection(app: Litestar, make: Make) -> None:
+    admin = await make.admin()
+    held: list[int] = []
+
+    async def slow() -> AsyncIterator[bytes]:
+        for part in (b'{"course_id": "slow",', b' "title": "Slow"}'):
+            await asyncio.sleep(0.05)
+            held.append(make.database.engine.pool.checkedout())
+            yield part
+
+    async def parallel() -> httpx.Response:
+        return await admin.post("/courses", content=slow(), headers={"content-type": "application/json"})
+
+    answers = await asyncio.gather(*[parallel() for _ in range(3)])
+    assert sorted(answer.status_code for answer in answers) == [201, 409, 409]
+    assert held[:3] == [0, 0, 0]
