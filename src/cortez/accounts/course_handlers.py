@@ -5,16 +5,20 @@ from uuid import UUID
 from litestar import Router, delete, get, patch, post, put
 from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.status_codes import HTTP_200_OK
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from cortez.accounts.enrolment import Enrolment, EnrolResult, lines_of
 from cortez.accounts.models import Course, CourseMember, CourseRole
 from cortez.accounts.repository import CourseRepository, MemberRepository
 from cortez.accounts.schemas import CourseIn, CourseOut, CoursePatch, MemberIn, MemberOut
 from cortez.paging import Page
 from cortez.parameters import PathKey
 from cortez.responses import Answer, created
-from cortez.schemas import Listing, Match
+from cortez.schemas import Listing, Match, StrictRequest
 from cortez.security import Principal, allow, teachers, teaching
+
+CLASS_LIST = {"media_types": ("application/json", "text/csv")}
 
 readers = allow("student", "tutor", "teacher", "key:read")
 
@@ -91,6 +95,17 @@ async def put_member(
     return MemberOut.of(await members.put(course_id, user_id, data.role.value))
 
 
+@post("/{course_id:str}/members/batch", guards=[teachers], status_code=HTTP_200_OK, opt=CLASS_LIST)
+async def enrol_members(course_id: PathKey, request: StrictRequest, courses: Courses, members: Members) -> EnrolResult:
+    """A class list of up to 1,000 lines (email, name, student_id, role) as a JSON array or as CSV with a header.
+
+    Accounts that are absent are made, without a password; only an admin makes those of teachers and tutors.
+    """
+    course = await courses.taught(course_id, lock=True)
+    lines = lines_of(await request.body(), is_csv=request.content_type[0] == "text/csv")
+    return await Enrolment(members, course).enrol(lines)
+
+
 @delete("/{course_id:str}/members/{user_id:uuid}", guards=[teachers])
 async def delete_member(course_id: PathKey, user_id: FromPath[UUID], courses: Courses, members: Members) -> None:
     await courses.taught(course_id, lock=True)
@@ -106,6 +121,7 @@ router = Router(
         change_course,
         list_members,
         put_member,
+        enrol_members,
         delete_member,
     ],
     dependencies={"courses": Provide(provide_courses), "members": Provide(provide_members)},

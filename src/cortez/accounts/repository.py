@@ -1,5 +1,6 @@
 """Queries of users, their sign-ins and keys, and of courses and their members."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -164,6 +165,11 @@ class MemberRepository(Repository[CourseMember]):
 
     async def of(self, course_id: str, user_id: UUID) -> CourseMember | None:
         return await self.one((CourseMember.course_id == course_id) & (CourseMember.user_id == user_id), lock=True)
+
+    async def of_users(self, course_id: str, user_ids: Collection[UUID]) -> dict[UUID, CourseMember]:
+        """Those of the users who are members, by their id."""
+        there = (CourseMember.course_id == course_id, CourseMember.user_id.in_(user_ids))
+        return {member.user_id: member for member in await self.session.scalars(self.select().where(*there))}
 
     async def put(self, course_id: str, user_id: UUID, role: str) -> CourseMember:
         """Make the user a member, or change what they are."""

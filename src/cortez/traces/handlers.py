@@ -10,6 +10,7 @@ from litestar.status_codes import HTTP_200_OK
 from sqlalchemy import Select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from cortez.batches import BATCH, BatchResult, split
 from cortez.errors import NotFound
 from cortez.paging import Page
 from cortez.parameters import QueryKey, QueryTime, instant
@@ -18,14 +19,13 @@ from cortez.schemas import Listing, Match, StrictRequest
 from cortez.security import Principal, allow
 from cortez.sessions.models import LearningSession
 from cortez.sessions.repository import SessionRepository
-from cortez.traces.ingest import Ingest, split
+from cortez.traces.ingest import Ingest
 from cortez.traces.models import CognitiveState, InteractionType, TraceLevel
 from cortez.traces.repository import HAPPENED, TRACES, TraceRepository
-from cortez.traces.schemas import BatchResult, TraceIn, TraceOut, TracePatch, column_of
+from cortez.traces.schemas import TraceIn, TraceOut, TracePatch, column_of
 
 readers = allow("student", "tutor", "teacher", "key:read", "key:traces")
 writers = allow("student", "tutor", "teacher", "key:traces")
-BATCH = {"media_types": ("application/json", "application/x-ndjson"), "max_body": 10_000_000}
 
 
 async def provide_traces(
@@ -76,7 +76,7 @@ async def create_session_traces(
     atomic: FromQuery[bool] = False,
 ) -> BatchResult:
     """Up to 1,000 steps of one session, as a JSON array or as NDJSON; one result for each."""
-    items = split(await request.body(), is_ndjson(request))
+    items = split(await request.body(), ndjson=is_ndjson(request))
     await require_session(ingest.sessions, session_id)
     return await ingest.batch(items, session_id, atomic=atomic)
 
@@ -86,7 +86,7 @@ async def create_traces(
     request: StrictRequest, ingest: NamedDependency[Ingest], atomic: FromQuery[bool] = False
 ) -> BatchResult:
     """Up to 1,000 steps of many sessions, each item with its session_id."""
-    return await ingest.batch(split(await request.body(), is_ndjson(request)), None, atomic=atomic)
+    return await ingest.batch(split(await request.body(), ndjson=is_ndjson(request)), None, atomic=atomic)
 
 
 def is_ndjson(request: StrictRequest) -> bool:

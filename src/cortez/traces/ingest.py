@@ -1,6 +1,5 @@
 """How traces get in: one trace or a thousand, each item judged for itself, all stored by one statement."""
 
-from collections import Counter
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -10,19 +9,19 @@ from msgspec import UNSET, Struct
 from sqlalchemy import insert, select
 from uuid_utils.compat import uuid7
 
+from cortez.batches import BatchResult, ItemResult, answer_of, read, refuse_rejections
 from cortez.db import utc_now
-from cortez.errors import Conflict, CortezError, FieldError, Forbidden, Invalid, NotFound
-from cortez.schemas import explain, refuse_nul, stored
+from cortez.errors import Conflict, CortezError, Forbidden, Invalid, NotFound
+from cortez.schemas import stored
 from cortez.security import Principal
 from cortez.sessions.models import LearningSession, SessionStatus
 from cortez.sessions.repository import SessionRepository
 from cortez.traces.models import CognitiveTrace, InteractionType
-from cortez.traces.schemas import BatchResult, ItemResult, SessionTraceIn, TraceIn, column_of
+from cortez.traces.schemas import SessionTraceIn, TraceIn, column_of
 
 TRACES = CognitiveTrace.__table__
 SESSIONS = LearningSession.__table__
 
-MAX_ITEMS = 1_000
 AHEAD = timedelta(minutes=5)
 OPEN = (SessionStatus.ACTIVE, SessionStatus.PAUSED)
 
@@ -69,14 +68,12 @@ class Ingest:
 
     async def batch(self, raws: list[msgspec.Raw], session_id: UUID | None, *, atomic: bool) -> BatchResult:
         """One result for every item, in order; with `atomic` any rejection raises and nothing is stored."""
-        read = [read_item(index, raw, session_id) for index, raw in enumerate(raws)]
-        judged = iter(await self._store([item for item in read if isinstance(item, Item)]))
-        outcomes = [next(judged) if isinstance(item, Item) else item for item in read]
+        items = [item_of(index, raw, session_id) for index, raw in enumerate(raws)]
+        judged = iter(await self._store([item for item in items if isinstance(item, Item)]))
+        outcomes = [next(judged) if isinstance(item, Item) else item for item in items]
         if atomic:
             refuse_rejections(outcomes)
-        results = [result_of(index, outcome) for index, outcome in enumerate(outcomes)]
-        count = Counter(result.status for result in results)
-        return BatchResult(count["created"], count["duplicate"], count["rejected"], results)
+        return answer_of(outcomes)
 
     async def _store(self, items: list[Item]) -> list[ItemResult | CortezError]:
         if not items:
@@ -145,34 +142,13 @@ class Ingest:
         return Conflict("TRACE_CONFLICT", "A trace with this id exists already, with other content.")
 
 
-def split(body: bytes, ndjson: bool) -> list[msgspec.Raw]:
-    """The items of a body, undecoded. Raises where the array itself is no JSON, or has too many items."""
-    if ndjson:
-        items = [msgspec.Raw(line) for line in body.split(b"\n") if line.strip()]
-    else:
-        try:
-            items = msgspec.json.decode(body or b"[]", type=list[msgspec.Raw])
-        except msgspec.ValidationError as error:
-            raise Invalid(None, "Send an array of traces.", [explain(error)]) from None
-        except (msgspec.DecodeError, RecursionError) as error:
-            raise CortezError("MALFORMED_JSON", f"The body is not JSON: {error}.") from None
-    if len(items) > MAX_ITEMS:
-        raise Invalid("TOO_MANY_ITEMS", f"A batch has at most {MAX_ITEMS} items.")
-    return items
-
-
-def read_item(index: int, raw: msgspec.Raw, session_id: UUID | None) -> Item | CortezError:
-    """Decode one item; what is wrong with it stays its own affair."""
-    try:
-        trace = msgspec.json.decode(raw, type=TraceIn if session_id else SessionTraceIn)
-        refuse_nul(bytes(raw))
-    except msgspec.ValidationError as error:
-        return Invalid(None, "The item is not valid.", [explain(error, TraceIn)])
-    except CortezError as error:
-        return error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        return CortezError("MALFORMED_JSON", f"The item is not JSON: {error}.")
-    return Item(index, session_id or trace.session_id, trace)  # type: ignore[attr-defined]
+def item_of(index: int, raw: msgspec.Raw, session_id: UUID | None) -> Item | CortezError:
+    """An item of the one session, or of the session that it names itself."""
+    if session_id:
+        trace = read(raw, TraceIn)
+        return trace if isinstance(trace, CortezError) else Item(index, session_id, trace)
+    named = read(raw, SessionTraceIn)
+    return named if isinstance(named, CortezError) else Item(index, named.session_id, named)
 
 
 def refusal_of(trace: TraceIn, session: Any, principal: Principal, now: datetime) -> CortezError | None:
@@ -232,20 +208,3 @@ DEFAULTS: dict[str, Any] = {
     "ethical_risk_data": {},
     "process_data": {},
 }
-
-
-def result_of(index: int, outcome: ItemResult | CortezError) -> ItemResult:
-    if isinstance(outcome, ItemResult):
-        return outcome
-    errors = outcome.errors or [FieldError("", outcome.detail)]
-    return ItemResult(index=index, status="rejected", code=outcome.code, errors=errors)
-
-
-def refuse_rejections(outcomes: list[ItemResult | CortezError]) -> None:
-    """Raises one error for all rejected items: 409 where any of them is a conflict, else 422."""
-    rejected = [(index, outcome) for index, outcome in enumerate(outcomes) if isinstance(outcome, CortezError)]
-    if not rejected:
-        return
-    kind = Conflict if any(isinstance(outcome, Conflict) for _, outcome in rejected) else Invalid
-    errors = [FieldError(f"/{index}", f"{outcome.code}: {outcome.detail}") for index, outcome in rejected]
-    raise kind("BATCH_REJECTED", f"{len(rejected)} items were rejected, so nothing was stored.", errors)

@@ -1,14 +1,13 @@
-"""Traces in and out, and the result of a batch."""
+"""Traces in and out."""
 
 import hashlib
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 from uuid import UUID
 
 import msgspec
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
-from cortez.errors import FieldError
 from cortez.schemas import Input, Instant, LongText, Prose, Resource, Share, Short
 from cortez.traces.models import CognitiveState, InteractionType, TraceLevel
 
@@ -119,20 +118,3 @@ class TraceOut(Resource):
 
 def column_of(field: str) -> str:
     return "trace_metadata" if field == "metadata" else field
-
-
-class ItemResult(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What became of one item, by its place in the batch."""
-
-    index: int
-    status: Literal["created", "duplicate", "rejected"]
-    id: UUID | None = None
-    code: str | None = None
-    errors: list[FieldError] = []
-
-
-class BatchResult(Struct, frozen=True):
-    created: int
-    duplicate: int
-    rejected: int
-    items: list[ItemResult]
