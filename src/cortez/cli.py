@@ -17,6 +17,7 @@ from cortez.accounts.authentication import SYSTEM
 from cortez.accounts.models import Role
 from cortez.accounts.repository import UserRepository
 from cortez.database import Database
+from cortez.demo.load import PASSWORD, TEACHER
 from cortez.demo.load import load as load_demo
 from cortez.health import shortcomings
 from cortez.security import Passwords
@@ -48,7 +49,10 @@ def coroutine(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.pass_obj
 def serve(settings: Settings) -> None:
     """Serve on CORTEZ_HOST and CORTEZ_PORT."""
-    click.echo(f"Cortez on http://{settings.host}:{settings.port} - documentation at /docs, stop with Ctrl-C")
+    here = f"http://{settings.host}:{settings.port}"
+    click.echo(f"Open {here}/ to look around, {here}/docs for the API. Stop with Ctrl-C.")
+    if settings.env == "development":
+        click.echo(f"With the demo course loaded, sign in as {TEACHER!r} with the password {PASSWORD!r}.")
     uvicorn.run(
         "cortez.app:create_app",
         factory=True,

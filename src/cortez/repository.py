@@ -1,5 +1,6 @@
 """The base of every repository, with the conventions that all of them keep."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Hashable, Iterable
 from typing import Any, ClassVar, Generic, TypeVar
 from uuid import UUID
@@ -19,7 +20,7 @@ V = TypeVar("V")
 O = TypeVar("O")  # noqa: E741 - an output type
 
 
-class Repository(Generic[M]):
+class Repository(ABC, Generic[M]):
     """Queries of one table, for one principal.
 
     Conventions of every repository:
@@ -42,9 +43,9 @@ class Repository(Generic[M]):
         self.session = session
         self.principal = principal
 
+    @abstractmethod
     def visible(self) -> ColumnElement[bool]:
-        """The rows that the principal may see, as a condition on the table. Every repository says its own."""
-        raise NotImplementedError
+        """The rows that the principal may see, as a condition on the table."""
 
     def select(self, *columns: Any) -> Select[Any]:
         """The only way to begin a statement: the entity, or the given columns of visible rows."""

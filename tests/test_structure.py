@@ -1,0 +1,128 @@
+"""The shape of the code: which package may import which, and what every route has in common."""
+
+import ast
+import inspect
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from litestar import Litestar
+from litestar.routes import HTTPRoute
+
+import cortez
+
+SOURCE = Path(cortez.__file__).parent
+
+# What each package stands on; it may import these and what they stand on.
+STANDS_ON = {
+    "accounts": set[str](),
+    "content": {"accounts"},
+    "activities": {"accounts"},
+    "sessions": {"activities"},
+    "exercises": {"content", "sessions"},
+    "traces": {"sessions"},
+    "simulators": {"sessions"},
+    "risks": {"traces", "simulators"},
+    "evaluations": {"risks"},
+    "analysis": {"evaluations", "exercises"},
+    "oversight": {"analysis"},
+    "lti": {"oversight"},
+    "records": {"oversight"},
+}
+EVERYTHING = {"lti", "records"}
+# Where everything is wired or shown.
+TOPS = {"app", "cli", "tables", "demo", "pages", "__main__"}
+
+
+def below(packages: set[str]) -> set[str]:
+    return packages | {found for package in packages for found in below(STANDS_ON[package])}
+
+
+def imports(node: ast.AST) -> Iterator[str]:
+    """The modules of ours that are imported when the code runs."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
+            continue
+        if isinstance(child, ast.ImportFrom) and child.module:
+            yield from ([f"cortez.{name.name}" for name in child.names] if child.module == "cortez" else [child.module])
+        elif isinstance(child, ast.Import):
+            yield from (name.name for name in child.names)
+        yield from imports(child)
+
+
+@pytest.mark.parametrize("file", sorted(SOURCE.rglob("*.py")), ids=lambda file: str(file.relative_to(SOURCE)))
+def test_imports_point_one_way(file: Path) -> None:
+    owner = file.relative_to(SOURCE).parts[0].removesuffix(".py")
+    if owner in TOPS:
+        return
+    allowed = below(STANDS_ON[owner]) | {owner} if owner in STANDS_ON else set()
+    used = {name.split(".")[1] for name in imports(ast.parse(file.read_text())) if name.startswith("cortez.")}
+    assert not used & (STANDS_ON.keys() | TOPS - {"__main__"}) - allowed
+
+
+def test_every_package_has_a_place_in_the_order() -> None:
+    packages = {folder.name for folder in SOURCE.iterdir() if (folder / "__init__.py").exists()}
+    assert packages - TOPS == STANDS_ON.keys() == below(EVERYTHING)
+
+
+@pytest.mark.parametrize("file", sorted(SOURCE.rglob("*.py")), ids=lambda file: str(file.relative_to(SOURCE)))
+def test_a_module_is_one_thing(file: Path) -> None:
+    assert len(file.read_text().splitlines()) < 400
+    assert file.name != "__init__.py" or not file.read_text()
+
+
+def routes(app: Litestar) -> Iterator[tuple[str, str, Any, Any]]:
+    """Verb, path, handler and what its parameters are resolved from."""
+    for route in app.routes:
+        if isinstance(route, HTTPRoute):
+            for verb, (handler, model) in route.route_handler_map.items():
+                yield str(verb), route.path_format, handler, model
+
+
+def dependencies(model: Any) -> set[str]:
+    def names(dependency: Any) -> set[str]:
+        return {dependency.key}.union(*(names(inner) for inner in dependency.dependencies))
+
+    return set().union(*(names(dependency) for batch in model.dependency_batches for dependency in batch))
+
+
+def test_every_route_that_writes_depends_on_the_one_session(app: Litestar) -> None:
+    writing = [entry for entry in routes(app) if entry[0] not in ("GET", "HEAD", "OPTIONS")]
+    assert len(writing) > 30
+    assert [path for _, path, _, model in writing if "session" not in dependencies(model)] == []
+
+
+def test_there_is_one_generator_dependency(app: Litestar) -> None:
+    found = set()
+    for _, _, handler, _ in routes(app):
+        for name, provide in handler.resolve_dependencies().items():
+            if inspect.isasyncgenfunction(provide.dependency) or inspect.isgeneratorfunction(provide.dependency):
+                found.add(name)
+    assert found == {"session"}
+
+
+def test_every_route_denies_unless_it_is_public_or_guarded(app: Litestar) -> None:
+    for verb, path, handler, _ in routes(app):
+        opt = handler.opt
+        if verb != "OPTIONS" and not (opt.get("outside") or opt.get("public")):
+            assert handler.resolve_guards(), (verb, path)
+
+
+def test_a_place_in_a_path_takes_one_type(app: Litestar) -> None:
+    """`/x/{id:uuid}` beside `/x/{key:str}` on one verb would make one of the two a dead route."""
+    places: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for route in app.routes:
+        parts = route.path.strip("/").split("/")
+        for index, part in enumerate(parts):
+            if part.startswith("{"):
+                before = "/".join("{}" if one.startswith("{") else one for one in parts[:index])
+                for verb in getattr(route, "http_methods", ()):
+                    places[str(verb), before].add(part.rpartition(":")[2].rstrip("}"))
+    assert {place: types for place, types in places.items() if len(types) > 1} == {}
+
+
+def test_every_address_is_answered_by_its_own_handler(app: Litestar) -> None:
+    seen = [(verb, path) for verb, path, _, _ in routes(app) if verb != "OPTIONS"]
+    assert len(seen) == len(set(seen))
