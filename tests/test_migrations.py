@@ -14,7 +14,8 @@ from alembic.script import ScriptDirectory
 from conftest import POSTGRES
 from cortez.migrations import CHECKOUT, configuration
 from cortez.settings import Settings
-from postgres import create_database, free_port
+from postgres import create_database
+from serving import serving
 
 
 @pytest.mark.requirement("G1")
@@ -51,26 +52,15 @@ def test_the_wheel_alone_migrates_and_serves(installed: Path, tmp_path: Path, ba
     url = f"sqlite:///{tmp_path}/cortez.db"
     if backend == "postgresql":
         url = asyncio.run(create_database(os.environ[POSTGRES], f"wheel_{worker}"))
-    port = free_port()
-    own = {"DATABASE_URL": url, "CORTEZ_PORT": str(port), "PYTHONPATH": str(installed)}
+    own = {"DATABASE_URL": url, "PYTHONPATH": str(installed)}
     environment = {**os.environ, **own}
-
-    def cortez(*arguments: str) -> list[str]:
-        return [sys.executable, "-m", "cortez", *arguments]
 
     where = [sys.executable, "-c", "import cortez; print(cortez.__file__)"]
     shown = subprocess.run(where, env=environment, cwd=tmp_path, check=True, capture_output=True, text=True)
     assert str(installed) in shown.stdout
     for command in ("migrate", "doctor"):
-        done = subprocess.run(
-            cortez(command), env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
-        )
+        call = [sys.executable, "-m", "cortez", command]
+        done = subprocess.run(call, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
-    server = subprocess.Popen(cortez("serve"), env=environment, cwd=tmp_path, stdout=subprocess.DEVNULL)
-    try:
-        client = httpx.Client(transport=httpx.HTTPTransport(retries=8), base_url=f"http://127.0.0.1:{port}")
-        assert client.get("/health/ready").json() == {"status": "ok", "reasons": []}
-        client.close()
-    finally:
-        server.terminate()
-        server.wait(10)
+    with serving(tmp_path, own) as address:
+        assert httpx.get(f"{address}/").status_code == 200
