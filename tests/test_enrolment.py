@@ -97,7 +97,10 @@ async def test_a_table_that_is_none_is_refused(teacher: Someone, table: bytes) -
 
 async def test_who_does_not_teach_the_course_enrols_nobody(make: Make, teacher: Someone) -> None:
     student, stranger, tutor = await make.student(), await make.teacher(), await make.tutor(course="c")
+    guest = await make.teacher()
+    await make.add(CourseMember(course_id="c", user_id=guest.id, role="student"))
     line = [{"email": "x@example.edu"}]
+    assert (await guest.post(PATH, json=line)).status_code == 404
     assert (await stranger.post(PATH, json=line)).status_code == 404
     assert (await student.post(PATH, json=line)).status_code == 403
     assert (await tutor.post(PATH, json=line)).status_code == 403

@@ -115,8 +115,19 @@ async def test_the_life_cycle_of_a_session(make: Make, status: SessionStatus, ac
 async def test_of_parallel_completions_one_holds(make: Make) -> None:
     student = await make.student()
     session = await make.session(student)
+    await asyncio.gather(*[student.get("/sessions") for _ in range(6)])  # so that each has a connection at hand
     answers = await asyncio.gather(*[student.post(f"/sessions/{session.id}/complete") for _ in range(6)])
     assert sorted(answer.status_code for answer in answers) == [200, 409, 409, 409, 409, 409]
+
+
+async def test_of_parallel_changes_under_one_etag_one_holds(make: Make) -> None:
+    student = await make.student()
+    path = f"/sessions/{(await make.session(student)).id}"
+    reads = await asyncio.gather(*[student.get(path) for _ in range(6)])  # so that each has a connection at hand
+    read = {"If-Match": reads[0].headers["etag"]}
+    changes = [{"learning_objective": {"title": f"Goal {number}"}} for number in range(6)]
+    answers = await asyncio.gather(*[student.patch(path, json=change, headers=read) for change in changes])
+    assert sorted(answer.status_code for answer in answers) == [200, 412, 412, 412, 412, 412]
 
 
 async def test_what_a_student_and_what_a_machine_may_change(make: Make) -> None:

@@ -151,6 +151,8 @@ async def test_the_same_content_twice_is_one_trace_and_other_content_a_conflict(
     assert (same.status_code, same.json()["id"]) == (200, step["id"])
     other = await key.post(path, json=step | {"content": "No."})
     assert (other.status_code, other.json()["code"]) == (409, "TRACE_CONFLICT")
+    elsewhere = f"/sessions/{(await make.session()).id}/traces"
+    assert (await key.post(elsewhere, json=step)).json()["code"] == "TRACE_CONFLICT"
     fresh = ANSWER | {"id": str(uuid4())}
     items = [step, fresh, fresh, fresh | {"content": "No."}]
     assert codes(await key.post(f"{path}/batch", json=items)) == ["duplicate", "created", "duplicate", "TRACE_CONFLICT"]
