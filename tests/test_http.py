@@ -106,6 +106,41 @@ async def test_errors_are_problem_documents_with_the_request_s_id(make: Make) ->
     assert forged.headers["x-request-id"] != "a b"
 
 
+async def test_head_answers_as_get_without_a_body(make: Make) -> None:
+    student = await make.student()
+    path = f"/sessions/{(await make.session(student)).id}"
+    read, head = await student.get(path), await student.client.head(path)
+    assert (head.status_code, head.content) == (200, b"")
+    for name in ("etag", "content-length", "content-type"):
+        assert head.headers[name] == read.headers[name]
+    assert (await student.client.head("/sessions/none")).status_code == 404
+    assert (await student.client.head(f"{path}/pause")).status_code == 405
+
+
+async def test_what_the_client_has_already_is_not_sent_again(make: Make) -> None:
+    student = await make.student()
+    session = await make.session(student)
+    path = f"/sessions/{session.id}"
+    tag = (await student.get(path)).headers["etag"]
+    for given in (tag, f'"other", W/{tag}', "*"):
+        again = await student.get(path, headers={"If-None-Match": given})
+        assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)
+    await make.trace(session)
+    assert (await student.get(path, headers={"If-None-Match": tag})).json()["trace_count"] == 1
+
+
+async def test_a_wrong_choice_in_a_filter_is_answered_with_the_right_ones(make: Make) -> None:
+    admin = await make.admin()
+    answer = await admin.get("/sessions?status=done")
+    assert answer.status_code == 422
+    assert answer.json()["errors"] == [
+        {
+            "pointer": "status",
+            "detail": "Invalid enum value 'done'; use one of: active, paused, completed, aborted, abandoned",
+        }
+    ]
+
+
 async def test_answers_about_people_are_kept_by_no_cache(make: Make) -> None:
     admin = await make.admin()
     assert (await admin.get("/users")).headers["cache-control"] == "no-store"

@@ -8,9 +8,7 @@ from litestar import Litestar, Request, Router
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 from litestar.di import Provide
-from litestar.openapi import OpenAPIConfig
-from litestar.openapi.spec import Components, SecurityScheme
-from litestar.types import ControllerRouterHandler, Message, Scope
+from litestar.types import ControllerRouterHandler, Message, Scope, Send
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez import tables  # noqa: F401 - registers every table
@@ -31,8 +29,6 @@ from cortez.settings import Settings, load
 from cortez.traces import handlers as traces
 from cortez.transactions import UnitOfWork, learn_query_parameters, provide_session
 
-DESCRIPTION = "The system of record for how students work with AI tutors."
-
 
 def create_app(settings: Settings | None = None, extra: Sequence[ControllerRouterHandler] = ()) -> Litestar:
     """The service with these settings (default: those of the environment), and extra routes where a test needs them."""
@@ -50,9 +46,8 @@ def create_app(settings: Settings | None = None, extra: Sequence[ControllerRoute
             analysis.router,
             traces.router,
         ],
-        security=[{"bearer": []}],
     )
-    app = Litestar(
+    app = Service(
         route_handlers=[api, *pages.routers, *extra],
         dependencies={
             "session": Provide(provide_session),
@@ -74,12 +69,28 @@ def create_app(settings: Settings | None = None, extra: Sequence[ControllerRoute
             {"database": database, "settings": settings, "cursors": Cursors(settings.secret_key)}, deep_copy=False
         ),
         cors_config=CORSConfig(allow_origins=list(settings.cors_origins)) if settings.cors_origins else None,
-        openapi_config=openapi(),
+        openapi_config=None,  # openapi.py makes the document from the types that decode
         request_max_body_size=None,  # the unit of work bounds every body, by route
         signature_types=[AsyncSession],
     )
     learn_query_parameters(app)
     return app
+
+
+class Service(Litestar):
+    """Litestar, with HEAD answered as GET without the body."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http" and scope["method"] == "HEAD":
+            scope, send = {**scope, "method": "GET"}, without_body(send)
+        await super().__call__(scope, receive, send)
+
+
+def without_body(send: Send) -> Send:
+    async def silent(message: Any) -> None:
+        await send(message | {"body": b""} if message["type"] == "http.response.body" else message)
+
+    return silent
 
 
 @asynccontextmanager
@@ -109,15 +120,3 @@ async def add_headers(message: Message, scope: Scope) -> None:
         if scope["path"].startswith("/api/"):
             added.append((b"cache-control", b"no-store"))
         message["headers"] = [*message["headers"], *added]
-
-
-def openapi() -> OpenAPIConfig:
-    bearer = SecurityScheme(type="http", scheme="bearer", description="An access token, or an API key (`ck_…`).")
-    return OpenAPIConfig(
-        title="Cortez",
-        version="0.1.0",
-        description=DESCRIPTION,
-        components=Components(security_schemes={"bearer": bearer}),
-        openapi_router=Router("/schema", route_handlers=[], opt={"outside": True}),
-        render_plugins=[],
-    )

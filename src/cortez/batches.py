@@ -14,7 +14,12 @@ from cortez.schemas import explain, refuse_nul
 T = TypeVar("T")
 
 MAX_ITEMS = 1_000
-BATCH = {"media_types": ("application/json", "application/x-ndjson"), "max_body": 10_000_000}
+MAX_BODY = 10_000_000
+
+
+def batch_of(type_: Any) -> dict[str, Any]:
+    """The options of a route that takes many of these as JSON or NDJSON."""
+    return {"bodies": {"application/json": list[type_], "application/x-ndjson": str}, "max_body": MAX_BODY}
 
 
 class ItemResult(Struct, frozen=True, kw_only=True, omit_defaults=True):

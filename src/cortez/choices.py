@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from enum import StrEnum
-from typing import TypeVar
+from typing import Any, TypeVar, get_args
 
 E = TypeVar("E", bound="Choice")
 _ALIASES: dict[type, dict[str, str]] = {}
@@ -28,3 +28,10 @@ def aliases(**names: str) -> Callable[[type[E]], type[E]]:
         return choice
 
     return register
+
+
+def listed(annotation: Any) -> str:
+    """The values of the enumeration in a type, to be said after an error; an empty text where there is none."""
+    kinds = (annotation, *get_args(annotation))
+    choices = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Choice)]
+    return f"; use one of: {', '.join(choices[0])}" if choices else ""

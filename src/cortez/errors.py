@@ -2,6 +2,7 @@
 
 import logging
 import re
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 from uuid import uuid4
@@ -13,6 +14,8 @@ from litestar.exceptions import HTTPException, ValidationException
 from litestar.types import Scope
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from cortez.choices import listed
 
 logger = logging.getLogger(__name__)
 
@@ -191,14 +194,13 @@ def of_database(error: DBAPIError) -> CortezError | None:
     return Unavailable("DATABASE_UNAVAILABLE", "The database cannot be reached; try again.") if lost else None
 
 
-def of_litestar(error: HTTPException) -> CortezError:
+def of_litestar(error: HTTPException, query: Mapping[str, Any]) -> CortezError:
     """Litestar's own errors in our terms: a bad value is 422, a malformed id in a path 404."""
     if isinstance(error, ValidationException):
         if any(isinstance(item, dict) and item.get("source") == ParamType.PATH for item in error.extra or ()):
             return NotFound("page", "at this address")
-        fields = (
-            [_field(item) for item in error.extra if isinstance(item, dict)] if isinstance(error.extra, list) else []
-        )
+        extra = error.extra if isinstance(error.extra, list) else []
+        fields = [_field(item, query) for item in extra if isinstance(item, dict)]
         return Invalid(None, "; ".join(f"{field.pointer}: {field.detail}" for field in fields) or error.detail, fields)
     status = HTTPStatus(error.status_code)
     answer = CortezError(status.name, error.detail or status.phrase)
@@ -207,17 +209,20 @@ def of_litestar(error: HTTPException) -> CortezError:
     return answer
 
 
-def _field(item: dict[str, Any]) -> FieldError:
-    return FieldError(str(item.get("key", "")).replace(".", "/"), str(item.get("message", "")))
+def _field(item: dict[str, Any], query: Mapping[str, Any]) -> FieldError:
+    name, reason = str(item.get("key", "")), str(item.get("message", ""))
+    if reason.startswith("Invalid enum value") and name in query:
+        reason += listed(query[name].annotation)
+    return FieldError(name.replace(".", "/"), reason)
 
 
-def answer_to(error: Exception) -> CortezError:
-    """What the client is told of any exception."""
+def answer_to(error: Exception, query: Mapping[str, Any]) -> CortezError:
+    """What the client is told of any exception on a route with these query parameters."""
     match error:
         case CortezError():
             return error
         case HTTPException():
-            return of_litestar(error)
+            return of_litestar(error, query)
         case DBAPIError():
             return of_database(error) or _unexpected(error)
         case PoolTimeout():
@@ -258,6 +263,7 @@ def problem_of(request: Request[Any, Any, Any], error: CortezError) -> Problem:
 
 def on_exception(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
     """The one exception handler of the application."""
-    known = answer_to(error)
+    route = request.scope.get("route_handler")  # none where no route matched
+    known = answer_to(error, route.opt.get("query", {}) if route else {})
     body = problem_of(request, known)
     return Response(body, status_code=known.status, media_type=PROBLEM_JSON, headers=known.headers)

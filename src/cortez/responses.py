@@ -1,5 +1,6 @@
 """Answers that can be stored before they are sent; every handler that makes its own answer makes one of these."""
 
+from http import HTTPStatus
 from typing import Any, TypeVar
 
 from litestar import Request, Response
@@ -18,12 +19,21 @@ class Answer(Response[T]):
     def to_asgi_response(self, app: Any, request: Any, **kwargs: Any) -> ASGIResponse:
         rendered = super().to_asgi_response(app, request, **kwargs)
         if isinstance(self.content, Resource):
-            rendered.headers["ETag"] = etag(self.content, rendered.body)
+            rendered = tagged(rendered, etag(self.content, rendered.body), request)
         if isinstance(self.content, Listing) and self.content.next_cursor:
             rendered.headers["Link"] = next_link(request.scope, self.content.next_cursor)
         if "unit" in request.scope["state"]:
             request.scope["state"]["unit"].answer = rendered
         return rendered
+
+
+def tagged(rendered: ASGIResponse, tag: str, request: Any) -> ASGIResponse:
+    """With its ETag; only with that where the client, reading, has this very representation already."""
+    known = {one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")}
+    if request.method == "GET" and known & {tag, "*"}:
+        rendered = ASGIResponse(status_code=HTTPStatus.NOT_MODIFIED)
+    rendered.headers["ETag"] = tag
+    return rendered
 
 
 def created(resource: T, location: str) -> Answer[T]:

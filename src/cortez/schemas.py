@@ -10,7 +10,7 @@ import msgspec
 from litestar import Request
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from cortez.choices import Choice
+from cortez.choices import Choice, listed
 from cortez.errors import CortezError, FieldError, Invalid, PreconditionFailed
 
 T = TypeVar("T")
@@ -173,7 +173,4 @@ def _valid_values(type_: Any, pointer: str) -> str:
             type_ = get_args(type_)[0]
         elif isinstance(type_, type) and issubclass(type_, Struct):
             type_ = get_type_hints(type_).get(name)
-    choices = [
-        choice for choice in (type_, *get_args(type_)) if isinstance(choice, type) and issubclass(choice, Choice)
-    ]
-    return f"; use one of: {', '.join(choices[0])}" if choices else ""
+    return listed(type_)

@@ -8,6 +8,7 @@ import asyncio
 import copy
 import random
 import re
+from collections import ChainMap
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 from urllib.parse import parse_qsl
@@ -190,7 +191,7 @@ def replaying(body: bytes, receive: Receive) -> Receive:
 def check_headers(scope: HTTPScope, headers: dict[bytes, bytes], body: bytes) -> None:
     """Refuse what a route would otherwise silently ignore: a media type, a key or a precondition."""
     handler = scope["route_handler"]
-    media_types = handler.opt.get("media_types", ("application/json",))
+    media_types = handler.opt.get("bodies", ("application/json",))
     given = headers.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
     if body and given not in media_types:
         raise UnsupportedMediaType(None, f"Send {' or '.join(media_types)}.")
@@ -211,7 +212,7 @@ def check_query(scope: Scope) -> bytes:
     app, known = scope["litestar_app"], scope["route_handler"].opt["query"]
     cursors: Cursors = app.state.cursors
     names = [name for name, _ in parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)]
-    if unknown := sorted(set(names) - known):
+    if unknown := sorted(set(names) - known.keys()):
         raise Invalid.at(unknown[0], f"This route has no query parameter {unknown[0]!r}.", "UNKNOWN_PARAMETER")
     if b"%00" in scope["query_string"]:
         raise Invalid.at("", "A parameter may not contain the NUL character.")
@@ -219,11 +220,14 @@ def check_query(scope: Scope) -> bytes:
 
 
 def learn_query_parameters(app: Litestar) -> None:
-    """Note beside each handler which query parameters it and its dependencies take."""
+    """Note beside each handler which query parameters it and its dependencies take, and of which type."""
     for route in app.routes:
         if isinstance(route, HTTPRoute):
             for handler, model in route.route_handler_map.values():
-                handler.opt["query"] = {parameter.field_alias for parameter in model.expected_query_params}
+                providers = [provide.parsed_fn_signature for provide in handler.resolve_dependencies().values()]
+                fields = dict(ChainMap(handler.parsed_fn_signature.parameters, *(one.parameters for one in providers)))
+                names = {parameter.field_alias for parameter in model.expected_query_params}
+                handler.opt["query"] = {name: fields[name] for name in names}
 
 
 def claim_of(scope: HTTPScope, headers: dict[bytes, bytes], body: bytes) -> idempotency.Claim | None:

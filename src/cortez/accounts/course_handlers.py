@@ -8,7 +8,7 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.status_codes import HTTP_200_OK
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from cortez.accounts.enrolment import Enrolment, EnrolResult, lines_of
+from cortez.accounts.enrolment import EnrolIn, Enrolment, EnrolResult, lines_of
 from cortez.accounts.models import Course, CourseMember, CourseRole
 from cortez.accounts.repository import CourseRepository, MemberRepository
 from cortez.accounts.schemas import CourseIn, CourseOut, CoursePatch, MemberIn, MemberOut
@@ -18,7 +18,7 @@ from cortez.responses import Answer, created
 from cortez.schemas import Listing, Match, StrictRequest
 from cortez.security import Principal, allow, teachers, teaching
 
-CLASS_LIST = {"media_types": ("application/json", "text/csv")}
+CLASS_LIST = {"bodies": {"application/json": list[EnrolIn], "text/csv": str}}
 
 readers = allow("student", "tutor", "teacher", "key:read")
 

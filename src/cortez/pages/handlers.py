@@ -3,11 +3,14 @@
 import base64
 import hashlib
 from html import escape
+from importlib.metadata import version
 from importlib.resources import files
 from string import Template
 
+import msgspec
 from litestar import MediaType, Response, Router, get
 from litestar.di import NamedDependency
+from litestar.enums import OpenAPIMediaType
 from litestar.params import FromPath
 from sqlalchemy import select
 
@@ -18,7 +21,9 @@ from cortez.analysis.rules import cognitive_path
 from cortez.database import Database
 from cortez.demo.load import ADMIN, FIRST_STUDENT, PASSWORD, TEACHER, TUTOR
 from cortez.errors import NotFound
+from cortez.openapi import document
 from cortez.pages.drawing import draw
+from cortez.schemas import StrictRequest
 from cortez.sessions.models import LearningSession
 from cortez.settings import Settings
 from cortez.traces.repository import TraceRepository
@@ -90,7 +95,17 @@ async def docs_asset(asset: FromPath[str]) -> Response[bytes]:
     return Response(content, media_type=ASSETS[asset], headers={"Cache-Control": "public, max-age=86400"})
 
 
+@get("/schema/openapi.json", include_in_schema=False, media_type=OpenAPIMediaType.OPENAPI_JSON)
+async def schema(request: StrictRequest) -> bytes:
+    """The OpenAPI document, made when it is first asked for."""
+    state = request.app.state
+    if "document" not in state:
+        state.document = msgspec.json.encode(document(request.app, version("cortez")))
+    made: bytes = state.document
+    return made
+
+
 routers = [
-    Router("/", route_handlers=[front, docs, docs_asset], opt={"outside": True}),
+    Router("/", route_handlers=[front, docs, docs_asset, schema], opt={"outside": True}),
     Router("/health", route_handlers=[health.live, health.ready], opt={"outside": True}, security=[]),
 ]

@@ -10,7 +10,7 @@ from litestar.status_codes import HTTP_200_OK
 from sqlalchemy import Select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from cortez.batches import BATCH, BatchResult, split
+from cortez.batches import BatchResult, batch_of, split
 from cortez.errors import NotFound
 from cortez.paging import Page
 from cortez.parameters import QueryKey, QueryTime, instant
@@ -22,7 +22,7 @@ from cortez.sessions.repository import SessionRepository
 from cortez.traces.ingest import Ingest
 from cortez.traces.models import CognitiveState, InteractionType, TraceLevel
 from cortez.traces.repository import HAPPENED, TRACES, TraceRepository
-from cortez.traces.schemas import TraceIn, TraceOut, TracePatch, column_of
+from cortez.traces.schemas import SessionTraceIn, TraceIn, TraceOut, TracePatch, column_of
 
 readers = allow("student", "tutor", "teacher", "key:read", "key:traces")
 writers = allow("student", "tutor", "teacher", "key:traces")
@@ -56,7 +56,7 @@ async def require_session(sessions: SessionRepository, session_id: UUID) -> None
         raise NotFound("session", session_id)
 
 
-@post("/sessions/{session_id:uuid}/traces", guards=[writers])
+@post("/sessions/{session_id:uuid}/traces", guards=[writers], opt={"also": (HTTP_200_OK,)})
 async def create_trace(
     session_id: FromPath[UUID], data: JSONBody[TraceIn], ingest: NamedDependency[Ingest], traces: Traces
 ) -> Answer[TraceOut]:
@@ -68,7 +68,7 @@ async def create_trace(
     return answer
 
 
-@post("/sessions/{session_id:uuid}/traces/batch", guards=[writers], status_code=HTTP_200_OK, opt=BATCH)
+@post("/sessions/{session_id:uuid}/traces/batch", guards=[writers], status_code=HTTP_200_OK, opt=batch_of(TraceIn))
 async def create_session_traces(
     session_id: FromPath[UUID],
     request: StrictRequest,
@@ -81,7 +81,7 @@ async def create_session_traces(
     return await ingest.batch(items, session_id, atomic=atomic)
 
 
-@post("/traces/batch", guards=[writers], status_code=HTTP_200_OK, opt=BATCH)
+@post("/traces/batch", guards=[writers], status_code=HTTP_200_OK, opt=batch_of(SessionTraceIn))
 async def create_traces(
     request: StrictRequest, ingest: NamedDependency[Ingest], atomic: FromQuery[bool] = False
 ) -> BatchResult:
