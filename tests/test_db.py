@@ -62,6 +62,14 @@ async def test_a_read_commits_nothing(make: Make, commits: Counter[str]) -> None
 
 
 @pytest.mark.requirement("T1")
+async def test_a_head_commits_nothing(make: Make, commits: Counter[str]) -> None:
+    admin = await make.admin()
+    commits.clear()
+    assert (await admin.client.head("/courses")).status_code == 200
+    assert commits["commit"] == 0
+
+
+@pytest.mark.requirement("T1")
 async def test_an_error_commits_nothing(make: Make, commits: Counter[str], database: Database) -> None:
     admin = await make.admin()
     await admin.post("/courses", json=COURSE)

@@ -129,16 +129,45 @@ async def test_what_the_client_has_already_is_not_sent_again(make: Make) -> None
     assert (await student.get(path, headers={"If-None-Match": tag})).json()["trace_count"] == 1
 
 
-async def test_a_wrong_choice_in_a_filter_is_answered_with_the_right_ones(make: Make) -> None:
+async def test_a_list_is_sent_whatever_the_client_has(make: Make) -> None:
     admin = await make.admin()
-    answer = await admin.get("/sessions?status=done")
+    assert (await admin.get("/courses", headers={"If-None-Match": "*"})).status_code == 200
+    assert (await admin.get("/courses/none", headers={"If-None-Match": "*"})).status_code == 404
+
+
+async def test_where_get_is_allowed_so_is_head(make: Make) -> None:
+    admin = await make.admin()
+    refused = await admin.client.request("PUT", "/courses")
+    assert refused.status_code == 405
+    assert {"GET", "HEAD", "POST"} <= set(refused.headers["allow"].split(", "))
+    assert "HEAD" not in (await admin.get("/auth/login")).headers["allow"]
+
+
+@pytest.mark.parametrize(
+    ("query", "detail"),
+    [
+        ("status=done", "Invalid enum value 'done'; use one of: active, paused, completed, aborted, abandoned"),
+        ("order=sideways", "Invalid enum value 'sideways'; use one of: created_at, -created_at"),
+    ],
+)
+async def test_a_wrong_choice_in_a_filter_is_answered_with_the_right_ones(make: Make, query: str, detail: str) -> None:
+    admin = await make.admin()
+    answer = await admin.get(f"/sessions?{query}")
     assert answer.status_code == 422
-    assert answer.json()["errors"] == [
-        {
-            "pointer": "status",
-            "detail": "Invalid enum value 'done'; use one of: active, paused, completed, aborted, abandoned",
-        }
-    ]
+    assert answer.json()["errors"] == [{"pointer": query.partition("=")[0], "detail": detail}]
+    assert detail in answer.json()["detail"]
+
+
+@pytest.mark.requirement("P7")
+async def test_a_choice_in_a_filter_is_found_in_any_case_and_by_its_other_names(make: Make) -> None:
+    admin = await make.admin()
+    session = await make.session()
+    await make.trace(session, cognitive_state="atascado")
+    await make.trace(session, cognitive_state="reflexion")
+    for name in ("atascado", "ATASCADO", "Stuck", "estancamiento"):
+        found = (await admin.get(f"/traces?cognitive_state={name}")).json()["items"]
+        assert [trace["cognitive_state"] for trace in found] == ["atascado"], name
+    assert len((await admin.get("/sessions?status=ACTIVE&mode=Tutor")).json()["items"]) == 1
 
 
 async def test_answers_about_people_are_kept_by_no_cache(make: Make) -> None:

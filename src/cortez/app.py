@@ -119,4 +119,10 @@ async def add_headers(message: Message, scope: Scope) -> None:
         added = [(b"x-request-id", request_id(scope).encode()), (b"x-content-type-options", b"nosniff")]
         if scope["path"].startswith("/api/"):
             added.append((b"cache-control", b"no-store"))
-        message["headers"] = [*message["headers"], *added]
+        message["headers"] = [*map(with_head, message["headers"]), *added]
+
+
+def with_head(header: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
+    """Where GET is allowed, so is HEAD."""
+    name, value = header
+    return (name, value + b", HEAD") if name == b"allow" and b"GET" in value else header

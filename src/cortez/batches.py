@@ -19,7 +19,9 @@ MAX_BODY = 10_000_000
 
 def batch_of(type_: Any) -> dict[str, Any]:
     """The options of a route that takes many of these as JSON or NDJSON."""
-    return {"bodies": {"application/json": list[type_], "application/x-ndjson": str}, "max_body": MAX_BODY}
+    lines = {"type": "string", "description": f"One {type_.__name__} a line, at most {MAX_ITEMS:,}."}
+    bodies = {"application/json": list[type_], "application/x-ndjson": lines}
+    return {"bodies": bodies, "max_items": MAX_ITEMS, "max_body": MAX_BODY}
 
 
 class ItemResult(Struct, frozen=True, kw_only=True, omit_defaults=True):

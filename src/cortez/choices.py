@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Any, TypeVar, get_args
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 E = TypeVar("E", bound="Choice")
 _ALIASES: dict[type, dict[str, str]] = {}
@@ -30,8 +30,16 @@ def aliases(**names: str) -> Callable[[type[E]], type[E]]:
     return register
 
 
+def named(choice: type[Choice]) -> dict[str, str]:
+    """The other names that a Choice understands, each with the value it stands for."""
+    return _ALIASES.get(choice, {})
+
+
 def listed(annotation: Any) -> str:
     """The values of the enumeration in a type, to be said after an error; an empty text where there is none."""
-    kinds = (annotation, *get_args(annotation))
-    choices = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Choice)]
-    return f"; use one of: {', '.join(choices[0])}" if choices else ""
+    for kind in (annotation, *get_args(annotation)):
+        if get_origin(kind) is Literal:
+            return f"; use one of: {', '.join(get_args(kind))}"
+        if isinstance(kind, type) and issubclass(kind, Choice):
+            return f"; use one of: {', '.join(kind)}"
+    return ""

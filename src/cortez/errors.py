@@ -4,7 +4,7 @@ import logging
 import re
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any
 from uuid import uuid4
 
 import msgspec
@@ -12,6 +12,7 @@ from litestar import Request, Response
 from litestar.enums import ParamType
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.types import Scope
+from msgspec import Meta
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -31,16 +32,16 @@ class FieldError(msgspec.Struct, frozen=True):
 
 
 class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The body of every error answer."""
+    """The body of every error answer, after RFC 9457."""
 
-    type: str
-    title: str
-    status: int
-    detail: str
-    instance: str
-    code: str
-    request_id: str
-    errors: list[FieldError] = []
+    type: Annotated[str, Meta(description="Where this kind of error is explained.")]
+    title: Annotated[str, Meta(description="The status in words.")]
+    status: Annotated[int, Meta(description="The status of the answer.")]
+    detail: Annotated[str, Meta(description="What went wrong this time, for a person to read.")]
+    instance: Annotated[str, Meta(description="The path that was asked.")]
+    code: Annotated[str, Meta(description="Names the kind of error, for programs: it never changes.")]
+    request_id: Annotated[str, Meta(description="The answer's X-Request-ID, which finds it in the log.")]
+    errors: Annotated[list[FieldError], Meta(description="Which values are wrong, where that can be said.")] = []
 
 
 class CortezError(Exception):

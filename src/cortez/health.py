@@ -32,7 +32,7 @@ async def live() -> Live:
     return Live("ok")
 
 
-@get("/ready", tags=["operations"])
+@get("/ready", tags=["operations"], opt={"also": (503,)})
 async def ready(request: Request[Any, Any, Any]) -> Response[Ready]:
     """503 with the reasons where a request would fail now."""
     reasons = await shortcomings(request.app.state.database)

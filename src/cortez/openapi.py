@@ -1,31 +1,42 @@
-"""The OpenAPI document, from the route table and the types that decode and encode: what is published is what holds."""
+"""The OpenAPI document, from the route table and the types that decode and encode: what is published is what holds.
+
+A route says in its `opt` what its signature cannot:
+
+- `bodies`: media type -> type, or a schema, of a body that the handler reads raw;
+- `max_items`: how many items a list among these may have;
+- `answers`: media type -> type, or a schema, of an answer that is not the returned type as JSON;
+- `also`: statuses of success besides the usual one.
+"""
 
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from http import HTTPStatus
 from types import NoneType, UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Annotated, Any, Union, get_args, get_origin
 
 import msgspec
 from litestar import Litestar, Response
 from litestar.routes import HTTPRoute
 from litestar.typing import FieldDefinition
+from msgspec import Meta
 
 from cortez.errors import PROBLEM_JSON, Problem
-from cortez.examples import EXAMPLES
+from cortez.examples import example_of
 from cortez.responses import Answer
 from cortez.schemas import Listing, Resource
+from cortez.shapes import Json, Shapes
 
-Json = dict[str, Any]
 UNIONS = (Union, UnionType)
+JSON, NDJSON = "application/json", "application/x-ndjson"
 
 DESCRIPTION = """The system of record for how students work with AI tutors.
 
 Errors are RFC 9457 problem documents with a stable `code`. Lists come in keyset pages: send the `cursor` of one to get
-the next. Times are RFC 3339 and answered in UTC; one without an offset is refused. What you may not see answers 404,
-exactly as if it did not exist. A document (a free JSON object) has at most 12 levels and 64,000 bytes; no text holds
-NUL."""
+the next. Times are RFC 3339, between 1970 and 2200, and answered in UTC; one without an offset is refused. What you may
+not see answers 404, exactly as if it did not exist. A document (a free JSON object) has at most 12 levels and 64,000
+bytes; no text holds NUL. A POST whose body is not described takes an empty object, or nothing. HEAD answers as GET
+does, without the body."""
 
 TAGS = {
     "auth": "Signing in and out, and one's own account.",
@@ -45,54 +56,74 @@ QUERY = {
     "order": "By the time of creation; a minus in front means newest first.",
     "atomic": "Whether one rejected item rejects all.",
 }
-HEADERS = {
+REQUEST_HEADERS = {
     "Idempotency-Key": (
         "Makes a repeated send harmless: the first committed answer is replayed for 24 hours.",
-        {"type": "string", "minLength": 1, "maxLength": 200},
+        {"type": "string", "minLength": 1, "maxLength": 200, "pattern": r"^[!-~]([ -~]*[!-~])?$"},
     ),
     "If-Match": (
         "The ETag that was read: 412 where the entity has changed since.",
         {"type": "string", "maxLength": 1000},
     ),
+    "If-None-Match": (
+        "The ETag that was read: 304 where the answer would be the same.",
+        {"type": "string", "maxLength": 1000},
+    ),
 }
+ANSWER_HEADERS = {
+    "X-Request-ID": "Names this request, also in the log; the client's own where it sent one.",
+    "ETag": "For If-Match, and If-None-Match.",
+    "Location": "Where the new entity is.",
+    "Link": 'The next page (`rel="next"`), if there is one.',
+    "WWW-Authenticate": "`Bearer`.",
+    "Retry-After": "Seconds to wait before the next attempt.",
+}
+# What each error status means, and one of the codes that come with it.
 ERRORS = {
-    HTTPStatus.BAD_REQUEST: "The body is not JSON.",
-    HTTPStatus.UNAUTHORIZED: "No valid token or key.",
-    HTTPStatus.FORBIDDEN: "The role or scope does not allow this.",
-    HTTPStatus.NOT_FOUND: "Missing, or not yours.",
-    HTTPStatus.CONFLICT: "Against the present state: a duplicate, an illegal transition.",
-    HTTPStatus.PRECONDITION_FAILED: "The entity has changed since you read it.",
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is too large.",
-    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body has another media type.",
-    HTTPStatus.UNPROCESSABLE_ENTITY: "A value is not allowed; `errors` says which.",
-    HTTPStatus.SERVICE_UNAVAILABLE: "The database is away or busy; try again after `Retry-After` seconds.",
+    HTTPStatus.BAD_REQUEST: ("The body is not JSON.", "MALFORMED_JSON"),
+    HTTPStatus.UNAUTHORIZED: ("No valid token or key, or a wrong login.", "AUTHENTICATION_REQUIRED"),
+    HTTPStatus.FORBIDDEN: ("The role or scope does not allow this.", "FORBIDDEN"),
+    HTTPStatus.NOT_FOUND: ("Missing, or not yours.", "SESSION_NOT_FOUND"),
+    HTTPStatus.CONFLICT: ("Against the present state: a duplicate, an illegal transition.", "SESSION_CLOSED"),
+    HTTPStatus.PRECONDITION_FAILED: ("The entity has changed since you read it.", "PRECONDITION_FAILED"),
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ("The body is too large.", "TOO_LARGE"),
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: ("The body has another media type.", "UNSUPPORTED_MEDIA_TYPE"),
+    HTTPStatus.UNPROCESSABLE_ENTITY: ("A value is not allowed; `errors` says which.", "VALIDATION_ERROR"),
+    HTTPStatus.TOO_MANY_REQUESTS: ("Too many attempts; wait.", "TOO_MANY_ATTEMPTS"),
+    HTTPStatus.SERVICE_UNAVAILABLE: ("The database is away or busy; try again.", "DATABASE_UNAVAILABLE"),
 }
+HEADERS_OF_ERRORS = {
+    HTTPStatus.UNAUTHORIZED: ["WWW-Authenticate"],
+    HTTPStatus.TOO_MANY_REQUESTS: ["Retry-After"],
+    HTTPStatus.SERVICE_UNAVAILABLE: ["Retry-After"],
+}
+BEARER = {"type": "http", "scheme": "bearer", "description": "An access token, or an API key (`ck_...`)."}
 
 
 def document(app: Litestar, version: str) -> Json:
     """The whole document; every type that a route takes or gives is a component."""
     operations = sorted(routes(app), key=lambda found: (found[0], found[1]))
-    types = [type_ for _, _, handler in operations for type_ in (*bodies(handler).values(), answer_type(handler))]
-    fields = [field.raw for _, _, handler in operations for field in handler.opt["query"].values()]
-    named = {repr(type_): type_ for type_ in [Problem, *types, *map(without_none, fields)] if type_ is not NoneType}
-    schemas, components = msgspec.json.schema_components(named.values(), ref_template="#/components/schemas/{name}")
-    schema_of = dict(zip(named, schemas, strict=True))
+    shapes = Shapes(type_ for path, _, handler in operations for type_ in types_of(handler, path))
     paths: Json = {}
     for path, verb, handler in operations:
-        paths.setdefault(path, {})[verb.lower()] = operation(handler, path, verb, schema_of)
-    found = {
+        paths.setdefault(path, {})[verb.lower()] = operation(handler, path, verb, shapes)
+    used = {tag for _, _, handler in operations for tag in handler.resolve_tags()}
+    return {
         "openapi": "3.1.0",
         "info": {"title": "Cortez", "version": version, "description": DESCRIPTION, "license": {"name": "MIT"}},
-        "tags": [{"name": name, "description": said} for name, said in TAGS.items()],
+        "servers": [{"url": "/"}],
+        "tags": [{"name": name, "description": said} for name, said in TAGS.items() if name in used],
         "paths": paths,
-        "components": {"schemas": components, "securitySchemes": {"bearer": BEARER}},
+        "components": {
+            "schemas": shapes.components,
+            "responses": {name_of(status): problem(status, shapes) for status in ERRORS},
+            "headers": {
+                name: {"description": said, "schema": {"type": "string"}} for name, said in ANSWER_HEADERS.items()
+            },
+            "securitySchemes": {"bearer": BEARER},
+        },
         "security": [{"bearer": []}],
     }
-    complete: Json = without_python_patterns(found)
-    return complete
-
-
-BEARER = {"type": "http", "scheme": "bearer", "description": "An access token, or an API key (`ck_...`)."}
 
 
 def routes(app: Litestar) -> Iterator[tuple[str, str, Any]]:
@@ -104,10 +135,27 @@ def routes(app: Litestar) -> Iterator[tuple[str, str, Any]]:
                     yield route.path_format, str(verb), handler
 
 
+def types_of(handler: Any, path: str) -> Iterator[Any]:
+    """Every type that needs a schema for this route."""
+    yield Problem
+    yield from (kind for kind in (*bodies(handler).values(), *answers(handler).values()) if not isinstance(kind, dict))
+    yield from (parameter_type(field) for field in (*places(handler, path), *handler.opt["query"].values()))
+
+
 def bodies(handler: Any) -> dict[str, Any]:
-    """The type of the body by media type; a route that reads the raw body says it in `opt["bodies"]`."""
+    """The type of the body by media type."""
     data = handler.parsed_fn_signature.parameters.get("data")
-    return {"application/json": data.annotation} if data else dict(handler.opt.get("bodies", {}))
+    given = handler.opt.get("bodies") or ({JSON: data.annotation} if data else {})
+    most = Meta(max_length=handler.opt.get("max_items"))
+    return {media: Annotated[kind, most] if get_origin(kind) is list else kind for media, kind in given.items()}
+
+
+def answers(handler: Any) -> dict[str, Any]:
+    """The type of a successful answer by media type; nothing for 204."""
+    if "answers" in handler.opt:
+        return dict(handler.opt["answers"])
+    type_ = answer_type(handler)
+    return {} if type_ is NoneType else {JSON: type_}
 
 
 def answer_type(handler: Any) -> Any:
@@ -118,125 +166,162 @@ def answer_type(handler: Any) -> Any:
     return next(kind for kind in bare if kind is not Problem)
 
 
-def operation(handler: Any, path: str, verb: str, schema_of: dict[str, Json]) -> Json:
-    name = handler.name or handler.fn.__name__
+def operation(handler: Any, path: str, verb: str, shapes: Shapes) -> Json:
+    name, said = handler.name or handler.fn.__name__, inspect.getdoc(handler.fn)
     made: Json = {
         "operationId": name,
         "summary": name.replace("_", " ").capitalize(),
-        "tags": sorted(handler.resolve_tags() or []),
-        "parameters": [*path_parameters(handler, path), *query_parameters(handler, schema_of), *headers(handler, verb)],
-        "responses": responses(handler, path, verb, schema_of),
+        **({"description": said} if said else {}),
+        "tags": sorted(handler.resolve_tags()),
+        "parameters": [*parameters(handler, path, shapes), *headers(handler, verb)],
+        "responses": responses(handler, path, verb, shapes),
     }
-    if said := inspect.getdoc(handler.fn):
-        made["description"] = said
     if handler.opt.get("public") or handler.opt.get("outside"):
         made["security"] = []
     if given := bodies(handler):
-        content = {media: {"schema": schema_of[repr(type_)], **example(type_)} for media, type_ in given.items()}
-        made["requestBody"] = {"required": True, "content": content}
+        made["requestBody"] = {"required": must_be_sent(given), "content": content(given, shapes)}
     return made
 
 
-def example(type_: Any) -> Json:
-    name = getattr(type_, "__name__", "")
-    return {"example": EXAMPLES[name]} if name in EXAMPLES else {}
+def must_be_sent(given: dict[str, Any]) -> bool:
+    """A body is optional where an empty object would do."""
+    type_: Any = given.get(JSON)
+    is_struct = isinstance(type_, type) and issubclass(type_, msgspec.Struct)
+    return not is_struct or any(field.required for field in msgspec.structs.fields(type_))
 
 
-def path_parameters(handler: Any, path: str) -> Iterator[Json]:
-    for name in re.findall(r"\{(\w+)\}", path):
-        field = handler.parsed_fn_signature.parameters[name]
-        schema = bounded({"type": "string"}, field)
-        if field.annotation.__name__ == "UUID":
-            schema["format"] = "uuid"
-        yield {"name": name, "in": "path", "required": True, "schema": schema}
+def content(given: dict[str, Any], shapes: Shapes) -> Json:
+    """Each media type with its schema and an example; a schema that is given as such has its own."""
+    made: Json = {}
+    for media, type_ in given.items():
+        if isinstance(type_, dict):
+            made[media] = {"schema": type_}
+        else:
+            made[media] = {"schema": shapes.of(type_), "example": example_of(type_)}
+    if NDJSON in made and "example" in made.get(JSON, {}):
+        lines = [msgspec.json.encode(item).decode() for item in made[JSON]["example"]]
+        made[NDJSON]["example"] = "\n".join(lines) + "\n"
+    return made
 
 
-def query_parameters(handler: Any, schema_of: dict[str, Json]) -> Iterator[Json]:
-    for name, field in sorted(handler.opt["query"].items()):
-        schema = bounded(dict(schema_of[repr(without_none(field.raw))]), field)
-        if field.default not in (None, inspect.Parameter.empty) and field.has_default:
-            schema["default"] = field.default
+def parameters(handler: Any, path: str, shapes: Shapes) -> Iterator[Json]:
+    for field in places(handler, path):
+        yield {"name": field.name, "in": "path", "required": True, "schema": parameter(field, shapes)}
+    own = list(handler.parsed_fn_signature.parameters)
+    query = handler.opt["query"]
+    for name in sorted(query, key=lambda name: (own.index(name) if name in own else len(own), name)):
+        field = query[name]
         said = {"description": QUERY[name]} if name in QUERY else {}
-        yield {"name": name, "in": "query", "required": field.is_required, "schema": schema, **said}
+        schema = parameter(field, shapes)
+        yield {"name": name, "in": "query", "required": field.is_required, **said, "schema": schema}
 
 
-def without_none(raw: Any) -> Any:
-    """The type of a parameter that may be absent; it has no way to be null."""
-    inner = get_args(raw)[0] if hasattr(raw, "__metadata__") else raw
+def places(handler: Any, path: str) -> list[FieldDefinition]:
+    """The parameters that stand in the path, in order."""
+    return [handler.parsed_fn_signature.parameters[name] for name in re.findall(r"\{(\w+)\}", path)]
+
+
+def parameter(field: FieldDefinition, shapes: Shapes) -> Json:
+    default = {} if field.default is None or not field.has_default else {"default": field.default}
+    return shapes.of(parameter_type(field)) | default | (getattr(field.kwarg_definition, "schema_extra", None) or {})
+
+
+def parameter_type(field: FieldDefinition) -> Any:
+    """The type with the bounds of Litestar's marker. A parameter may be absent, but has no way to be null."""
+    inner = get_args(field.raw)[0] if hasattr(field.raw, "__metadata__") else field.raw
     if get_origin(inner) in UNIONS:
         (inner,) = (kind for kind in get_args(inner) if kind is not NoneType)
-    return inner
-
-
-def bounded(schema: Json, field: FieldDefinition) -> Json:
-    marker: Any = field.kwarg_definition
+    marker = field.kwarg_definition
     bounds = {
-        "minimum": marker.ge,
-        "maximum": marker.le,
-        "minLength": marker.min_length,
-        "maxLength": marker.max_length,
-        "pattern": marker.pattern,
+        name: getattr(marker, name, None) for name in ("gt", "ge", "lt", "le", "min_length", "max_length", "pattern")
     }
-    return schema | {name: value for name, value in bounds.items() if value is not None} | (marker.schema_extra or {})
+    bounds = {name: bound for name, bound in bounds.items() if bound is not None}
+    return Annotated[inner, Meta(**bounds)] if bounds else inner
 
 
 def headers(handler: Any, verb: str) -> Iterator[Json]:
-    takes_key = verb == "POST" and not handler.opt.get("no_key")
-    takes_match = "match" in handler.parsed_fn_signature.parameters
-    for name, taken in (("Idempotency-Key", takes_key), ("If-Match", takes_match)):
-        if taken:
-            said, schema = HEADERS[name]
+    taken = {
+        "Idempotency-Key": verb == "POST" and not handler.opt.get("no_key"),
+        "If-Match": "match" in handler.parsed_fn_signature.parameters,
+        "If-None-Match": verb == "GET" and is_resource(answer_type(handler)),
+    }
+    for name, (said, schema) in REQUEST_HEADERS.items():
+        if taken[name]:
             yield {"name": name, "in": "header", "required": False, "description": said, "schema": schema}
 
 
-def responses(handler: Any, path: str, verb: str, schema_of: dict[str, Json]) -> Json:
+def is_resource(type_: Any) -> bool:
+    return isinstance(type_, type) and issubclass(type_, Resource)
+
+
+def responses(handler: Any, path: str, verb: str, shapes: Shapes) -> Json:
     found: Json = {}
-    type_ = answer_type(handler)
     for status in (handler.status_code, *handler.opt.get("also", ())):
-        said: Json = {"description": HTTPStatus(status).phrase}
-        if type_ is not NoneType:
-            said["content"] = {"application/json": {"schema": schema_of[repr(type_)], **example(type_)}}
-        if given := answer_headers(type_, status):
-            said["headers"] = {name: {"schema": {"type": "string"}, "description": why} for name, why in given.items()}
-        found[str(int(status))] = said
-    problem = {"content": {PROBLEM_JSON: {"schema": schema_of[repr(Problem)]}}}
+        found[str(int(status))] = success(handler, status, shapes)
+    if verb == "GET" and is_resource(answer_type(handler)):
+        said = "The answer would be the same as the one you have."
+        found["304"] = {"description": said, "headers": header_references(["ETag"])}
     for status in errors(handler, path, verb):
-        found[str(int(status))] = {"description": ERRORS[status], **problem}
+        found[str(int(status))] = {"$ref": f"#/components/responses/{name_of(status)}"}
     return found
 
 
-def answer_headers(type_: Any, status: int) -> dict[str, str]:
-    if isinstance(type_, type) and issubclass(type_, Resource):
-        tag = {"ETag": "For If-Match, and If-None-Match."}
-        return tag | ({"Location": "Where the entity is."} if status == HTTPStatus.CREATED else {})
-    return {"Link": "The next page, if there is one."} if get_origin(type_) is Listing else {}
+def success(handler: Any, status: int, shapes: Shapes) -> Json:
+    type_ = answer_type(handler)
+    names = {
+        "ETag": is_resource(type_),
+        "Location": status == HTTPStatus.CREATED,
+        "Link": get_origin(type_) is Listing,
+    }
+    made: Json = {
+        "description": HTTPStatus(status).phrase,
+        "headers": header_references(name for name, has_it in names.items() if has_it),
+    }
+    if given := answers(handler):
+        made["content"] = content(given, shapes)
+        if status >= HTTPStatus.BAD_REQUEST:  # the same type, but the example is of what is well
+            made["content"] = {media: {"schema": one["schema"]} for media, one in made["content"].items()}
+    return made
+
+
+def header_references(names: Iterable[str]) -> Json:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in ("X-Request-ID", *names)}
+
+
+def name_of(status: HTTPStatus) -> str:
+    return status.phrase.title().replace(" ", "")
+
+
+def problem(status: HTTPStatus, shapes: Shapes) -> Json:
+    meaning, code = ERRORS[status]
+    named = {"type": f"/docs/errors#{code.lower()}", "title": status.phrase, "status": int(status), "code": code}
+    if status is HTTPStatus.UNPROCESSABLE_ENTITY:
+        named |= {"errors": [{"pointer": "/content", "detail": "Expected `str` of length >= 1"}]}
+    example = example_of(Problem) | {"detail": meaning} | named
+    return {
+        "description": meaning,
+        "headers": header_references(HEADERS_OF_ERRORS.get(status, [])),
+        "content": {PROBLEM_JSON: {"schema": shapes.of(Problem), "example": example}},
+    }
 
 
 def errors(handler: Any, path: str, verb: str) -> list[HTTPStatus]:
     """What a route can answer besides its success."""
     if handler.opt.get("outside"):
         return []
-    writes, takes_body = verb not in ("GET", "HEAD"), verb in ("POST", "PUT", "PATCH")
+    public = bool(handler.opt.get("public"))
+    writes, takes_body = verb != "GET", verb in ("POST", "PUT", "PATCH")
     can = {
         HTTPStatus.BAD_REQUEST: takes_body,
         HTTPStatus.UNAUTHORIZED: True,
         HTTPStatus.FORBIDDEN: True,
-        HTTPStatus.NOT_FOUND: "{" in path or takes_body,
+        HTTPStatus.NOT_FOUND: "{" in path or (takes_body and not public),
         HTTPStatus.CONFLICT: writes,
         HTTPStatus.PRECONDITION_FAILED: "match" in handler.parsed_fn_signature.parameters,
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE: True,
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE: True,
         HTTPStatus.UNPROCESSABLE_ENTITY: True,
+        HTTPStatus.TOO_MANY_REQUESTS: public,
         HTTPStatus.SERVICE_UNAVAILABLE: True,
     }
     return [status for status, possible in can.items() if possible]
-
-
-def without_python_patterns(node: Any) -> Any:
-    r"""Python's end of text (\Z) is the end anchor ($) of the patterns that JSON Schema knows."""
-    if isinstance(node, dict):
-        return {
-            name: value.replace(r"\Z", "$") if name == "pattern" else without_python_patterns(value)
-            for name, value in node.items()
-        }
-    return [without_python_patterns(item) for item in node] if isinstance(node, list) else node

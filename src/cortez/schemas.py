@@ -27,7 +27,7 @@ Name = Annotated[str, Meta(min_length=1, max_length=255)]
 Prose = Annotated[str, Meta(max_length=5_000)]
 LongText = Annotated[str, Meta(min_length=1, max_length=100_000)]
 Share = Annotated[float, Meta(ge=0, le=1)]
-Instant = Annotated[datetime, Meta(tz=True)]
+Instant = Annotated[datetime, Meta(tz=True, description="With its offset from UTC; between 1970 and 2200.")]
 
 
 class Input(Struct, forbid_unknown_fields=True, kw_only=True):

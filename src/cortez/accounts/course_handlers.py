@@ -8,17 +8,18 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.status_codes import HTTP_200_OK
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from cortez.accounts.enrolment import EnrolIn, Enrolment, EnrolResult, lines_of
+from cortez.accounts.enrolment import CSV, EnrolIn, Enrolment, EnrolResult, lines_of
 from cortez.accounts.models import Course, CourseMember, CourseRole
 from cortez.accounts.repository import CourseRepository, MemberRepository
 from cortez.accounts.schemas import CourseIn, CourseOut, CoursePatch, MemberIn, MemberOut
+from cortez.batches import MAX_ITEMS
 from cortez.paging import Page
 from cortez.parameters import PathKey
 from cortez.responses import Answer, created
 from cortez.schemas import Listing, Match, StrictRequest
 from cortez.security import Principal, allow, teachers, teaching
 
-CLASS_LIST = {"bodies": {"application/json": list[EnrolIn], "text/csv": str}}
+CLASS_LIST = {"bodies": {"application/json": list[EnrolIn], "text/csv": CSV}, "max_items": MAX_ITEMS}
 
 readers = allow("student", "tutor", "teacher", "key:read")
 

@@ -22,6 +22,11 @@ from cortez.errors import Conflict, CortezError, FieldError, Forbidden, Invalid
 from cortez.schemas import BusinessKey, Input, Name
 
 COLUMNS = {"email", "name", "student_id", "role"}
+CSV = {
+    "type": "string",
+    "description": "A header with the columns (email, and any of name, student_id, role), then at most 1,000 lines.",
+    "examples": ["email;name;student_id;role\neva@example.edu;Eva Soto;al-0042;student\n"],
+}
 NOT_IN_USERNAME = re.compile(r"[^A-Za-z0-9._-]+")
 
 
