@@ -151,6 +151,8 @@ async def test_the_same_content_twice_is_one_trace_and_other_content_a_conflict(
     assert (same.status_code, same.json()["id"]) == (200, step["id"])
     other = await key.post(path, json=step | {"content": "No."})
     assert (other.status_code, other.json()["code"]) == (409, "TRACE_CONFLICT")
+    named = {"session_id": path.split("/")[2]}
+    assert codes(await key.post("/traces/batch", json=[step | named])) == ["duplicate"]
     elsewhere = f"/sessions/{(await make.session()).id}/traces"
     assert (await key.post(elsewhere, json=step)).json()["code"] == "TRACE_CONFLICT"
     fresh = ANSWER | {"id": str(uuid4())}

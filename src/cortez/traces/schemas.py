@@ -16,19 +16,24 @@ Strategy = Annotated[str, Meta(max_length=100)]
 Alternatives = Annotated[list[Prose | dict[str, Any]], Meta(max_length=100)]
 Document = dict[str, Any]
 
-# What an analysis says of a step. A student never writes these.
-DIMENSIONS = (
-    "semantic_understanding",
-    "algorithmic_evolution",
-    "cognitive_reasoning",
-    "interactional_data",
-    "ethical_risk_data",
-    "process_data",
-)
-ANALYSIS = ("trace_level", "cognitive_state", "cognitive_intent", "strategy_type", "ai_involvement", *DIMENSIONS)
+
+class Analysis(Input, kw_only=True):
+    """What an analysis says of a step, in six dimensions. A student never writes it."""
+
+    trace_level: TraceLevel | UnsetType = UNSET
+    cognitive_state: CognitiveState | None | UnsetType = UNSET
+    cognitive_intent: Intent | None | UnsetType = UNSET
+    strategy_type: Strategy | None | UnsetType = UNSET
+    ai_involvement: Share | UnsetType = UNSET
+    semantic_understanding: Document | UnsetType = UNSET
+    algorithmic_evolution: Document | UnsetType = UNSET
+    cognitive_reasoning: Document | UnsetType = UNSET
+    interactional_data: Document | UnsetType = UNSET
+    ethical_risk_data: Document | UnsetType = UNSET
+    process_data: Document | UnsetType = UNSET
 
 
-class TraceIn(Input):
+class TraceIn(Analysis, kw_only=True):
     """One step as a client sends it. `occurred_at` lies at most five minutes ahead of the server's clock."""
 
     interaction_type: InteractionType
@@ -41,25 +46,16 @@ class TraceIn(Input):
     metadata: Document = {}
     decision_justification: Prose | None = None
     alternatives_considered: Alternatives = []
-    trace_level: TraceLevel | UnsetType = UNSET
-    cognitive_state: CognitiveState | None | UnsetType = UNSET
-    cognitive_intent: Intent | None | UnsetType = UNSET
-    strategy_type: Strategy | None | UnsetType = UNSET
-    ai_involvement: Share | UnsetType = UNSET
-    semantic_understanding: Document | UnsetType = UNSET
-    algorithmic_evolution: Document | UnsetType = UNSET
-    cognitive_reasoning: Document | UnsetType = UNSET
-    interactional_data: Document | UnsetType = UNSET
-    ethical_risk_data: Document | UnsetType = UNSET
-    process_data: Document | UnsetType = UNSET
 
     def digest(self) -> bytes:
-        """The same for the same content, whatever the order of keys or the spelling of numbers."""
-        return hashlib.sha256(msgspec.json.encode(self, order="deterministic")).digest()
+        """The same for the same content, whatever the route, the order of keys or the spelling of numbers."""
+        fields = {name: getattr(self, name) for name in TraceIn.__struct_fields__}
+        sent = {name: value for name, value in fields.items() if value is not UNSET}
+        return hashlib.sha256(msgspec.json.encode(sent, order="sorted")).digest()
 
     def analysed(self) -> list[str]:
         """Which fields of an analysis were sent."""
-        return [name for name in ANALYSIS if getattr(self, name) is not UNSET]
+        return [name for name in Analysis.__struct_fields__ if getattr(self, name) is not UNSET]
 
 
 class SessionTraceIn(TraceIn, kw_only=True):
@@ -68,20 +64,9 @@ class SessionTraceIn(TraceIn, kw_only=True):
     session_id: UUID
 
 
-class TracePatch(Input):
+class TracePatch(Analysis, kw_only=True):
     """What an analysis may add later; the step itself never changes."""
 
-    trace_level: TraceLevel | UnsetType = UNSET
-    cognitive_state: CognitiveState | None | UnsetType = UNSET
-    cognitive_intent: Intent | None | UnsetType = UNSET
-    strategy_type: Strategy | None | UnsetType = UNSET
-    ai_involvement: Share | UnsetType = UNSET
-    semantic_understanding: Document | UnsetType = UNSET
-    algorithmic_evolution: Document | UnsetType = UNSET
-    cognitive_reasoning: Document | UnsetType = UNSET
-    interactional_data: Document | UnsetType = UNSET
-    ethical_risk_data: Document | UnsetType = UNSET
-    process_data: Document | UnsetType = UNSET
     metadata: Document | UnsetType = UNSET
 
 
