@@ -93,14 +93,19 @@ def page_name(name: str) -> str:
 
 
 def readable(node: Any) -> Any:
-    r"""With our names; Python's end of text (\Z) is the end anchor ($) of the patterns that JSON Schema knows."""
+    """With our names, and with patterns as JSON Schema knows them."""
     if isinstance(node, dict):
         made = {name: readable(value) for name, value in node.items()}
         if isinstance(made.get("enum"), list):
             made["type"] = "string"
         if isinstance(made.get("pattern"), str):
-            made["pattern"] = made["pattern"].replace(r"\Z", "$")
+            made["pattern"] = ecma(made["pattern"])
         if isinstance(made.get("$ref"), str):
             made["$ref"] = page_name(made["$ref"])
         return made
     return [readable(item) for item in node] if isinstance(node, list) else node
+
+
+def ecma(pattern: str) -> str:
+    r"""Python's end of text (\Z) is ECMA's end anchor ($), and its space (\s, in a class) has five characters more."""
+    return pattern.replace(r"\Z", "$").replace(r"\s]", r"\s\x1c-\x1f\x85]")

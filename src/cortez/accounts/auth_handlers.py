@@ -53,7 +53,7 @@ async def provide_own(session: NamedDependency[AsyncSession], principal: NamedDe
 Anyones = NamedDependency[SignIns]
 
 
-@post("/register", opt=PUBLIC, security=[])
+@post("/register", opt=PUBLIC)
 async def register(
     data: JSONBody[RegisterIn],
     anyones: Anyones,
@@ -74,7 +74,7 @@ async def register(
     return created(UserOut.of(user), f"/users/{user.id}")
 
 
-@post("/login", opt=PUBLIC, status_code=HTTP_200_OK, security=[])
+@post("/login", opt=PUBLIC, status_code=HTTP_200_OK)
 async def login(
     data: JSONBody[LoginIn],
     anyones: Anyones,
@@ -92,7 +92,7 @@ async def login(
     return TokensOut(tokens.access(user.id, family), await anyones.tokens.issue(user.id, family))
 
 
-@post("/refresh", opt=PUBLIC, status_code=HTTP_200_OK, security=[])
+@post("/refresh", opt=PUBLIC, status_code=HTTP_200_OK)
 async def refresh(
     data: JSONBody[RefreshIn], request: StrictRequest, anyones: Anyones, tokens: NamedDependency[Tokens]
 ) -> TokensOut | Answer[Problem]:
@@ -111,7 +111,7 @@ async def refresh(
     return TokensOut(tokens.access(user.id, token.family_id), await anyones.tokens.issue(user.id, token.family_id))
 
 
-@post("/password-reset", opt=PUBLIC, status_code=HTTP_200_OK, security=[])
+@post("/password-reset", opt=PUBLIC, status_code=HTTP_200_OK)
 async def reset_password(data: JSONBody[ResetIn], anyones: Anyones, passwords: NamedDependency[Passwords]) -> UserOut:
     """Set a new password with a one-time token; every sign-in ends."""
     hashed = await passwords.hash(data.password)

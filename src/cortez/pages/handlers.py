@@ -107,5 +107,5 @@ async def schema(request: StrictRequest) -> bytes:
 
 routers = [
     Router("/", route_handlers=[front, docs, docs_asset, schema], opt={"outside": True}),
-    Router("/health", route_handlers=[health.live, health.ready], opt={"outside": True}, security=[]),
+    Router("/health", route_handlers=[health.live, health.ready], opt={"outside": True}),
 ]
