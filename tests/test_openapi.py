@@ -7,13 +7,16 @@ from typing import Annotated, Any, get_args, get_origin
 import httpx
 import msgspec
 import pytest
-from litestar import Litestar
+from litestar import Litestar, Response, get, post
 
 from conftest import client_of
 from cortez import openapi
+from cortez.app import create_app
 from cortez.choices import Choice
 from cortez.examples import WHOLE, example_of
-from cortez.schemas import Input, decode
+from cortez.health import Live
+from cortez.schemas import Input, StrictRequest, decode
+from cortez.settings import Settings
 from factory import Make
 from json_schema import faults, resolve
 
@@ -256,6 +259,27 @@ def test_the_types_of_bodies_are_closed_structures_or_lists_of_them(app: Litesta
             inner = get_args(type_)[0] if get_origin(type_) is Annotated else type_
             item = get_args(inner)[0] if get_origin(inner) is list else inner
             assert isinstance(item, dict) or issubclass(item, Input), path
+
+
+FILE = {"type": "object", "properties": {"file": {"type": "string", "format": "binary"}}, "required": ["file"]}
+
+
+@post("/probe/files", opt={"bodies": {"multipart/form-data": FILE}, "also": (202,)}, tags=["traces"])
+async def store_file(request: StrictRequest) -> Live:
+    return Live("ok")
+
+
+@get("/probe/table", opt={"answers": {"text/csv": {"type": "string"}}}, tags=["traces"])
+async def read_table() -> Response[bytes]:
+    return Response(b"")
+
+
+def test_a_route_may_say_which_media_types_it_takes_and_gives(settings: Settings) -> None:
+    paths = openapi.document(create_app(settings, extra=[store_file, read_table]), "1")["paths"]
+    stored, table = paths["/probe/files"]["post"], paths["/probe/table"]["get"]
+    assert stored["requestBody"] == {"required": True, "content": {"multipart/form-data": {"schema": FILE}}}
+    assert {"201", "202", "413", "415"} <= stored["responses"].keys()
+    assert table["responses"]["200"]["content"] == {"text/csv": {"schema": {"type": "string"}}}
 
 
 # Who, verb, path as published, address where it is another, body, status.

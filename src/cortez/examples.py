@@ -5,7 +5,7 @@ A type is shown with what `FIELDS` says of its fields' names, or as `WHOLE` says
 
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import datetime
+from datetime import date, datetime
 from enum import Enum
 from types import NoneType
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
@@ -219,14 +219,13 @@ PLAIN: dict[Any, Any] = {
     bool: False,
     UUID: FIELDS["id"],
     datetime: START,
-    Any: {},
-    dict: {},
+    date: START[:10],
     list: [],
 }
 
 
 def example_of(type_: Any) -> Any:
-    """A right value of the type, as JSON has it. Raises KeyError for a type that no body or answer should have."""
+    """A right value of the type, as JSON has it."""
     if get_origin(type_) is Annotated:
         inner, *metas = get_args(type_)
         return _lowest(inner, metas) if inner in (int, float) else example_of(inner)
@@ -236,7 +235,7 @@ def example_of(type_: Any) -> Any:
         return WHOLE.get(type_.__name__) or dict(_fields(type_))
     if isinstance(type_, type) and issubclass(type_, Enum):
         return next(iter(type_)).value
-    return PLAIN[type_]
+    return PLAIN.get(type_, {})
 
 
 def _lowest(type_: type, metas: list[Any]) -> Any:
@@ -248,19 +247,19 @@ def _composed(origin: Any, kinds: list[Any]) -> Any:
         return kinds[0]
     if isinstance(origin, type) and issubclass(origin, Struct):  # a page of a list
         return {"items": [example_of(kinds[0])], "next_cursor": None}
-    if origin is list:
+    if origin in (list, tuple, set, frozenset):
         return [example_of(kinds[0])]
     return {} if origin is dict else example_of(kinds[0])
 
 
 def _fields(type_: type[Struct]) -> Iterator[tuple[str, Any]]:
-    """What is required of an input, all that is there in an answer."""
+    """What is required of an input (or the first field, where nothing is), all that is there in an answer."""
     hints = get_type_hints(type_, include_extras=True)
     info: Any = type_info(type_)
-    asks = type_.__struct_config__.forbid_unknown_fields
-    for field in info.fields:
-        if field.required or not asks:
-            yield field.encode_name, _value(type_, field.name, hints[field.name])
+    is_input = type_.__struct_config__.forbid_unknown_fields
+    required = [field for field in info.fields if field.required] or info.fields[:1]
+    for field in required if is_input else info.fields:
+        yield field.encode_name, _value(type_, field.name, hints[field.name])
 
 
 def _value(type_: type[Struct], name: str, hint: Any) -> Any:
