@@ -13,6 +13,8 @@ from uuid_utils.compat import uuid7
 from cortez.accounts.models import ApiKey, Course, CourseMember, RefreshToken, Role, User
 from cortez.activities.models import Activity
 from cortez.db import Base, utc_now
+from cortez.evaluations.models import Evaluation
+from cortez.risks.models import Risk
 from cortez.security import REFRESH_TTL, Tokens, digest, new_secret
 from cortez.sessions.models import LearningSession
 from cortez.traces.models import CognitiveTrace
@@ -65,19 +67,23 @@ class Make:
             username=name,
             hashed_password="!",
             roles=[str(role) for role in given],
-            student_id=values.pop("student_id", name),
+            student_id=values.pop("student_id", name if Role.STUDENT in given else None),
             **values,
         )
-        token = RefreshToken(
-            user=user, family_id=uuid7(), token_hash=digest(new_secret("")), expires_at=utc_now() + REFRESH_TTL
-        )
-        await self.add(user, token)
+        await self.add(user)
         if course:
             await self.add(CourseMember(course_id=course, user_id=user.id, role=str(given[0])))
-        client = await self.clients.enter_async_context(
-            self.client_of(self.app, self.tokens.access(user.id, token.family_id))
-        )
-        return Someone(user.id, user.student_id or "", client)
+        return await self.sign_in(user.id, user.student_id or "")
+
+    async def sign_in(self, user_id: UUID | str, student_id: str) -> Someone:
+        """Somebody who has an account, with a client of their own."""
+        id_ = UUID(str(user_id))
+        expires_at = utc_now() + REFRESH_TTL
+        token = RefreshToken(user_id=id_, family_id=uuid7(), token_hash=digest(new_secret("")), expires_at=expires_at)
+        await self.add(token)
+        access = self.tokens.access(id_, token.family_id)
+        client = await self.clients.enter_async_context(self.client_of(self.app, access))
+        return Someone(id_, student_id, client)
 
     async def student(self, **values: Any) -> Someone:
         return await self.user(Role.STUDENT, **values)
@@ -125,6 +131,20 @@ class Make:
         trace = CognitiveTrace(**(defaults | own | values))
         await self.add(trace)
         return trace
+
+    async def risk(self, session: LearningSession, **values: Any) -> Risk:
+        defaults = {"risk_type": "ai_dependency", "risk_level": "medium", "dimension": "cognitive", "description": "x"}
+        own = {"session_id": session.id, "student_id": session.student_id, "activity_id": session.activity_id}
+        risk = Risk(**(defaults | own | values))
+        await self.add(risk)
+        return risk
+
+    async def evaluation(self, session: LearningSession, **values: Any) -> Evaluation:
+        defaults = {"overall_competency_level": "autonomo", "overall_score": 7.5}
+        own = {"session_id": session.id, "student_id": session.student_id, "activity_id": session.activity_id}
+        evaluation = Evaluation(**(defaults | own | values))
+        await self.add(evaluation)
+        return evaluation
 
     async def all(self, model: type[Any]) -> list[Any]:
         async with self.database.reading() as session:

@@ -13,7 +13,7 @@ from conftest import client_of
 from cortez import openapi
 from cortez.app import create_app
 from cortez.choices import Choice
-from cortez.examples import WHOLE, example_of
+from cortez.examples import EXAMPLES, example_of
 from cortez.health import Live
 from cortez.schemas import Input, StrictRequest, decode
 from cortez.settings import Settings
@@ -250,7 +250,7 @@ def test_every_body_has_an_example(published: dict[str, Any]) -> None:
 
 def test_examples_that_stand_alone_belong_to_a_type() -> None:
     types = {kind.__name__ for kind in kinds(msgspec.Struct)}
-    assert WHOLE.keys() <= types
+    assert EXAMPLES.keys() <= types
 
 
 def test_the_types_of_bodies_are_closed_structures_or_lists_of_them(app: Litestar) -> None:
@@ -354,12 +354,12 @@ async def test_the_example_of_a_body_is_accepted(make: Make) -> None:
     """The examples make one story, in this order."""
     admin = await make.admin()
     for path, name in (("/courses", "CourseIn"), ("/users", "UserIn"), ("/activities", "ActivityIn")):
-        answer = await admin.post(path, json=WHOLE[name])
+        answer = await admin.post(path, json=EXAMPLES[name])
         assert answer.status_code == 201, answer.text
     await admin.post("/activities/recursion-1/publish")
-    started = await admin.post("/sessions", json=WHOLE["SessionIn"])
+    started = await admin.post("/sessions", json=EXAMPLES["SessionIn"])
     assert started.status_code == 201, started.text
     path = f"/sessions/{started.json()['id']}"
-    assert (await admin.patch(path, json=WHOLE["SessionPatch"])).status_code == 200
-    assert (await admin.post(f"{path}/traces", json=WHOLE["TraceIn"])).status_code == 201
-    assert (await admin.patch(f"/traces/{WHOLE['TraceIn']['id']}", json=WHOLE["TracePatch"])).status_code == 200
+    assert (await admin.patch(path, json=EXAMPLES["SessionPatch"])).status_code == 200
+    assert (await admin.post(f"{path}/traces", json=EXAMPLES["TraceIn"])).status_code == 201
+    assert (await admin.patch(f"/traces/{EXAMPLES['TraceIn']['id']}", json=EXAMPLES["TracePatch"])).status_code == 200

@@ -19,6 +19,7 @@ from cortez.activities import handlers as activities
 from cortez.analysis import handlers as analysis
 from cortez.database import Database
 from cortez.errors import on_exception, request_id
+from cortez.oversight import alert_handlers, intervention_handlers, plan_handlers, profiles, student_handlers
 from cortez.pages import handlers as pages
 from cortez.paging import Cursors, provide_page
 from cortez.responses import Answer
@@ -33,11 +34,12 @@ from cortez.transactions import UnitOfWork, learn_query_parameters, provide_sess
 def create_app(settings: Settings | None = None, extra: Sequence[ControllerRouterHandler] = ()) -> Litestar:
     """The service with these settings (default: those of the environment), and extra routes where a test needs them."""
     settings = settings or load()
-    database, tokens, passwords = Database(settings), Tokens(settings), Passwords(settings)
+    database, tokens, passwords = open_database(settings), Tokens(settings), Passwords(settings)
     api = Router(
         "/api/v1",
         route_handlers=[
             auth_handlers.router,
+            student_handlers.me_router,
             accounts.router,
             accounts.keys_router,
             course_handlers.router,
@@ -45,6 +47,10 @@ def create_app(settings: Settings | None = None, extra: Sequence[ControllerRoute
             sessions.router,
             analysis.router,
             traces.router,
+            student_handlers.router,
+            alert_handlers.router,
+            plan_handlers.router,
+            intervention_handlers.router,
         ],
     )
     app = Service(
@@ -75,6 +81,11 @@ def create_app(settings: Settings | None = None, extra: Sequence[ControllerRoute
     )
     learn_query_parameters(app)
     return app
+
+
+def open_database(settings: Settings) -> Database:
+    """The database, with what a higher package keeps up to date when a lower one changes something."""
+    return Database(settings, student_changed=profiles.refresh)
 
 
 class Service(Litestar):

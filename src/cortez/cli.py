@@ -16,7 +16,7 @@ from cortez import migrations, tables  # noqa: F401 - registers every table
 from cortez.accounts.authentication import SYSTEM
 from cortez.accounts.models import Role
 from cortez.accounts.repository import UserRepository
-from cortez.database import Database
+from cortez.app import open_database
 from cortez.demo.load import PASSWORD, TEACHER
 from cortez.demo.load import load as load_demo
 from cortez.health import shortcomings
@@ -80,7 +80,7 @@ def migrate(settings: Settings, sql: bool) -> None:
 @coroutine
 async def doctor(settings: Settings) -> None:
     """Check settings, connection, schema and secrets; say what to do about what is wrong."""
-    database = Database(settings)
+    database = open_database(settings)
     reasons = await shortcomings(database)
     await database.close()
     click.echo(f"✓ settings: {settings.env}, {settings.url.render_as_string(hide_password=True)}")
@@ -96,7 +96,7 @@ async def demo(settings: Settings) -> None:
     """Load a demo course: 30 students, 5 activities, 300 sessions, 21,000 traces. Twice adds nothing."""
     if settings.env == "production":
         raise click.ClickException("The demo accounts share a known password, so they are for development only.")
-    database = Database(settings)
+    database = open_database(settings)
     with Progress(disable=not sys.stdout.isatty()) as progress:
         bar = progress.add_task("Loading the demo course")
         loaded = await load_demo(
@@ -122,7 +122,7 @@ async def create(settings: Settings, email: str) -> None:
     if len(password) < MIN_PASSWORD:
         raise click.ClickException(f"A password has at least {MIN_PASSWORD} characters.")
     hashed = await Passwords(settings).hash(password)
-    database = Database(settings)
+    database = open_database(settings)
     try:
         async with database.unit() as session:
             values = {"hashed_password": hashed, "roles": [Role.ADMIN.value], "is_verified": True}

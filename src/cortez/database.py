@@ -1,7 +1,7 @@
 """The engine, made once per process, and the only two ways to a session: one to read, one unit of work to write."""
 
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from cortez.settings import Settings
 
 IMMEDIATE = "immediate"
+STUDENT_CHANGED = "student_changed"
+
+# Told, in the unit of work that did it, whose sessions, findings or account have changed.
+StudentChanged = Callable[[AsyncSession, Collection[str]], Awaitable[None]]
 
 
 class Database:
@@ -24,13 +28,15 @@ class Database:
     SQLite; `writing` sessions begin at their first statement, on SQLite with the write lock.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, student_changed: StudentChanged | None = None) -> None:
         self.settings = settings
+        info = {STUDENT_CHANGED: student_changed} if student_changed else {}
         self.is_sqlite = settings.url.get_backend_name() == "sqlite"
         self.engine = _sqlite(settings) if self.is_sqlite else _postgresql(settings)
         reader = self.engine if self.is_sqlite else self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        writer = self.engine.execution_options(**{IMMEDIATE: True})
         self.reading = async_sessionmaker(reader, expire_on_commit=False)
-        self.writing = async_sessionmaker(self.engine.execution_options(**{IMMEDIATE: True}), expire_on_commit=False)
+        self.writing = async_sessionmaker(writer, expire_on_commit=False, info=info)
 
     @asynccontextmanager
     async def unit(self) -> AsyncGenerator[AsyncSession]:
@@ -40,6 +46,14 @@ class Database:
 
     async def close(self) -> None:
         await self.engine.dispose()
+
+
+async def student_changed(session: AsyncSession, *student_ids: str | None) -> None:
+    """Let what is kept about these students be worked out anew, in this unit of work."""
+    listener: StudentChanged | None = session.info.get(STUDENT_CHANGED)
+    known = sorted({student_id for student_id in student_ids if student_id})
+    if listener and known:
+        await listener(session, known)
 
 
 @asynccontextmanager

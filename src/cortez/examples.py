@@ -1,6 +1,6 @@
 """Examples of what goes in and comes out, as the documentation shows them; a test decodes each into its type.
 
-A type is shown with what `FIELDS` says of its fields' names, or as `WHOLE` says where that would make no sense.
+A type is shown with what `FIELDS` says of its fields' names, or as `EXAMPLES` says where that would make no sense.
 """
 
 from collections.abc import Iterator
@@ -111,9 +111,10 @@ FIELDS: dict[str, Any] = {
     "password": "correct horse battery",
 }
 
-WHOLE: dict[str, Any] = {
+EXAMPLES: dict[str, Any] = {
     "LoginIn": {"login": "eva@example.edu", "password": "correct horse battery"},
     "LogoutIn": {"all": True},
+    "MePatch": {"full_name": "Eva Soto", "preferred_language": "es"},
     "PasswordIn": {"current_password": "correct horse battery", "new_password": "staple of the horse"},
     "ResetIn": {"token": "cp_...", "password": "staple of the horse"},
     "ResetOut": {"token": "cp_...", "expires_at": "2026-03-03T14:00:00Z"},
@@ -157,6 +158,38 @@ WHOLE: dict[str, Any] = {
         "learning_objective": {"title": "Base cases"},
     },
     "SessionPatch": {"cognitive_status": {"autonomy_level": 0.6}},
+    "ProfilePatch": {"preferred_language": "es-AR"},
+    "PlanIn": {
+        "student_id": "al-0042",
+        "plan_type": "tutoring",
+        "description": "Two meetings on base cases, then an exercise without the tutor.",
+        "objectives": ["Names the base case before writing code"],
+        "recommended_actions": [{"action_type": "meeting", "deadline": "2026-03-09T14:00:00Z"}],
+    },
+    "PlanPatch": {"progress_notes": "The first meeting went well."},
+    "CompletionIn": {
+        "outcome_evaluation": "Works without hints now.",
+        "success_metrics": {"ai_dependency_before": 0.8, "ai_dependency_after": 0.4},
+    },
+    "AlertIn": {
+        "alert_type": "pattern_anomaly",
+        "severity": "medium",
+        "scope": "student",
+        "student_id": "al-0042",
+        "title": "Answers faster than they can be read",
+        "description": "Three steps within ten seconds; perhaps prepared before.",
+    },
+    "ScanIn": {"course_id": "PROG2-2026"},
+    "AssignIn": {"user_id": USER},
+    "AlertResolveIn": {"resolution_notes": "Talked; a plan was opened."},
+    "DismissIn": {"resolution_notes": "The student had prepared the answers at home."},
+    "InterventionIn": {
+        "student_id": "al-0042",
+        "alert_id": f"alert_{SESSION}",
+        "intervention_type": "meeting_scheduled",
+        "notes": "Meets me on Tuesday.",
+    },
+    "InterventionPatch": {"status": "in_progress"},
     "TraceIn": {
         "id": TRACE,
         "interaction_type": "student_prompt",
@@ -232,7 +265,7 @@ def example_of(type_: Any) -> Any:
     if kinds := [kind for kind in get_args(type_) if kind not in (NoneType, UnsetType)]:
         return _composed(get_origin(type_), kinds)
     if isinstance(type_, type) and issubclass(type_, Struct):
-        return WHOLE.get(type_.__name__) or dict(_fields(type_))
+        return EXAMPLES.get(type_.__name__) or dict(_fields(type_))
     if isinstance(type_, type) and issubclass(type_, Enum):
         return next(iter(type_)).value
     return PLAIN.get(type_, {})

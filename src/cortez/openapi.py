@@ -47,6 +47,10 @@ TAGS = {
     "sessions": "One student at work on one activity.",
     "session views": "A session seen as a whole.",
     "traces": "The steps of a session.",
+    "students": "What is kept about a student over all sessions.",
+    "alerts": "What calls for a teacher's look: stored, or live from active sessions.",
+    "remediation": "Support that a teacher opens for a student.",
+    "interventions": "What teachers and tutors did.",
     "operations": "Whether the service lives and is ready.",
 }
 QUERY = {

@@ -226,8 +226,7 @@ def learn_query_parameters(app: Litestar) -> None:
             for handler, model in route.route_handler_map.values():
                 providers = [provide.parsed_fn_signature for provide in handler.resolve_dependencies().values()]
                 fields = dict(ChainMap(handler.parsed_fn_signature.parameters, *(one.parameters for one in providers)))
-                names = {parameter.field_alias for parameter in model.expected_query_params}
-                handler.opt["query"] = {name: fields[name] for name in names}
+                handler.opt["query"] = {one.field_alias: fields[one.field_name] for one in model.expected_query_params}
 
 
 def claim_of(scope: HTTPScope, headers: dict[bytes, bytes], body: bytes) -> idempotency.Claim | None:

@@ -1,6 +1,6 @@
 """`/auth`: signing in and out. A password is hashed while no connection is held."""
 
-from litestar import Router, get, patch, post, put
+from litestar import Router, post, put
 from litestar.di import NamedDependency, Provide
 from litestar.params import JSONBody
 from litestar.status_codes import HTTP_200_OK
@@ -13,7 +13,6 @@ from cortez.accounts.repository import RefreshTokenRepository, UserRepository
 from cortez.accounts.schemas import (
     LoginIn,
     LogoutIn,
-    MeIn,
     PasswordIn,
     RefreshIn,
     RegisterIn,
@@ -26,7 +25,7 @@ from cortez.database import Database
 from cortez.db import utc_now
 from cortez.errors import Forbidden, Problem, Unauthorized
 from cortez.responses import Answer, created, refused
-from cortez.schemas import Match, StrictRequest
+from cortez.schemas import StrictRequest
 from cortez.security import Passwords, Principal, Tokens, people
 from cortez.settings import Settings
 
@@ -130,20 +129,6 @@ async def logout(data: JSONBody[LogoutIn], own: Anyones, principal: NamedDepende
     return SignedOut(await own.tokens.revoke(which))
 
 
-@get("/me", guards=[people])
-async def read_me(own: Anyones, principal: NamedDependency[Principal]) -> UserOut:
-    return UserOut.of(await own.users.get(principal.id))
-
-
-@patch("/me", guards=[people])
-async def change_me(
-    data: JSONBody[MeIn], own: Anyones, principal: NamedDependency[Principal], match: NamedDependency[Match]
-) -> UserOut:
-    user = await own.users.get(principal.id, lock=True)
-    match.check(user.updated_at)
-    return UserOut.of(await own.users.change(user, data.changes()))
-
-
 @put("/password", guards=[people], status_code=204)
 async def change_password(
     data: JSONBody[PasswordIn],
@@ -167,7 +152,7 @@ async def change_password(
 
 router = Router(
     "/auth",
-    route_handlers=[register, login, refresh, reset_password, logout, read_me, change_me, change_password],
+    route_handlers=[register, login, refresh, reset_password, logout, change_password],
     dependencies={"anyones": Provide(provide_sign_ins), "own": Provide(provide_own)},
     tags=["auth"],
 )

@@ -18,6 +18,7 @@ from cortez.accounts.models import Course, CourseMember, CourseRole, Role, User
 from cortez.accounts.repository import NO_PASSWORD, MemberRepository, UserRepository
 from cortez.accounts.schemas import Email
 from cortez.batches import bounded, errors_of, read, split
+from cortez.database import student_changed
 from cortez.errors import Conflict, CortezError, FieldError, Forbidden, Invalid
 from cortez.schemas import BusinessKey, Input, Name
 
@@ -101,11 +102,13 @@ class Enrolment:
         self.members: dict[UUID, CourseMember] = {}
         self.usernames: set[str] = set()
         self.student_ids: set[str | None] = set()
+        self.made: list[str | None] = []
 
     async def enrol(self, lines: Sequence[EnrolIn | CortezError]) -> EnrolResult:
         await self._know([line for line in lines if isinstance(line, EnrolIn)])
         items = [self._result(index, line) for index, line in enumerate(lines)]
         await self.session.flush()
+        await student_changed(self.session, *self.made)
         count = Counter(item.status for item in items)
         return EnrolResult(
             created=count["created"],
@@ -177,6 +180,7 @@ class Enrolment:
         self.session.add(user)
         self._note(user)
         self._join(user, line.role)
+        self.made.append(user.student_id)
         return id_, "created"
 
     def _join(self, user: User, role: CourseRole) -> None:

@@ -130,7 +130,7 @@ async def change_roles(
     changes: dict[str, object] = {"roles": distinct(data.roles)}
     if Role.STUDENT in data.roles and user.student_id is None:
         changes["student_id"] = str(user.id)
-    return UserOut.of(await users.change(user, changes))
+    return UserOut.of(await users.update(user, changes))
 
 
 @post("/{user_id:uuid}/verify", guards=[admins], status_code=HTTP_200_OK)

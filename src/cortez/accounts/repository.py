@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Select, false, func, or_, select, true, up
 from uuid_utils.compat import uuid7
 
 from cortez.accounts.models import ApiKey, Course, CourseMember, CourseRole, RefreshToken, Role, User
+from cortez.database import student_changed
 from cortez.db import holds, utc_now
 from cortez.errors import Conflict, Invalid, NotFound
 from cortez.repository import Repository
@@ -25,6 +26,13 @@ def taught_courses(principal: Principal) -> Select[str]:
 
 def member_courses(principal: Principal) -> Select[str]:
     return select(CourseMember.course_id).where(CourseMember.user_id == principal.id)
+
+
+def taught_students(principal: Principal) -> Select[str | None]:
+    """The keys of the students in the courses that a person teaches or tutors."""
+    members = select(User.student_id).join(CourseMember, CourseMember.user_id == User.id)
+    taught = CourseMember.course_id.in_(taught_courses(principal))
+    return members.where(taught, CourseMember.role == CourseRole.STUDENT, User.student_id.is_not(None))
 
 
 class UserRepository(Repository[User]):
@@ -57,14 +65,23 @@ class UserRepository(Repository[User]):
         user = User(id=uuid7(), **values)
         if Role.STUDENT in user.roles and user.student_id is None:
             user.student_id = str(user.id)
-        return await self.add(user)
+        await self.add(user)
+        await student_changed(self.session, user.student_id)
+        return user
 
     async def update(self, user: User, changes: dict[str, Any]) -> User:
         """Raises Conflict where the student_id would change under rows that carry it."""
         changed = changes.get("student_id", user.student_id) != user.student_id
         if changed and await self.session.scalar(select(User.sessions.any()).where(User.id == user.id)):
             raise Conflict("STUDENT_ID_IN_USE", "Sessions carry this student_id; it can no longer change.")
-        return await self.change(user, changes)
+        before = user.student_id
+        await self.change(user, changes)
+        await student_changed(self.session, before, user.student_id)
+        return user
+
+    async def delete(self, user: User) -> None:
+        await super().delete(user)
+        await student_changed(self.session, user.student_id)
 
     async def count_sign_in(self, user: User) -> bool:
         """Record a login; False where the account has changed since its password was read."""

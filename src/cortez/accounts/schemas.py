@@ -38,10 +38,6 @@ class LogoutIn(Input):
     all: bool = False
 
 
-class MeIn(Input):
-    full_name: Name | None | UnsetType = UNSET
-
-
 class PasswordIn(Input):
     current_password: Annotated[str, Meta(min_length=1, max_length=128)]
     new_password: Password
@@ -114,8 +110,8 @@ class UserOut(Resource):
     commission: str | None
 
     @classmethod
-    def of(cls, user: User) -> Self:
-        return cls(**{name: getattr(user, name) for name in UserOut.__struct_fields__})
+    def of(cls, user: User, /, **more: Any) -> Self:
+        return cls(**{name: getattr(user, name) for name in UserOut.__struct_fields__}, **more)
 
 
 class ApiKeyIn(Input):

@@ -9,6 +9,12 @@ from cortez.db import utc_now
 from cortez.errors import Conflict, Forbidden, Invalid
 from cortez.repository import Repository
 from cortez.security import Principal
+from cortez.transitions import Transitions, after
+
+TRANSITIONS: Transitions = {
+    "publish": ({ActivityStatus.DRAFT, ActivityStatus.ARCHIVED}, ActivityStatus.ACTIVE),
+    "archive": ({ActivityStatus.DRAFT, ActivityStatus.ACTIVE}, ActivityStatus.ARCHIVED),
+}
 
 
 def visible_activities(principal: Principal) -> ColumnElement[bool]:
@@ -60,11 +66,8 @@ class ActivityRepository(Repository[Activity]):
             raise Invalid.at("/course_id", "There is no such course that you teach.", "COURSE_NOT_FOUND")
 
     async def publish(self, activity: Activity) -> Activity:
-        if activity.status == ActivityStatus.ACTIVE:
-            raise Conflict("ILLEGAL_TRANSITION", "The activity is active already.")
-        return await self.change(activity, {"status": ActivityStatus.ACTIVE.value, "published_at": utc_now()})
+        status = after(TRANSITIONS, self.noun, activity.status, "publish")
+        return await self.change(activity, {"status": status, "published_at": utc_now()})
 
     async def archive(self, activity: Activity) -> Activity:
-        if activity.status == ActivityStatus.ARCHIVED:
-            raise Conflict("ILLEGAL_TRANSITION", "The activity is archived already.")
-        return await self.change(activity, {"status": ActivityStatus.ARCHIVED.value})
+        return await self.change(activity, {"status": after(TRANSITIONS, self.noun, activity.status, "archive")})

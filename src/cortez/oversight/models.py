@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from cortez.choices import Choice, aliases
@@ -92,6 +92,10 @@ class InterventionStatus(Choice):
     CLOSED = "closed"
 
 
+MANUAL = "a person"  # the detection rule of an alert that nobody's rule raised
+LIVING_ALERT = f"status IN ('open', 'acknowledged', 'investigating') AND detection_rule <> '{MANUAL}'"
+
+
 class CourseReport(Base):
     """A stored report on a course over a period."""
 
@@ -130,6 +134,7 @@ class RemediationPlan(Base):
         one_of("ck_plan_type_valid", "plan_type", PlanType),
         one_of("ck_remediation_status_valid", "status", PlanStatus),
         Index("idx_plan_teacher", "teacher_id"),
+        Index("idx_plan_student", "student_id"),
     )
 
     student_id: Mapped[str] = mapped_column(String(100))
@@ -167,6 +172,17 @@ class RiskAlert(Base):
         Index("idx_alert_assigned", "assigned_to"),
         Index("idx_alert_acknowledged_by", "acknowledged_by"),
         Index("idx_alert_plan", "remediation_plan_id"),
+        Index("idx_alert_course", "course_id", "created_at", "id"),
+        Index("idx_alert_student", "student_id"),
+        Index(
+            "uq_alert_living",
+            "detection_rule",
+            "course_id",
+            "student_id",
+            unique=True,
+            postgresql_where=text(LIVING_ALERT),
+            sqlite_where=text(LIVING_ALERT),
+        ),
     )
 
     alert_type: Mapped[str] = mapped_column(String(50))
@@ -209,6 +225,7 @@ class TeacherIntervention(Base):
         one_of("ck_intervention_status_valid", "status", InterventionStatus),
         Index("idx_intervention_teacher", "teacher_id"),
         Index("idx_intervention_session", "session_id"),
+        Index("idx_intervention_student", "student_id"),
     )
 
     teacher_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))

@@ -8,10 +8,11 @@ from sqlalchemy.orm import selectinload
 
 from cortez.accounts.repository import taught_courses
 from cortez.activities.models import Activity
+from cortez.database import student_changed
 from cortez.repository import Repository
 from cortez.security import Principal
 from cortez.sessions.models import LearningSession
-from cortez.sessions.rules import next_status
+from cortez.sessions.rules import FINAL, next_status
 
 
 def visible_sessions(principal: Principal) -> ColumnElement[bool]:
@@ -52,7 +53,14 @@ class SessionRepository(Repository[LearningSession]):
 
     async def move(self, session: LearningSession, action: str) -> LearningSession:
         """Take the locked session through its life cycle. Raises Conflict on an illegal transition."""
-        return await self.change(session, next_status(session.status, action))
+        await self.change(session, next_status(session.status, action))
+        if session.status in FINAL:
+            await student_changed(self.session, session.student_id)
+        return session
+
+    async def delete(self, session: LearningSession) -> None:
+        await super().delete(session)
+        await student_changed(self.session, session.student_id)
 
     async def exists(self, id_: UUID) -> bool:
         return bool(await self.session.scalar(self.select(LearningSession.id).where(LearningSession.id == id_)))

@@ -3,14 +3,13 @@
 from typing import Any
 
 from cortez.db import utc_now
-from cortez.errors import Conflict
 from cortez.sessions.models import SessionStatus
+from cortez.transitions import Transitions, after
 
 ACTIVE, PAUSED = SessionStatus.ACTIVE, SessionStatus.PAUSED
 FINAL = {SessionStatus.COMPLETED, SessionStatus.ABORTED, SessionStatus.ABANDONED}
 
-# Action -> the states it starts from, the state it ends in.
-TRANSITIONS: dict[str, tuple[set[SessionStatus], SessionStatus]] = {
+TRANSITIONS: Transitions = {
     "pause": ({ACTIVE}, PAUSED),
     "resume": ({PAUSED}, ACTIVE),
     "complete": ({ACTIVE, PAUSED}, SessionStatus.COMPLETED),
@@ -21,8 +20,6 @@ TRANSITIONS: dict[str, tuple[set[SessionStatus], SessionStatus]] = {
 
 def next_status(status: str, action: str) -> dict[str, Any]:
     """What changes on a session by the action. Raises Conflict (ILLEGAL_TRANSITION)."""
-    starts, end = TRANSITIONS[action]
-    if status not in starts:
-        raise Conflict("ILLEGAL_TRANSITION", f"A session that is {status} cannot {action}.")
+    end = after(TRANSITIONS, "session", status, action)
     ended = {"end_time": utc_now()} if end in FINAL else {}
-    return {"status": end.value, **ended}
+    return {"status": end, **ended}

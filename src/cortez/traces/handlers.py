@@ -152,7 +152,7 @@ async def change_trace(
     trace = await traces.get(trace_id, lock=True)
     match.check(trace.updated_at)
     changes = {column_of(name): value for name, value in data.changes().items()}
-    return TraceOut.of(await traces.change(trace, changes))
+    return TraceOut.of(await traces.analyse(trace, changes))
 
 
 router = Router(

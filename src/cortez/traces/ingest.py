@@ -10,6 +10,7 @@ from sqlalchemy import insert, select
 from uuid_utils.compat import uuid7
 
 from cortez.batches import BatchResult, ItemResult, answer_of, read, refuse_rejections
+from cortez.database import student_changed
 from cortez.db import utc_now
 from cortez.errors import Conflict, CortezError, Forbidden, Invalid, NotFound
 from cortez.schemas import stored
@@ -50,6 +51,9 @@ class Known(Struct, frozen=True):
     stored: dict[UUID, Any]
     parents: dict[UUID, UUID]
 
+    def open(self) -> set[UUID]:
+        return {id_ for id_, session in self.sessions.items() if session.status in OPEN}
+
 
 class Ingest:
     """Stores traces for one principal in the given unit of work."""
@@ -83,6 +87,8 @@ class Ingest:
         results = [self._judge(item, known, rows) for item in items]
         if rows:
             await self.session.execute(insert(CognitiveTrace).returning(TRACES.c.id), list(rows.values()))
+            ended = {row["session_id"] for row in rows.values()} - known.open()
+            await student_changed(self.session, *(known.sessions[id_].student_id for id_ in ended))
         return results
 
     async def _know(self, items: list[Item]) -> Known:

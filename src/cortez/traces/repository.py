@@ -6,8 +6,11 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, func, select
 
+from cortez.database import student_changed
 from cortez.repository import Repository, group_by
+from cortez.sessions.models import LearningSession
 from cortez.sessions.repository import on_visible_session
+from cortez.sessions.rules import FINAL
 from cortez.traces.models import CognitiveTrace
 from cortez.traces.schemas import TraceOut, column_of
 
@@ -39,6 +42,14 @@ class TraceRepository(Repository[CognitiveTrace]):
         columns = (TRACES.c.cognitive_state, TRACES.c.ai_involvement, HAPPENED.label("happened"))
         statement = self.select(*columns).where(TRACES.c.session_id == session_id)
         return list(await self.session.execute(statement.order_by(HAPPENED, TRACES.c.id).limit(limit)))
+
+    async def analyse(self, trace: CognitiveTrace, changes: dict[str, Any]) -> CognitiveTrace:
+        """Change the locked trace; what is kept about the student follows where its session has ended."""
+        await self.change(trace, changes)
+        ended = select(LearningSession.student_id).where(LearningSession.id == trace.session_id)
+        final = LearningSession.status.in_([status.value for status in FINAL])
+        await student_changed(self.session, await self.session.scalar(ended.where(final)))
+        return trace
 
     async def count_by_session(self, session_id: UUID) -> int:
         statement = select(func.count()).select_from(

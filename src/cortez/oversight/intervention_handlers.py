@@ -1,0 +1,116 @@
+"""`/interventions`: what teachers and tutors did about an alert or a student."""
+
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from litestar import Router, get, patch, post
+from litestar.di import NamedDependency, Provide
+from litestar.params import FromPath, FromQuery, JSONBody
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cortez.db import utc_now
+from cortez.errors import Invalid, NotFound
+from cortez.oversight.live import PREFIX, live_alert, watched
+from cortez.oversight.models import InterventionStatus, TeacherIntervention
+from cortez.oversight.repository import AlertRepository, InterventionRepository, ProfileRepository
+from cortez.oversight.schemas import AlertOut, InterventionIn, InterventionOut, InterventionPatch
+from cortez.paging import Page
+from cortez.parameters import QueryKey, QueryText
+from cortez.responses import Answer, created
+from cortez.schemas import Listing, Match, stored
+from cortez.security import Principal, teaching
+from cortez.sessions.models import LearningSession
+from cortez.sessions.repository import SessionRepository
+
+
+async def provide_interventions(
+    session: NamedDependency[AsyncSession], principal: NamedDependency[Principal]
+) -> InterventionRepository:
+    return InterventionRepository(session, principal)
+
+
+Interventions = NamedDependency[InterventionRepository]
+
+
+@get("/", guards=[teaching])
+async def list_interventions(
+    interventions: Interventions,
+    page: NamedDependency[Page],
+    student_id: QueryKey = None,
+    session_id: FromQuery[UUID | None] = None,
+    alert_id: QueryText = None,
+    status: FromQuery[InterventionStatus | None] = None,
+) -> Listing[InterventionOut]:
+    """Newest first."""
+    equal = {"student_id": student_id, "session_id": session_id, "alert_id": alert_id, "status": status}
+    statement = interventions.select().filter_by(**{name: value for name, value in equal.items() if value is not None})
+    return await interventions.page(statement, page, InterventionOut.of, newest_first=True)
+
+
+@post("/", guards=[teaching])
+async def intervene(data: JSONBody[InterventionIn], interventions: Interventions) -> Answer[InterventionOut]:
+    """One's own; with an alert, the alert as it is now is kept beside it."""
+    session, principal = interventions.session, interventions.principal
+    await ProfileRepository(session, principal).require(data.student_id)
+    values = {name: stored(getattr(data, name)) for name in data.__struct_fields__}
+    if data.alert_id is not None:
+        values["alert_context"] = context = await snapshot(session, principal, data.alert_id)
+        values["alert_id"] = data.alert_id.lower()
+        if context["student_id"] not in (None, data.student_id):
+            raise Invalid.at("/alert_id", "The alert is about another student.")
+        if data.alert_id.startswith(PREFIX) and data.session_id is None:
+            values["session_id"] = UUID(context["session_id"])
+    if values["session_id"] is not None:
+        await require_session_of(data.student_id, values["session_id"], interventions)
+    made = await interventions.add(TeacherIntervention(**values, teacher_id=principal.id))
+    return created(InterventionOut.of(made), f"/interventions/{made.id}")
+
+
+async def snapshot(session: AsyncSession, principal: Principal, alert_id: str) -> dict[str, Any]:
+    """The alert as a document. Raises NotFound where it is not there to be seen."""
+    try:
+        id_ = UUID(alert_id.removeprefix(PREFIX))
+    except ValueError:
+        raise NotFound("alert", alert_id) from None
+    if not alert_id.startswith(PREFIX):
+        alert = await AlertRepository(session, principal).get(id_)
+        return dict(msgspec.to_builtins(AlertOut.of(alert)))
+    now = utc_now()
+    statement = watched(SessionRepository(session, principal), now, acknowledged=True)
+    row = (await session.execute(statement.where(LearningSession.id == id_))).one_or_none()
+    if row is None:
+        raise NotFound("alert", alert_id)
+    return dict(msgspec.to_builtins(live_alert(row, now)))
+
+
+async def require_session_of(student_id: str, session_id: UUID, interventions: InterventionRepository) -> None:
+    found = await SessionRepository(interventions.session, interventions.principal).get(session_id)
+    if found.student_id != student_id:
+        raise Invalid.at("/session_id", "The session is another student's.")
+
+
+@get("/{intervention_id:uuid}", guards=[teaching])
+async def read_intervention(intervention_id: FromPath[UUID], interventions: Interventions) -> InterventionOut:
+    return InterventionOut.of(await interventions.get(intervention_id))
+
+
+@patch("/{intervention_id:uuid}", guards=[teaching])
+async def change_intervention(
+    intervention_id: FromPath[UUID],
+    data: JSONBody[InterventionPatch],
+    interventions: Interventions,
+    match: NamedDependency[Match],
+) -> InterventionOut:
+    """One's own: acknowledged, in_progress, resolved or escalated, closed."""
+    intervention = await interventions.own(intervention_id)
+    match.check(intervention.updated_at)
+    return InterventionOut.of(await interventions.edit(intervention, data.changes()))
+
+
+router = Router(
+    "/interventions",
+    route_handlers=[list_interventions, intervene, read_intervention, change_intervention],
+    dependencies={"interventions": Provide(provide_interventions)},
+    tags=["interventions"],
+)

@@ -1,0 +1,96 @@
+"""Live alerts: computed from active sessions whenever somebody asks, and stored nowhere."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, exists, func, or_, select
+
+from cortez.oversight.models import AlertSeverity, TeacherIntervention
+from cortez.oversight.schemas import LiveAlert
+from cortez.risks.models import Risk, RiskLevel
+from cortez.sessions.models import LearningSession, SessionStatus
+from cortez.sessions.repository import SessionRepository
+from cortez.traces.models import CognitiveTrace
+
+PREFIX = "alert_"
+SHARE = 0.85  # mean share of the AI
+LONG = timedelta(hours=2)
+LEAST = {"critical": 1, "high": 2, "medium": 3}  # open findings of a level
+
+# In the order of their weight; the first that holds gives the severity.
+SEVERITY = {
+    "critical_risk": AlertSeverity.CRITICAL,
+    "high_risks": AlertSeverity.HIGH,
+    "medium_risks": AlertSeverity.MEDIUM,
+    "ai_share": AlertSeverity.HIGH,
+    "long_session": AlertSeverity.MEDIUM,
+}
+
+
+def open_risks(level: RiskLevel) -> Any:
+    statement = select(func.count()).where(Risk.session_id == LearningSession.id, Risk.resolved.is_(False))
+    return statement.where(Risk.risk_level == level).correlate(LearningSession).scalar_subquery()
+
+
+CRITICAL, HIGH, MEDIUM = (open_risks(level) for level in (RiskLevel.CRITICAL, RiskLevel.HIGH, RiskLevel.MEDIUM))
+MEAN = (
+    select(func.coalesce(func.avg(CognitiveTrace.ai_involvement), 0.0))
+    .where(CognitiveTrace.session_id == LearningSession.id)
+    .correlate(LearningSession)
+    .scalar_subquery()
+)
+
+
+def watched(sessions: SessionRepository, now: datetime, *, acknowledged: bool) -> Select[Any]:
+    """Active sessions that call for a look; those with an intervention only where they are asked for."""
+    handled = exists().where(TeacherIntervention.session_id == LearningSession.id).where(is_live_alert())
+    columns = (
+        *(
+            LearningSession.__table__.c[name]
+            for name in ("id", "student_id", "activity_id", "course_id", "created_at", "start_time")
+        ),
+        CRITICAL.label("critical"),
+        HIGH.label("high"),
+        MEDIUM.label("medium"),
+        MEAN.label("share"),
+        handled.label("handled"),
+    )
+    calls = or_(
+        LEAST["critical"] <= CRITICAL,
+        LEAST["high"] <= HIGH,
+        LEAST["medium"] <= MEDIUM,
+        MEAN > SHARE,
+        LearningSession.start_time < now - LONG,
+    )
+    statement = sessions.select(*columns).where(LearningSession.status == SessionStatus.ACTIVE, calls)
+    return statement if acknowledged else statement.where(~handled)
+
+
+def is_live_alert() -> ColumnElement[bool]:
+    return TeacherIntervention.alert_id.startswith(PREFIX, autoescape=True)
+
+
+def live_alert(row: Any, now: datetime) -> LiveAlert:
+    holds = {
+        "critical_risk": row.critical >= LEAST["critical"],
+        "high_risks": row.high >= LEAST["high"],
+        "medium_risks": row.medium >= LEAST["medium"],
+        "ai_share": row.share > SHARE,
+        "long_session": row.start_time < now - LONG,
+    }
+    triggers = [name for name, held in holds.items() if held]
+    return LiveAlert(
+        id=f"{PREFIX}{row.id}",
+        session_id=row.id,
+        student_id=row.student_id,
+        activity_id=row.activity_id,
+        course_id=row.course_id,
+        severity=SEVERITY[triggers[0]],
+        triggers=triggers,
+        critical_risks=row.critical,
+        high_risks=row.high,
+        medium_risks=row.medium,
+        ai_share=round(row.share, 4),
+        open_since=row.start_time,
+        acknowledged=row.handled,
+    )

@@ -1,0 +1,117 @@
+"""`/students` and `/auth/me`: what is kept about a student over all sessions."""
+
+from typing import Any
+
+from litestar import Router, get, patch
+from litestar.di import NamedDependency, Provide
+from litestar.params import FromQuery, JSONBody
+from sqlalchemy import or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cortez.accounts.models import CourseMember, CourseRole, User
+from cortez.accounts.repository import UserRepository, taught_courses
+from cortez.errors import Forbidden, Invalid
+from cortez.evaluations.models import CompetencyLevel
+from cortez.oversight.models import StudentProfile
+from cortez.oversight.repository import ProfileRepository
+from cortez.oversight.schemas import MeOut, MePatch, ProfileOut, ProfilePatch
+from cortez.paging import Page
+from cortez.parameters import PathKey, QueryKey
+from cortez.schemas import Listing, Match
+from cortez.security import Principal, allow, people, teaching
+
+AT_RISK = 0.7  # mean share of the AI above which a student counts as at risk, as in alerts and reports
+
+readers = allow("student", "tutor", "teacher")
+
+
+async def provide_profiles(
+    session: NamedDependency[AsyncSession], principal: NamedDependency[Principal]
+) -> ProfileRepository:
+    return ProfileRepository(session, principal)
+
+
+Profiles = NamedDependency[ProfileRepository]
+
+
+@get("/", guards=[teaching])
+async def list_students(
+    profiles: Profiles,
+    page: NamedDependency[Page],
+    course_id: QueryKey = None,
+    at_risk: FromQuery[bool | None] = None,
+    competency_level: FromQuery[CompetencyLevel | None] = None,
+) -> Listing[ProfileOut]:
+    """`at_risk`: a mean AI share above 0.7, or a critical finding that was not judged unfounded."""
+    statement = profiles.select()
+    if course_id is not None:
+        members = select(User.student_id).join(CourseMember, CourseMember.user_id == User.id)
+        inside = members.where(CourseMember.course_id == course_id, CourseMember.role == CourseRole.STUDENT)
+        if not profiles.principal.is_admin:
+            inside = inside.where(CourseMember.course_id.in_(taught_courses(profiles.principal)))
+        statement = statement.where(StudentProfile.student_id.in_(inside))
+    if at_risk is not None:
+        risky = or_(StudentProfile.average_ai_dependency > AT_RISK, StudentProfile.critical_risks > 0)
+        statement = statement.where(risky if at_risk else ~risky)
+    if competency_level is not None:
+        statement = statement.where(StudentProfile.average_competency_level == competency_level)
+    return await profiles.page(statement, page, ProfileOut.of)
+
+
+@get("/{student_id:str}/profile", guards=[readers])
+async def read_profile(student_id: PathKey, profiles: Profiles) -> ProfileOut:
+    return ProfileOut.of(await profiles.of(student_id))
+
+
+@patch("/{student_id:str}/profile", guards=[allow("student")])
+async def change_profile(
+    student_id: PathKey, data: JSONBody[ProfilePatch], profiles: Profiles, match: NamedDependency[Match]
+) -> ProfileOut:
+    """One's own `preferred_language`; the rest is an admin's."""
+    principal = profiles.principal
+    profile = await profiles.of(student_id, lock=True)
+    changes = data.changes()
+    mine = profile.student_id == principal.student_id and "cognitive_preferences" not in changes
+    if not (mine or principal.is_admin):
+        raise Forbidden
+    match.check(profile.updated_at)
+    return ProfileOut.of(await profiles.change(profile, changes))
+
+
+@get("/me", guards=[people])
+async def read_me(profiles: Profiles) -> MeOut:
+    return await me(profiles)
+
+
+@patch("/me", guards=[people])
+async def change_me(data: JSONBody[MePatch], profiles: Profiles, match: NamedDependency[Match]) -> MeOut:
+    users = UserRepository(profiles.session, profiles.principal)
+    user = await users.get(profiles.principal.id, lock=True)
+    match.check(user.updated_at)
+    changes = data.changes()
+    if language := changes.pop("preferred_language", None):
+        if user.student_id is None:
+            raise Invalid.at("/preferred_language", "A language is kept for people with a student_id only.")
+        profile = await profiles.of(user.student_id, lock=True)
+        await profiles.change(profile, {"preferred_language": language})
+    await users.update(user, changes)
+    return await me(profiles)
+
+
+async def me(profiles: ProfileRepository) -> MeOut:
+    user = await UserRepository(profiles.session, profiles.principal).get(profiles.principal.id)
+    own: Any = StudentProfile.student_id == user.student_id
+    language = await profiles.session.scalar(profiles.select(StudentProfile.preferred_language).where(own))
+    return MeOut.of(user, preferred_language=language)
+
+
+DEPENDENCIES = {"profiles": Provide(provide_profiles)}
+
+router = Router(
+    "/students",
+    route_handlers=[list_students, read_profile, change_profile],
+    dependencies=DEPENDENCIES,
+    tags=["students"],
+)
+
+me_router = Router("/auth", route_handlers=[read_me, change_me], dependencies=DEPENDENCIES, tags=["auth"])
