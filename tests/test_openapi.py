@@ -13,8 +13,9 @@ from conftest import client_of
 from cortez import openapi
 from cortez.app import create_app
 from cortez.choices import Choice
-from cortez.examples import EXAMPLES, example_of
+from cortez.examples import EXAMPLES
 from cortez.health import Live
+from cortez.illustration import example_of
 from cortez.schemas import Input, StrictRequest, decode
 from cortez.settings import Settings
 from factory import Make

@@ -3,17 +3,7 @@
 A type is shown with what `FIELDS` says of its fields' names, or as `EXAMPLES` says where that would make no sense.
 """
 
-from collections.abc import Iterator
-from contextlib import suppress
-from datetime import date, datetime
-from enum import Enum
-from types import NoneType
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
-from uuid import UUID
-
-import msgspec
-from msgspec import Struct, UnsetType
-from msgspec.inspect import type_info
+from typing import Any
 
 SESSION = "019a7c2e-5f1b-7c43-9a0e-2f6d1c8b4e57"
 TRACE = "019a7c2e-7d20-7b11-8c55-90e3f1a2b3c4"
@@ -28,6 +18,11 @@ FIELDS: dict[str, Any] = {
     "CourseOut.title": "Programming 2",
     "CourseOut.description": "Recursion, trees, complexity.",
     "ApiKeyOut.name": "tutor agent",
+    "ProfileOut.name": "Eva Soto",
+    "AlertOut.title": "Answers faster than they can be read",
+    "AlertOut.description": "Three steps within ten seconds; perhaps prepared before.",
+    "PlanOut.description": "Two meetings on base cases, then an exercise without the tutor.",
+    "AlertOut.resolution_notes": None,
     "SessionOut.id": SESSION,
     "TraceOut.id": TRACE,
     "id": "019a7c2e-2b64-7a90-8f13-7e6d5c4b3a29",
@@ -87,12 +82,39 @@ FIELDS: dict[str, Any] = {
     "commit_message": "Stop at numbers",
     "branch_name": "main",
     "language": "python",
+    "stdout": "6\n",
+    "stderr": "",
+    "tests_passed": 4,
+    "tests_total": 5,
+    "criterion_name": "Correctness",
+    "level_name": "Good",
+    "weight": 0.25,
+    "numero": 3,
+    "nombre_original": "recursion.pdf",
+    "mime_type": "application/pdf",
+    "tamano_bytes": 48_213,
+    "checksum_sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+    "preferred_language": "es-AR",
+    "total_sessions": 9,
+    "total_interactions": 214,
+    "average_ai_dependency": 0.34,
+    "average_competency_score": 6.8,
+    "strengths": ["writes a test first"],
+    "areas_for_improvement": ["base cases"],
+    "evidence": ["0.82 over 20 steps"],
+    "detection_rule": "ai_dependency",
+    "threshold_value": 0.7,
+    "actual_value": 0.82,
+    "objectives": ["Names the base case before writing code"],
+    "recommendations": ["Ask for a plan before the first question."],
+    "alert_id": f"alert_{SESSION}",
+    "triggers": ["ai_dependency"],
     "created_at": START,
     "updated_at": START,
     "start_time": START,
     "end_time": None,
     "deleted_at": None,
-    "published_at": START,
+    "published_at": None,
     "occurred_at": LATER,
     "started_at": START,
     "ended_at": LATER,
@@ -244,61 +266,3 @@ EXAMPLES: dict[str, Any] = {
     "Live": {"status": "ok"},
     "Ready": {"status": "ok", "reasons": []},
 }
-
-PLAIN: dict[Any, Any] = {
-    str: "text",
-    int: 1,
-    float: 0.5,
-    bool: False,
-    UUID: FIELDS["id"],
-    datetime: START,
-    date: START[:10],
-    list: [],
-}
-
-
-def example_of(type_: Any) -> Any:
-    """A right value of the type, as JSON has it."""
-    if get_origin(type_) is Annotated:
-        inner, *metas = get_args(type_)
-        return _lowest(inner, metas) if inner in (int, float) else example_of(inner)
-    if kinds := [kind for kind in get_args(type_) if kind not in (NoneType, UnsetType)]:
-        return _composed(get_origin(type_), kinds)
-    if isinstance(type_, type) and issubclass(type_, Struct):
-        return EXAMPLES.get(type_.__name__) or dict(_fields(type_))
-    if isinstance(type_, type) and issubclass(type_, Enum):
-        return next(iter(type_)).value
-    return PLAIN.get(type_, {})
-
-
-def _lowest(type_: type, metas: list[Any]) -> Any:
-    return type_(next((meta.ge for meta in metas if meta.ge is not None), 1))
-
-
-def _composed(origin: Any, kinds: list[Any]) -> Any:
-    if origin is Literal:
-        return kinds[0]
-    if isinstance(origin, type) and issubclass(origin, Struct):  # a page of a list
-        return {"items": [example_of(kinds[0])], "next_cursor": None}
-    if origin in (list, tuple, set, frozenset):
-        return [example_of(kinds[0])]
-    return {} if origin is dict else example_of(kinds[0])
-
-
-def _fields(type_: type[Struct]) -> Iterator[tuple[str, Any]]:
-    """What is required of an input (or the first field, where nothing is), all that is there in an answer."""
-    hints = get_type_hints(type_, include_extras=True)
-    info: Any = type_info(type_)
-    is_input = type_.__struct_config__.forbid_unknown_fields
-    required = [field for field in info.fields if field.required] or info.fields[:1]
-    for field in required if is_input else info.fields:
-        yield field.encode_name, _value(type_, field.name, hints[field.name])
-
-
-def _value(type_: type[Struct], name: str, hint: Any) -> Any:
-    names = [*(f"{kind.__name__}.{name}" for kind in type_.__mro__), name]
-    for value in (FIELDS[name] for name in names if name in FIELDS):
-        with suppress(msgspec.ValidationError):
-            msgspec.json.decode(msgspec.json.encode(value), type=hint)
-            return value
-    return example_of(hint)

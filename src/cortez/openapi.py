@@ -22,7 +22,7 @@ from litestar.typing import FieldDefinition
 from msgspec import Meta
 
 from cortez.errors import PROBLEM_JSON, Problem
-from cortez.examples import example_of
+from cortez.illustration import example_of
 from cortez.responses import Answer
 from cortez.schemas import Listing, Resource
 from cortez.shapes import Json, Shapes
