@@ -13,7 +13,9 @@ from sqlalchemy import func, select
 
 from cortez import tables
 from cortez.database import Database
+from cortez.db import utc_now
 from cortez.demo.material import POLICIES
+from cortez.oversight.models import RemediationPlan, RiskAlert, StudentProfile, TeacherIntervention
 from factory import Make
 
 UUID_TEXT = "00000000-0000-7000-8000-000000000000"
@@ -67,6 +69,19 @@ RIGHT: dict[str, dict[str, Any]] = {
     "MemberIn": {"role": "student"},
     "ActivityIn": {"activity_id": "a-9", "title": "Title", "instructions": "Do", "policies": POLICIES},
     "SessionIn": {"activity_id": "there", "student_id": "s-9"},
+    "PlanIn": {"student_id": "s-1", "plan_type": "tutoring", "description": "x"},
+    "CompletionIn": {"outcome_evaluation": "x"},
+    "AlertIn": {
+        "alert_type": "pattern_anomaly",
+        "severity": "low",
+        "scope": "institution",
+        "title": "x",
+        "description": "x",
+    },
+    "AlertResolveIn": {"resolution_notes": "x"},
+    "DismissIn": {"resolution_notes": "x"},
+    "AssignIn": {"user_id": UUID_TEXT},
+    "InterventionIn": {"student_id": "s-1"},
     "TraceIn": {"interaction_type": "ai_response", "content": "x"},
 }
 
@@ -99,6 +114,20 @@ async def address(make: Make) -> dict[str, str]:
     session = await make.session(activity_id=(await make.activity(activity_id="there", course_id=course)).activity_id)
     trace = await make.trace(session)
     user, key = await make.student(), await make.key()
+    now = utc_now()
+    plan = RemediationPlan(
+        student_id="s-1", plan_type="tutoring", description="x", start_date=now, target_completion_date=now
+    )
+    alert = RiskAlert(
+        alert_type="pattern_anomaly",
+        severity="low",
+        scope="institution",
+        title="x",
+        description="x",
+        detection_rule="x",
+    )
+    intervention = TeacherIntervention(student_id="s-1", teacher_id=user.id)
+    await make.add(plan, alert, intervention, StudentProfile(student_id="s-1"))
     return {
         "{course_id:str}": course,
         "{activity_id:str}": "there",
@@ -106,6 +135,10 @@ async def address(make: Make) -> dict[str, str]:
         "{trace_id:uuid}": str(trace.id),
         "{user_id:uuid}": str(user.id),
         "{key_id:uuid}": str(key.id),
+        "{student_id:str}": "s-1",
+        "{plan_id:uuid}": str(plan.id),
+        "{alert_id:uuid}": str(alert.id),
+        "{intervention_id:uuid}": str(intervention.id),
     }
 
 
@@ -200,6 +233,13 @@ async def test_escaped_backslashes_before_u0000_are_no_nul(make: Make) -> None:
     )
     assert answer.status_code == 201, answer.text
     assert answer.json()["title"] == "print(\\u0000)"
+
+
+async def test_nothing_is_an_empty_object(make: Make) -> None:
+    student = await make.student()
+    missing = await student.post("/sessions")
+    assert (missing.status_code, missing.json()["errors"][0]["pointer"]) == (422, "/activity_id")
+    assert (await student.post("/auth/logout")).json() == {"signed_out": 1}
 
 
 async def test_a_body_where_none_is_taken_is_refused(make: Make) -> None:

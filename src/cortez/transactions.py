@@ -82,6 +82,7 @@ class UnitOfWork(ASGIMiddleware):
         if body is None:
             return
         check_headers(scope, headers, body)
+        body = body or (b"{}" if "data" in scope["route_handler"].parsed_fn_signature.parameters else b"")
         scope["query_string"] = check_query(scope)
         scope["user"] = await self.authenticate(scope)
         claimed = claim_of(scope, headers, body)
@@ -188,6 +189,11 @@ def replaying(body: bytes, receive: Receive) -> Receive:
     return again
 
 
+def takes_body(scope: HTTPScope) -> bool:
+    """Whether the handler reads the body, decoded or raw."""
+    return not {"data", "request"}.isdisjoint(scope["route_handler"].parsed_fn_signature.parameters)
+
+
 def check_headers(scope: HTTPScope, headers: dict[bytes, bytes], body: bytes) -> None:
     """Refuse what a route would otherwise silently ignore: a media type, a key or a precondition."""
     handler = scope["route_handler"]
@@ -195,11 +201,7 @@ def check_headers(scope: HTTPScope, headers: dict[bytes, bytes], body: bytes) ->
     given = headers.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
     if body and given not in media_types:
         raise UnsupportedMediaType(None, f"Send {' or '.join(media_types)}.")
-    if (
-        body
-        and "data" not in handler.parsed_fn_signature.parameters
-        and "request" not in handler.parsed_fn_signature.parameters
-    ):
+    if body and not takes_body(scope):
         decode(body, Nothing)
     if b"if-match" in headers and "match" not in handler.parsed_fn_signature.parameters:
         raise Invalid("HEADER_NOT_SUPPORTED", "If-Match has no meaning on this route.")
