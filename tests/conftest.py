@@ -59,10 +59,11 @@ def worker(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
 async def settings(request: pytest.FixtureRequest, worker: str, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Of a migrated database of this worker's own."""
-    if request.param == "sqlite":
-        made = settings_for(f"sqlite:///{tmp_path_factory.mktemp('sqlite') / 'cortez.db'}")
-    else:
-        made = settings_for(await create_database(os.environ[POSTGRES], f"test_{worker}"))
+    folder = tmp_path_factory.mktemp(request.param)
+    url = f"sqlite:///{folder / 'cortez.db'}"
+    if request.param == "postgresql":
+        url = await create_database(os.environ[POSTGRES], f"test_{worker}")
+    made = settings_for(url, files=str(folder / "files"), max_upload=100_000, file_quota=250_000)
     await asyncio.to_thread(migrations.upgrade, made)
     return made
 

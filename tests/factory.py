@@ -12,8 +12,10 @@ from uuid_utils.compat import uuid7
 
 from cortez.accounts.models import ApiKey, Course, CourseMember, RefreshToken, Role, User
 from cortez.activities.models import Activity
+from cortez.content.models import Subject
 from cortez.db import Base, utc_now
 from cortez.evaluations.models import Evaluation
+from cortez.exercises.models import Exercise
 from cortez.risks.models import Risk
 from cortez.security import REFRESH_TTL, Tokens, digest, new_secret
 from cortez.sessions.models import LearningSession
@@ -145,6 +147,17 @@ class Make:
         evaluation = Evaluation(**(defaults | own | values))
         await self.add(evaluation)
         return evaluation
+
+    async def exercise(self, **values: Any) -> Exercise:
+        """In the subject that is named; one is made where none is."""
+        if "subject_code" not in values:
+            values["subject_code"] = f"S{self.number()}"
+            await self.add(Subject(code=values["subject_code"], name="A subject", language="python"))
+        texts = {"title": "An exercise", "mission_markdown": "Do it.", "starter_code": ""}
+        defaults = {"difficulty": "Easy", "time_min": 10, "language": "python"}
+        exercise = Exercise(**(texts | defaults | values))
+        await self.add(exercise)
+        return exercise
 
     async def all(self, model: type[Any]) -> list[Any]:
         async with self.database.reading() as session:

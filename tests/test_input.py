@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from typing import Annotated, Any, get_origin
 
 import httpx
 import pytest
@@ -12,6 +12,7 @@ from litestar.routes import HTTPRoute
 from sqlalchemy import func, select
 
 from cortez import tables
+from cortez.content.models import Apuntes, ArchivoAdjunto, Subject, Unidad
 from cortez.database import Database
 from cortez.db import utc_now
 from cortez.demo.material import POLICIES
@@ -82,6 +83,9 @@ RIGHT: dict[str, dict[str, Any]] = {
     "DismissIn": {"resolution_notes": "x"},
     "AssignIn": {"user_id": UUID_TEXT},
     "InterventionIn": {"student_id": "s-1"},
+    "SubjectIn": {"code": "S-9", "name": "Subject", "language": "python"},
+    "UnidadIn": {"numero": 9, "titulo": "Unit"},
+    "ApuntesIn": {"titulo": "Note", "contenido_markdown": ""},
     "TraceIn": {"interaction_type": "ai_response", "content": "x"},
 }
 
@@ -98,8 +102,10 @@ def routes(app: Litestar) -> Iterator[tuple[str, str, Any]]:
 
 
 def bodies(type_: Any) -> Iterator[str]:
-    right = RIGHT.get(type_.__name__, {})
-    for field in type_.__struct_fields__:
+    right = RIGHT.get(getattr(type_, "__name__", ""), {})
+    if get_origin(type_) in (list, Annotated):
+        yield from (json.dumps(value) for value in (*BAD, *([value] for value in BAD)))
+    for field in getattr(type_, "__struct_fields__", ()):
         for value in BAD:
             yield json.dumps({**right, field: value})
         yield json.dumps({**right, field: "DEEP"}).replace('"DEEP"', DEEP)
@@ -127,6 +133,12 @@ async def address(make: Make) -> dict[str, str]:
         detection_rule="x",
     )
     intervention = TeacherIntervention(student_id="s-1", teacher_id=user.id)
+    unit = Unidad(materia_code="S-1", numero=1, titulo="Unit")
+    await make.add(Subject(code="S-1", name="Subject", language="python"), unit)
+    note = Apuntes(unidad_id=unit.id, titulo="Note", contenido_markdown="")
+    described = dict.fromkeys(("nombre_almacenado", "tipo_archivo", "mime_type", "ruta_relativa"), "x")
+    file = ArchivoAdjunto(unidad_id=unit.id, nombre_original="a.txt", tamano_bytes=1, checksum_sha256="x", **described)
+    await make.add(note, file)
     await make.add(plan, alert, intervention, StudentProfile(student_id="s-1"))
     return {
         "{course_id:str}": course,
@@ -137,6 +149,10 @@ async def address(make: Make) -> dict[str, str]:
         "{key_id:uuid}": str(key.id),
         "{student_id:str}": "s-1",
         "{plan_id:uuid}": str(plan.id),
+        "{code:str}": "S-1",
+        "{unidad_id:uuid}": str(unit.id),
+        "{note_id:uuid}": str(note.id),
+        "{file_id:uuid}": str(file.id),
         "{alert_id:uuid}": str(alert.id),
         "{intervention_id:uuid}": str(intervention.id),
     }

@@ -17,6 +17,8 @@ from cortez.accounts import handlers as accounts
 from cortez.accounts.authentication import authenticator
 from cortez.activities import handlers as activities
 from cortez.analysis import handlers as analysis
+from cortez.content import file_handlers, note_handlers
+from cortez.content import handlers as content
 from cortez.database import Database
 from cortez.errors import on_exception, request_id
 from cortez.oversight import alert_handlers, intervention_handlers, plan_handlers, profiles, student_handlers
@@ -43,6 +45,10 @@ def create_app(settings: Settings | None = None, extra: Sequence[ControllerRoute
             accounts.router,
             accounts.keys_router,
             course_handlers.router,
+            content.subjects_router,
+            content.unidades_router,
+            note_handlers.router,
+            file_handlers.router,
             activities.router,
             sessions.router,
             analysis.router,

@@ -10,6 +10,7 @@ from typing import Any
 import click
 import uvicorn
 from rich.progress import Progress
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from cortez import migrations, tables  # noqa: F401 - registers every table
@@ -17,9 +18,12 @@ from cortez.accounts.authentication import SYSTEM
 from cortez.accounts.models import Role
 from cortez.accounts.repository import UserRepository
 from cortez.app import open_database
+from cortez.content.models import ArchivoAdjunto
+from cortez.content.storage import Storage
 from cortez.demo.load import PASSWORD, TEACHER
 from cortez.demo.load import load as load_demo
 from cortez.health import shortcomings
+from cortez.oversight.profiles import rebuild as rebuild_profiles
 from cortez.security import Passwords
 from cortez.settings import Settings, SettingsError, load
 
@@ -104,6 +108,41 @@ async def demo(settings: Settings) -> None:
         )
     await database.close()
     click.echo("The demo course is loaded: {} sessions and {} traces are new.".format(*loaded))
+
+
+@cli.group()
+def profiles() -> None:
+    """Student profiles."""
+
+
+@profiles.command()
+@click.pass_obj
+@coroutine
+async def rebuild(settings: Settings) -> None:
+    """Work every profile out anew from what is stored; nothing changes where nothing is wrong."""
+    database = open_database(settings)
+    count = await rebuild_profiles(database)
+    await database.close()
+    click.echo(f"Worked out {count} profiles.")
+
+
+@cli.group()
+def files() -> None:
+    """Uploaded files."""
+
+
+@files.command()
+@click.option("--older-than", default=3600, show_default=True, help="Seconds; spares uploads on their way.")
+@click.pass_obj
+@coroutine
+async def sweep(settings: Settings, older_than: int) -> None:
+    """Remove files that no row names, left behind by uploads that were refused or cut short."""
+    database = open_database(settings)
+    async with database.reading() as session:
+        known = set(await session.scalars(select(ArchivoAdjunto.nombre_almacenado)))
+    await database.close()
+    removed = await asyncio.to_thread(Storage(settings.files).sweep, known, older_than)
+    click.echo(f"Removed {removed} files that no row names.")
 
 
 @cli.group()

@@ -151,6 +151,8 @@ DUPLICATES = {
     ("users", "student_id"): ("STUDENT_ID_IN_USE", "An account with this student_id exists already."),
     ("courses", "course_id"): ("COURSE_ALREADY_EXISTS", "A course with this course_id exists already."),
     ("activities", "activity_id"): ("ACTIVITY_ALREADY_EXISTS", "An activity with this activity_id exists already."),
+    ("subjects", "code"): ("SUBJECT_ALREADY_EXISTS", "A subject with this code exists already."),
+    ("unidades", "materia_code"): ("UNIT_NUMBER_IN_USE", "The subject has a unit with this number already."),
     ("cognitive_traces", "id"): ("TRACE_CONFLICT", "A trace with this id exists already."),
 }
 
@@ -173,13 +175,13 @@ def is_repeatable(error: BaseException | None) -> bool:
 
 
 def _duplicate_key(error: BaseException | None) -> tuple[str, str] | None:
-    """The table and column whose uniqueness was broken."""
+    """The table and the first column of the uniqueness that was broken."""
     if not isinstance(error, IntegrityError):
         return None
     cause = getattr(error.orig, "__cause__", None)
-    if found := re.search(r"Key \((\w+)\)=", getattr(cause, "detail", None) or ""):
+    if found := re.search(r"Key \((\w+)", getattr(cause, "detail", None) or ""):
         return str(getattr(cause, "table_name", "")), found[1]
-    found = re.search(r"UNIQUE constraint failed: (\w+)\.(\w+)$", str(error.orig))
+    found = re.search(r"UNIQUE constraint failed: (\w+)\.(\w+)", str(error.orig))
     return (found[1], found[2]) if found else None
 
 
@@ -251,7 +253,7 @@ def request_id(scope: Scope) -> str:
 
 def problem_of(request: Request[Any, Any, Any], error: CortezError) -> Problem:
     return Problem(
-        type=f"/docs/errors#{error.code.lower()}",
+        type=f"urn:cortez:problem:{error.code.lower()}",
         title=error.status.phrase,
         status=error.status,
         detail=error.detail,

@@ -255,7 +255,7 @@ EXAMPLES: dict[str, Any] = {
         ],
     },
     "Problem": {
-        "type": "/docs/errors#session_not_found",
+        "type": "urn:cortez:problem:session_not_found",
         "title": "Not Found",
         "status": 404,
         "detail": f"There is no session {SESSION}.",

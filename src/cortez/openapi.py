@@ -43,6 +43,7 @@ TAGS = {
     "users": "Accounts, for admins.",
     "API keys": "Keys of machines such as tutor agents, for admins.",
     "courses": "Courses and who belongs to them.",
+    "content": "Subjects, their units, the notes of a unit and the files beside them.",
     "activities": "What students work on.",
     "sessions": "One student at work on one activity.",
     "session views": "A session seen as a whole.",
@@ -298,7 +299,7 @@ def name_of(status: HTTPStatus) -> str:
 
 def problem(status: HTTPStatus, shapes: Shapes) -> Json:
     meaning, code = ERRORS[status]
-    named = {"type": f"/docs/errors#{code.lower()}", "title": status.phrase, "status": int(status), "code": code}
+    named = {"type": f"urn:cortez:problem:{code.lower()}", "title": status.phrase, "status": int(status), "code": code}
     if status is HTTPStatus.UNPROCESSABLE_ENTITY:
         named |= {"errors": [{"pointer": "/content", "detail": "Expected `str` of length >= 1"}]}
     example = example_of(Problem) | {"detail": meaning} | named

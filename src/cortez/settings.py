@@ -51,6 +51,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     password_time_cost: int = 3
     password_memory_kib: int = 65536
     body_timeout: float = 30.0
+    files: str = "./var/files"
+    max_upload: int = 50_000_000
+    file_quota: int = 1_000_000_000  # for all files of a unit
 
     @property
     def url(self) -> URL:
@@ -80,6 +83,8 @@ POSITIVE = (
     "db_lock_timeout",
     "db_connect_timeout",
     "workers",
+    "max_upload",
+    "file_quota",
 )
 
 

@@ -10,10 +10,12 @@ import random
 import re
 from collections import ChainMap
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
 from litestar import Litestar
+from litestar.connection import ASGIConnection
 from litestar.enums import ScopeType
 from litestar.middleware import ASGIMiddleware
 from litestar.response.base import ASGIResponse
@@ -28,6 +30,7 @@ from cortez.errors import Invalid, TooLarge, UnsupportedMediaType, is_repeatable
 from cortez.paging import Cursors, with_filters
 from cortez.schemas import Input, decode
 from cortez.security import Principal
+from cortez.uploads import receive_upload
 
 SAFE = {"GET", "HEAD", "OPTIONS"}
 ATTEMPTS = 4
@@ -78,6 +81,9 @@ class UnitOfWork(ASGIMiddleware):
             return
         request_id(scope)  # made before the state is copied, so that every attempt has the same
         headers = dict(scope["headers"])
+        if scope["route_handler"].opt.get("upload"):
+            await self.handle_upload(scope, receive, send, next_app, headers)
+            return
         body = await read_body(scope, headers, receive, self.database.settings.body_timeout)
         if body is None:
             return
@@ -85,14 +91,45 @@ class UnitOfWork(ASGIMiddleware):
         body = body or (b"{}" if "data" in scope["route_handler"].parsed_fn_signature.parameters else b"")
         scope["query_string"] = check_query(scope)
         scope["user"] = await self.authenticate(scope)
-        claimed = claim_of(scope, headers, body)
+        await self.run(scope, body, receive, send, next_app, claim_of(scope, headers, body))
+
+    async def handle_upload(
+        self, scope: Any, receive: Receive, send: Send, next_app: ASGIApp, headers: dict[bytes, bytes]
+    ) -> None:
+        """Who may not sign in uploads nothing; what nobody has taken in the end is removed."""
+        settings = self.database.settings
+        check_headers(scope, headers, b"a form")
+        scope["query_string"] = check_query(scope)
+        scope["user"] = await self.authenticate(scope)
+        await scope["route_handler"].authorize_connection(ASGIConnection(scope))
+        content_type = headers.get(b"content-type", b"").decode("latin-1")
+        folder = Path(settings.files) / "incoming"
+        upload = await receive_upload(content_type, receive, folder, settings.max_upload, settings.body_timeout)
+        if upload is None:
+            return
+        try:
+            scope["state"]["upload"] = upload
+            claimed = claim_of(scope, headers, upload.fingerprint())
+            await self.run(scope, b"", receive, send, next_app, claimed)
+        finally:
+            upload.discard()
+
+    async def run(
+        self,
+        scope: Any,
+        body: bytes,
+        receive: Receive,
+        send: Send,
+        next_app: ASGIApp,
+        claimed: idempotency.Claim | None,
+    ) -> None:
+        """The request in a unit of work, begun anew where that may help."""
         pristine = dict(scope["state"])
         for attempt in range(ATTEMPTS):
             state = {key: _fresh(value) for key, value in pristine.items()}
             attempted: Any = {**scope, "state": state}
-            if await self.attempt(
-                attempted, replaying(body, receive), send, next_app, claimed, attempt == ATTEMPTS - 1
-            ):
+            last = attempt == ATTEMPTS - 1
+            if await self.attempt(attempted, replaying(body, receive), send, next_app, claimed, last):
                 return
             await asyncio.sleep(random.uniform(0, 0.02) * 2**attempt)  # noqa: S311 - jitter
 
@@ -203,6 +240,8 @@ def check_headers(scope: HTTPScope, headers: dict[bytes, bytes], body: bytes) ->
         raise UnsupportedMediaType(None, f"Send {' or '.join(media_types)}.")
     if body and not takes_body(scope):
         decode(body, Nothing)
+    if b"if-none-match" in headers and scope["method"] not in SAFE:
+        raise Invalid("HEADER_NOT_SUPPORTED", "If-None-Match has a meaning for reading only.")
     if b"if-match" in headers and "match" not in handler.parsed_fn_signature.parameters:
         raise Invalid("HEADER_NOT_SUPPORTED", "If-Match has no meaning on this route.")
     if b"idempotency-key" in headers and (scope["method"] != "POST" or handler.opt.get("no_key")):

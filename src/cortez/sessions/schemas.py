@@ -6,7 +6,7 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, UnsetType
 
-from cortez.schemas import BusinessKey, Input, Name, Prose, Resource, Share, Short
+from cortez.schemas import BusinessKey, Input, Instant, Name, Prose, Resource, Share, Short
 from cortez.sessions.models import LearningSession, SessionMode, SessionStatus, SimulatorType
 
 
@@ -26,7 +26,7 @@ class CognitiveStatus(Input, omit_defaults=True):
     autonomy_level: Share | None = None
     engagement_score: Share | None = None
     cognitive_load: Literal["low", "medium", "high", "overload"] | None = None
-    last_updated: datetime | None = None
+    last_updated: Instant | None = None
 
 
 class SessionIn(Input):

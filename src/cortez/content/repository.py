@@ -1,0 +1,226 @@
+"""Queries of subjects, units, notes and files, and which of them a principal may see.
+
+Deleting stamps a row and all below it with one time; restoring takes back exactly that stamp. So every query tests only
+its own table's `deleted_at`.
+"""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select, true, update
+from sqlalchemy.orm import aliased, selectinload
+
+from cortez.content.models import Apuntes, ArchivoAdjunto, Subject, Unidad
+from cortez.db import utc_now
+from cortez.errors import Conflict, Invalid
+from cortez.repository import M, Repository
+from cortez.security import Principal
+
+
+def active_subjects() -> Select[str]:
+    return select(Subject.code).where(Subject.is_active.is_(True))
+
+
+def open_unidades(principal: Principal) -> ColumnElement[bool]:
+    """Every unit for those who teach; for others the published ones whose turn has come."""
+    if principal.is_teaching:
+        return true()
+    earlier, last = aliased(Unidad), aliased(Unidad)
+    same = (last.materia_code == Unidad.materia_code, last.numero < Unidad.numero, last.deleted_at.is_(None))
+    place = select(func.max(last.numero)).where(*same).correlate(Unidad).scalar_subquery()
+    blocked = (
+        select(earlier.id)
+        .where(
+            earlier.materia_code == Unidad.materia_code,
+            earlier.deleted_at.is_(None),
+            earlier.numero == place,
+            earlier.esta_publicada.is_(False),
+        )
+        .exists()
+    )
+    turn = or_(Unidad.requiere_unidad_anterior.is_(False), ~blocked)
+    return and_(Unidad.esta_publicada.is_(True), Unidad.materia_code.in_(active_subjects()), turn)
+
+
+def open_apuntes(principal: Principal) -> ColumnElement[bool]:
+    if principal.is_teaching:
+        return true()
+    units = select(Unidad.id).where(Unidad.deleted_at.is_(None), open_unidades(principal))
+    return and_(Apuntes.esta_publicado.is_(True), Apuntes.unidad_id.in_(units))
+
+
+def open_archivos(principal: Principal) -> ColumnElement[bool]:
+    if principal.is_teaching:
+        return true()
+    units = select(Unidad.id).where(Unidad.deleted_at.is_(None), open_unidades(principal))
+    notes = select(Apuntes.id).where(Apuntes.deleted_at.is_(None), open_apuntes(principal))
+    return or_(ArchivoAdjunto.unidad_id.in_(units), ArchivoAdjunto.apuntes_id.in_(notes))
+
+
+class SubjectRepository(Repository[Subject]):
+    model = Subject
+    noun = "subject"
+
+    def visible(self) -> ColumnElement[bool]:
+        """Retired ones for those who teach only."""
+        return true() if self.principal.is_teaching else Subject.is_active.is_(True)
+
+    async def by_code(self, code: str, *, lock: bool = False) -> Subject:
+        return self.present(await self.one(Subject.code == code, lock=lock), code)
+
+    async def remove(self, code: str) -> None:
+        """Gone with its units and exercises. Raises Conflict while a student has tried one of them.
+
+        The exercises are held first, so that no attempt can begin meanwhile.
+        """
+        found = await self.session.scalar(self.select().where(Subject.code == code).with_for_update())
+        subject = self.present(found, code)
+        exercise: Any = Subject.exercises.property.mapper.class_
+        held = select(exercise.id).where(exercise.subject_code == code).order_by(exercise.id).with_for_update()
+        await self.session.execute(held)
+        tried = select(exercise.id).where(exercise.subject_code == code, exercise.attempts.any()).limit(1)
+        if await self.session.scalar(tried) is not None:
+            raise Conflict("SUBJECT_IN_USE", "Students have tried its exercises; retire it by is_active: false.")
+        await self.delete(subject)
+
+    async def count_units(self, code: str) -> None:
+        living = select(func.count()).where(Unidad.materia_code == code, Unidad.deleted_at.is_(None))
+        counted = update(Subject).where(Subject.code == code).values(total_units=living.scalar_subquery())
+        await self.session.execute(counted.execution_options(synchronize_session=False))
+
+
+class Restorable(Repository[M]):
+    """Rows that are deleted softly: `select()` sees the living, `deleted()` the others."""
+
+    def visible(self) -> ColumnElement[bool]:
+        living: ColumnElement[bool] = self.model.deleted_at.is_(None)
+        return and_(living, self.open())
+
+    @abstractmethod
+    def open(self) -> ColumnElement[bool]:
+        """What the principal may see of the living."""
+
+    def deleted(self) -> Select[Any]:
+        """For those who may restore."""
+        return select(self.model).where(self.model.deleted_at.is_not(None))
+
+    def listed(self, *, deleted: bool) -> Select[Any]:
+        return self.deleted() if deleted else self.select()
+
+    async def get_deleted(self, id_: UUID) -> M:
+        statement = self.deleted().where(self.model.id == id_).with_for_update(key_share=True)
+        return self.present(await self.session.scalar(statement), id_)
+
+
+class UnidadRepository(Restorable[Unidad]):
+    model = Unidad
+    noun = "unit"
+
+    def open(self) -> ColumnElement[bool]:
+        return open_unidades(self.principal)
+
+    async def whole(self, id_: UUID) -> Unidad:
+        """With the notes and files that may be seen, by one query each."""
+        notes = Unidad.apuntes.and_(Apuntes.deleted_at.is_(None), open_apuntes(self.principal))
+        files = Unidad.archivos.and_(ArchivoAdjunto.deleted_at.is_(None))
+        statement = self.select().where(Unidad.id == id_).options(selectinload(notes), selectinload(files))
+        return self.present(await self.session.scalar(statement), id_)
+
+    async def create(self, unidad: Unidad) -> Unidad:
+        await self.add(unidad)
+        await SubjectRepository(self.session, self.principal).count_units(unidad.materia_code)
+        return unidad
+
+    async def erase(self, unidad: Unidad) -> None:
+        await stamp_unidad(self, unidad, None, utc_now())
+
+    async def restore(self, unidad: Unidad) -> Unidad:
+        await stamp_unidad(self, unidad, unidad.deleted_at, None)
+        await self.session.refresh(unidad)
+        return unidad
+
+
+async def stamp_unidad(units: UnidadRepository, unidad: Unidad, old: datetime | None, new: datetime | None) -> None:
+    """Take the unit with its notes and files from one stamp to another."""
+    notes = select(Apuntes.id).where(Apuntes.unidad_id == unidad.id)
+    below = or_(ArchivoAdjunto.unidad_id == unidad.id, ArchivoAdjunto.apuntes_id.in_(notes))
+    await stamp(units, ArchivoAdjunto, below, old, new)
+    await stamp(units, Apuntes, Apuntes.unidad_id == unidad.id, old, new)
+    await stamp(units, Unidad, Unidad.id == unidad.id, old, new)
+    await SubjectRepository(units.session, units.principal).count_units(unidad.materia_code)
+
+
+async def stamp(
+    repository: Repository[Any], model: Any, which: ColumnElement[bool], old: datetime | None, new: datetime | None
+) -> None:
+    statement = update(model).where(which, model.deleted_at.is_(None) if old is None else model.deleted_at == old)
+    await repository.session.execute(statement.values(deleted_at=new).execution_options(synchronize_session=False))
+
+
+class ApuntesRepository(Restorable[Apuntes]):
+    model = Apuntes
+    noun = "note"
+
+    def open(self) -> ColumnElement[bool]:
+        return open_apuntes(self.principal)
+
+    async def insert(self, unidad: Unidad, apuntes: Apuntes, place: int | None) -> Apuntes:
+        """Into the locked unit, at the place or last."""
+        ids = await self._order(unidad.id)
+        apuntes.orden = len(ids) + 1
+        await self.add(apuntes)
+        if place is not None and place <= len(ids):
+            ids.insert(place - 1, apuntes.id)
+            await self._arrange(unidad.id, ids)
+            await self.session.refresh(apuntes)
+        return apuntes
+
+    async def reorder(self, unidad: Unidad, ids: Sequence[UUID]) -> None:
+        """Raises Invalid where these are not exactly the unit's notes."""
+        if sorted(ids) != sorted(await self._order(unidad.id)):
+            raise Invalid.at("", "Name each note of the unit once, and nothing else.", "ORDER_INCOMPLETE")
+        await self._arrange(unidad.id, ids)
+
+    async def erase(self, apuntes: Apuntes) -> None:
+        """With its files; the notes behind it move up. The unit is locked."""
+        now = utc_now()
+        await stamp(self, ArchivoAdjunto, ArchivoAdjunto.apuntes_id == apuntes.id, None, now)
+        await stamp(self, Apuntes, Apuntes.id == apuntes.id, None, now)
+        await self._arrange(apuntes.unidad_id, await self._order(apuntes.unidad_id))
+
+    async def restore(self, apuntes: Apuntes) -> Apuntes:
+        """At its old place, or last where there are fewer now. The unit is locked."""
+        ids = await self._order(apuntes.unidad_id)
+        ids.insert(min(apuntes.orden, len(ids) + 1) - 1, apuntes.id)
+        old = apuntes.deleted_at
+        await self.session.execute(
+            update(Apuntes).where(Apuntes.id == apuntes.id).values(orden=-1_000_000, deleted_at=None)
+        )
+        await stamp(self, ArchivoAdjunto, ArchivoAdjunto.apuntes_id == apuntes.id, old, None)
+        await self._arrange(apuntes.unidad_id, ids)
+        await self.session.refresh(apuntes)
+        return apuntes
+
+    async def _order(self, unidad_id: UUID) -> list[UUID]:
+        living = select(Apuntes.id).where(Apuntes.unidad_id == unidad_id, Apuntes.deleted_at.is_(None))
+        return list(await self.session.scalars(living.order_by(Apuntes.orden)))
+
+    async def _arrange(self, unidad_id: UUID, ids: Sequence[UUID]) -> None:
+        """Places 1 to n, by way of negative ones: the uniqueness of a place is checked row by row."""
+        if not ids:
+            return
+        places = case({id_: -place for place, id_ in enumerate(ids, start=1)}, value=Apuntes.id)
+        living = update(Apuntes).where(Apuntes.unidad_id == unidad_id, Apuntes.deleted_at.is_(None))
+        for orden in (places, -Apuntes.orden):
+            await self.session.execute(living.values(orden=orden).execution_options(synchronize_session=False))
+
+
+class ArchivoRepository(Restorable[ArchivoAdjunto]):
+    model = ArchivoAdjunto
+    noun = "file"
+
+    def open(self) -> ColumnElement[bool]:
+        return open_archivos(self.principal)
