@@ -17,6 +17,7 @@ from cortez.database import Database
 from cortez.db import utc_now
 from cortez.demo.material import POLICIES
 from cortez.oversight.models import RemediationPlan, RiskAlert, StudentProfile, TeacherIntervention
+from cortez.simulators.models import IncidentSimulation, InterviewSession
 from factory import Make
 
 UUID_TEXT = "00000000-0000-7000-8000-000000000000"
@@ -86,6 +87,14 @@ RIGHT: dict[str, dict[str, Any]] = {
     "SubjectIn": {"code": "S-9", "name": "Subject", "language": "python"},
     "UnidadIn": {"numero": 9, "titulo": "Unit"},
     "ApuntesIn": {"titulo": "Note", "contenido_markdown": ""},
+    "InterviewIn": {"interview_type": "DESIGN"},
+    "QuestionIn": {"question": "Why?"},
+    "ResponseIn": {"response": "Because."},
+    "InterviewEndIn": {"evaluation_score": 0.5},
+    "IncidentIn": {"incident_type": "DATABASE", "incident_description": "It is slow."},
+    "DiagnosisStepIn": {"action": "Looked."},
+    "IncidentEndIn": {"solution_proposed": "x", "root_cause_identified": "x"},
+    "EventIn": {"event_type": "test_executed", "simulator_type": "client"},
     "TraceIn": {"interaction_type": "ai_response", "content": "x"},
 }
 
@@ -139,6 +148,10 @@ async def address(make: Make) -> dict[str, str]:
     described = dict.fromkeys(("nombre_almacenado", "tipo_archivo", "mime_type", "ruta_relativa"), "x")
     file = ArchivoAdjunto(unidad_id=unit.id, nombre_original="a.txt", tamano_bytes=1, checksum_sha256="x", **described)
     await make.add(note, file)
+    hung = {"session_id": session.id, "student_id": session.student_id}
+    interview = InterviewSession(**hung, interview_type="DESIGN")
+    incident = IncidentSimulation(**hung, incident_type="DATABASE", incident_description="x")
+    await make.add(interview, incident)
     await make.add(plan, alert, intervention, StudentProfile(student_id="s-1"))
     return {
         "{course_id:str}": course,
@@ -149,6 +162,9 @@ async def address(make: Make) -> dict[str, str]:
         "{key_id:uuid}": str(key.id),
         "{student_id:str}": "s-1",
         "{plan_id:uuid}": str(plan.id),
+        "{interview_id:uuid}": str(interview.id),
+        "{incident_id:uuid}": str(incident.id),
+        "{type_:str}": "client",
         "{code:str}": "S-1",
         "{unidad_id:uuid}": str(unit.id),
         "{note_id:uuid}": str(note.id),

@@ -29,6 +29,8 @@ from cortez.schemas import Match, StrictRequest
 from cortez.security import Passwords, Principal, Tokens
 from cortez.sessions import handlers as sessions
 from cortez.settings import Settings, load
+from cortez.simulators import event_handlers
+from cortez.simulators import handlers as simulators
 from cortez.traces import handlers as traces
 from cortez.transactions import UnitOfWork, learn_query_parameters, provide_session
 
@@ -53,6 +55,8 @@ def create_app(settings: Settings | None = None, extra: Sequence[ControllerRoute
             sessions.router,
             analysis.router,
             traces.router,
+            simulators.router,
+            event_handlers.router,
             student_handlers.router,
             alert_handlers.router,
             plan_handlers.router,

@@ -48,6 +48,7 @@ TAGS = {
     "sessions": "One student at work on one activity.",
     "session views": "A session seen as a whole.",
     "traces": "The steps of a session.",
+    "simulators": "Professional situations that a student works in: interviews, incidents, events.",
     "students": "What is kept about a student over all sessions.",
     "alerts": "What calls for a teacher's look: stored, or live from active sessions.",
     "remediation": "Support that a teacher opens for a student.",

@@ -9,6 +9,7 @@ from sqlalchemy.orm import selectinload
 from cortez.accounts.repository import taught_courses
 from cortez.activities.models import Activity
 from cortez.database import student_changed
+from cortez.errors import Conflict, NotFound
 from cortez.repository import Repository
 from cortez.security import Principal
 from cortez.sessions.models import LearningSession
@@ -62,5 +63,14 @@ class SessionRepository(Repository[LearningSession]):
         await super().delete(session)
         await student_changed(self.session, session.student_id)
 
-    async def exists(self, id_: UUID) -> bool:
-        return bool(await self.session.scalar(self.select(LearningSession.id).where(LearningSession.id == id_)))
+    async def require(self, id_: UUID) -> None:
+        """Raises NotFound where it is not there to be seen."""
+        if not await self.session.scalar(self.select(LearningSession.id).where(LearningSession.id == id_)):
+            raise NotFound(self.noun, id_)
+
+    async def open(self, id_: UUID) -> LearningSession:
+        """Locked, so that it stays open until the unit ends. Raises Conflict (SESSION_CLOSED)."""
+        session = await self.get(id_, lock=True)
+        if session.status in FINAL:
+            raise Conflict("SESSION_CLOSED", f"The session is {session.status}.")
+        return session
