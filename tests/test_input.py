@@ -84,6 +84,9 @@ RIGHT: dict[str, dict[str, Any]] = {
     "DismissIn": {"resolution_notes": "x"},
     "AssignIn": {"user_id": UUID_TEXT},
     "InterventionIn": {"student_id": "s-1"},
+    "RiskIn": {"risk_type": "plagiarism", "risk_level": "low", "description": "x"},
+    "ResolveIn": {"resolution": "unfounded", "resolution_notes": "x"},
+    "EvaluationIn": {"overall_score": 5},
     "SubjectIn": {"code": "S-9", "name": "Subject", "language": "python"},
     "UnidadIn": {"numero": 9, "titulo": "Unit"},
     "ApuntesIn": {"titulo": "Note", "contenido_markdown": ""},
@@ -128,6 +131,7 @@ async def address(make: Make) -> dict[str, str]:
     course = await make.course("there")
     session = await make.session(activity_id=(await make.activity(activity_id="there", course_id=course)).activity_id)
     trace = await make.trace(session)
+    risk, evaluation = await make.risk(session), await make.evaluation(session)
     user, key = await make.student(), await make.key()
     now = utc_now()
     plan = RemediationPlan(
@@ -158,6 +162,8 @@ async def address(make: Make) -> dict[str, str]:
         "{activity_id:str}": "there",
         "{session_id:uuid}": str(session.id),
         "{trace_id:uuid}": str(trace.id),
+        "{risk_id:uuid}": str(risk.id),
+        "{evaluation_id:uuid}": str(evaluation.id),
         "{user_id:uuid}": str(user.id),
         "{key_id:uuid}": str(key.id),
         "{student_id:str}": "s-1",

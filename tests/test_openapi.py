@@ -12,6 +12,7 @@ from litestar import Litestar, Response, get, post
 
 from conftest import client_of
 from cortez import openapi
+from cortez.analysis.handlers import PARTS
 from cortez.app import create_app
 from cortez.choices import Choice
 from cortez.examples import EXAMPLES
@@ -191,7 +192,7 @@ def test_answers_say_which_fields_are_always_there(published: dict[str, Any]) ->
     schemas = published["components"]["schemas"]
     assert set(schemas["SessionOut"]["required"]) == schemas["SessionOut"]["properties"].keys()
     assert schemas["SessionOut"]["properties"]["created_at"] == {"type": "string", "format": "date-time"}
-    assert schemas["SessionView"]["properties"].keys() - set(schemas["SessionView"]["required"]) == {"traces"}
+    assert schemas["SessionView"]["properties"].keys() - set(schemas["SessionView"]["required"]) == PARTS.keys()
     assert schemas["SessionOutPage"]["required"] == ["items", "next_cursor"]
     assert schemas["ItemResult"]["required"] == ["index", "status"]
 

@@ -21,10 +21,12 @@ from cortez.content import file_handlers, note_handlers
 from cortez.content import handlers as content
 from cortez.database import Database
 from cortez.errors import on_exception, request_id
+from cortez.evaluations import handlers as evaluations
 from cortez.oversight import alert_handlers, intervention_handlers, plan_handlers, profiles, student_handlers
 from cortez.pages import handlers as pages
 from cortez.paging import Cursors, provide_page
 from cortez.responses import Answer
+from cortez.risks import handlers as risks
 from cortez.schemas import Match, StrictRequest
 from cortez.security import Passwords, Principal, Tokens
 from cortez.sessions import handlers as sessions
@@ -55,6 +57,8 @@ def create_app(settings: Settings | None = None, extra: Sequence[ControllerRoute
             sessions.router,
             analysis.router,
             traces.router,
+            risks.router,
+            evaluations.router,
             simulators.router,
             event_handlers.router,
             student_handlers.router,

@@ -254,6 +254,23 @@ EXAMPLES: dict[str, Any] = {
             {"occurred_at": LATER, "ai_involvement": 0.4, "moving_average": 0.2},
         ],
     },
+    "RiskIn": {
+        "risk_type": "uncritical_acceptance",
+        "risk_level": "medium",
+        "description": "Took over an answer that contradicts the one before; perhaps tried it out elsewhere.",
+        "evidence": ["Two answers on the base case, one of them wrong."],
+    },
+    "ResolveIn": {
+        "resolution": "unfounded",
+        "resolution_notes": "Talked it through: the class had agreed on this tool.",
+    },
+    "EvaluationIn": {
+        "overall_score": 7.5,
+        "dimensions": [{"name": "debugging", "score": 8, "evidence": ["Isolated the failing case first."]}],
+        "key_strengths": ["isolates a failing case"],
+        "evaluator": "a language model's prompt",
+        "evaluator_version": "2026-03",
+    },
     "Problem": {
         "type": "urn:cortez:problem:session_not_found",
         "title": "Not Found",

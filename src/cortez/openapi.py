@@ -48,6 +48,8 @@ TAGS = {
     "sessions": "One student at work on one activity.",
     "session views": "A session seen as a whole.",
     "traces": "The steps of a session.",
+    "risks": "Indicators in sessions, found by rules, agents and people, and judged by people.",
+    "evaluations": "How a student worked in a session, as people, agents and the rules see it.",
     "simulators": "Professional situations that a student works in: interviews, incidents, events.",
     "students": "What is kept about a student over all sessions.",
     "alerts": "What calls for a teacher's look: stored, or live from active sessions.",

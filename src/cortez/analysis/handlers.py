@@ -1,5 +1,6 @@
 """Views over several domains: a session with what hangs on it, and its cognitive path."""
 
+from typing import Any
 from uuid import UUID
 
 from litestar import Router, get
@@ -8,36 +9,62 @@ from litestar.params import FromPath, FromQuery
 from msgspec import UNSET, UnsetType
 
 from cortez.analysis.rules import CognitivePath, cognitive_path
-from cortez.errors import Invalid
-from cortez.security import allow
+from cortez.errors import Forbidden, Invalid
+from cortez.evaluations.handlers import Evaluations, provide_evaluations
+from cortez.evaluations.schemas import EvaluationOut
+from cortez.risks.handlers import Risks, provide_risks
+from cortez.risks.schemas import RiskOut
+from cortez.security import Principal, allow
 from cortez.sessions.handlers import Sessions, provide_sessions
 from cortez.sessions.schemas import SessionOut
 from cortez.traces.handlers import Traces, provide_traces
 from cortez.traces.schemas import TraceOut
 
 readers = allow("student", "tutor", "teacher", "key:read", "key:sessions")
-PARTS = {"traces"}
+# What may be included, and the scope with which a key that may not `read` sees it.
+PARTS = {"traces": "key:traces", "risks": "key:analysis", "evaluations": "key:analysis"}
 MAX_STEPS = 20_000
 
 
 class SessionView(SessionOut):
     traces: list[TraceOut] | UnsetType = UNSET
+    risks: list[RiskOut] | UnsetType = UNSET
+    evaluations: list[EvaluationOut] | UnsetType = UNSET
 
 
 @get("/sessions/{session_id:uuid}", guards=[readers])
 async def read_session(
-    session_id: FromPath[UUID], sessions: Sessions, traces: Traces, include: FromQuery[str] = ""
+    session_id: FromPath[UUID],
+    sessions: Sessions,
+    traces: Traces,
+    risks: Risks,
+    evaluations: Evaluations,
+    include: FromQuery[str] = "",
 ) -> SessionView:
-    """A session; `include=traces` adds its traces in the order they happened."""
-    parts = {part for part in include.split(",") if part}
-    if unknown := parts - PARTS:
-        raise Invalid.at("include", f"There is no part {', '.join(sorted(unknown))}; use one of: traces.")
+    """A session; `include=traces,risks,evaluations` adds them, traces in the order they happened."""
+    parts = parts_of(include, sessions.principal)
     found = await sessions.get(session_id)
-    rows = (await traces.get_by_session_ids([session_id]))[session_id] if "traces" in parts else None
-    return SessionView(
-        **{name: getattr(found, name) for name in SessionOut.__struct_fields__},
-        traces=UNSET if rows is None else [TraceOut.of(row) for row in rows],
-    )
+    sources: dict[str, tuple[Any, Any]] = {
+        "traces": (traces, TraceOut),
+        "risks": (risks, RiskOut),
+        "evaluations": (evaluations, EvaluationOut),
+    }
+    loaded = {}
+    for part in parts:
+        repository, shape = sources[part]
+        rows = (await repository.get_by_session_ids([session_id]))[session_id]
+        loaded[part] = [shape.of(row) for row in rows]
+    return SessionView(**{name: getattr(found, name) for name in SessionOut.__struct_fields__}, **loaded)
+
+
+def parts_of(include: str, principal: Principal) -> set[str]:
+    """The parts that are named. Raises Invalid where one does not exist, Forbidden where a key may not see it."""
+    parts = {part for part in include.split(",") if part}
+    if unknown := parts - PARTS.keys():
+        raise Invalid.at("include", f"There is no part {', '.join(sorted(unknown))}; use one of: {', '.join(PARTS)}.")
+    if principal.is_key and not all(principal.may("key:read", PARTS[part]) for part in parts):
+        raise Forbidden
+    return parts
 
 
 @get("/sessions/{session_id:uuid}/cognitive-path", guards=[readers])
@@ -50,6 +77,11 @@ async def read_cognitive_path(session_id: FromPath[UUID], sessions: Sessions, tr
 router = Router(
     "/",
     route_handlers=[read_session, read_cognitive_path],
-    dependencies={"sessions": Provide(provide_sessions), "traces": Provide(provide_traces)},
+    dependencies={
+        "sessions": Provide(provide_sessions),
+        "traces": Provide(provide_traces),
+        "risks": Provide(provide_risks),
+        "evaluations": Provide(provide_evaluations),
+    },
     tags=["session views"],
 )

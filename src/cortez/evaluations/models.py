@@ -22,7 +22,10 @@ class CompetencyLevel(Choice):
 
 
 class Evaluation(Base):
-    """The evaluation of a session; `overall_score` is 0 to 10, `ai_dependency_score` 0 to 1."""
+    """The evaluation of a session; `overall_score` is 0 to 10, `ai_dependency_score` 0 to 1.
+
+    `evaluator` is who or what made it, where that is known.
+    """
 
     __tablename__ = "evaluations"
     __table_args__ = (
@@ -30,6 +33,9 @@ class Evaluation(Base):
         in_range("ck_eval_score_range", "overall_score", 0, 10),
         in_range("ck_eval_ai_dep_range", "ai_dependency_score", 0, 1),
         Index("idx_eval_session_created", "session_id", "created_at"),
+        Index("idx_eval_created", "created_at", "id"),
+        Index("idx_eval_student_created", "student_id", "created_at", "id"),
+        Index("idx_eval_activity_created", "activity_id", "created_at", "id"),
     )
 
     session_id: Mapped[UUID] = mapped_column(ForeignKey("sessions.id", ondelete="CASCADE"))
@@ -45,5 +51,7 @@ class Evaluation(Base):
     git_analysis: Mapped[Document | None]
     ai_dependency_score: Mapped[float] = mapped_column(default=0.0)
     ai_dependency_metrics: Mapped[Document | None]
+    evaluator: Mapped[str | None] = mapped_column(String(100))
+    evaluator_version: Mapped[str | None] = mapped_column(String(50))
 
     session: Mapped["LearningSession"] = relationship(back_populates="evaluations", lazy="raise")

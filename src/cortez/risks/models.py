@@ -50,6 +50,37 @@ class RiskDimension(Choice):
     GOVERNANCE = "governance"
 
 
+DIMENSION_OF = {
+    type_: dimension
+    for dimension, types in {
+        RiskDimension.COGNITIVE: (
+            RiskType.COGNITIVE_DELEGATION,
+            RiskType.SUPERFICIAL_REASONING,
+            RiskType.AI_DEPENDENCY,
+            RiskType.LACK_JUSTIFICATION,
+            RiskType.NO_SELF_REGULATION,
+        ),
+        RiskDimension.ETHICAL: (RiskType.ACADEMIC_INTEGRITY, RiskType.UNDISCLOSED_AI_USE, RiskType.PLAGIARISM),
+        RiskDimension.EPISTEMIC: (
+            RiskType.CONCEPTUAL_ERROR,
+            RiskType.LOGICAL_FALLACY,
+            RiskType.UNCRITICAL_ACCEPTANCE,
+        ),
+        RiskDimension.TECHNICAL: (
+            RiskType.SECURITY_VULNERABILITY,
+            RiskType.POOR_CODE_QUALITY,
+            RiskType.ARCHITECTURAL_FLAW,
+        ),
+        RiskDimension.GOVERNANCE: (
+            RiskType.POLICY_VIOLATION,
+            RiskType.UNAUTHORIZED_USE,
+            RiskType.AUTOMATION_SUSPECTED,
+        ),
+    }.items()
+    for type_ in types
+}
+
+
 class Resolution(Choice):
     CONFIRMED = "confirmed"
     UNFOUNDED = "unfounded"
@@ -76,6 +107,9 @@ class Risk(Base):
             sqlite_where=text("rule IS NOT NULL"),
         ),
         Index("idx_risk_session", "session_id"),
+        Index("idx_risk_created", "created_at", "id"),
+        Index("idx_risk_student_created", "student_id", "created_at", "id"),
+        Index("idx_risk_activity_created", "activity_id", "created_at", "id"),
     )
 
     session_id: Mapped[UUID] = mapped_column(ForeignKey("sessions.id", ondelete="CASCADE"))

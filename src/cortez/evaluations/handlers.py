@@ -1,0 +1,121 @@
+"""`/evaluations`: how a student worked, as people, agents and the rules see it."""
+
+from uuid import UUID
+
+from litestar import Router, get, post
+from litestar.di import NamedDependency, Provide
+from litestar.params import FromPath, JSONBody
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cortez.errors import Invalid
+from cortez.evaluations.models import Evaluation
+from cortez.evaluations.repository import EvaluationRepository
+from cortez.evaluations.rules import EVALUATOR, evaluate, level_of
+from cortez.evaluations.schemas import EvaluationIn, EvaluationOut
+from cortez.paging import Page
+from cortez.parameters import QueryKey
+from cortez.responses import Answer, created
+from cortez.risks.repository import judged, require_traces
+from cortez.schemas import Listing
+from cortez.security import Principal, allow
+from cortez.sessions.handlers import Sessions, provide_sessions
+from cortez.sessions.models import LearningSession
+
+readers = allow("student", "tutor", "teacher", "key:read", "key:analysis")
+judges = allow("teacher", "key:analysis")
+
+
+async def provide_evaluations(
+    session: NamedDependency[AsyncSession], principal: NamedDependency[Principal]
+) -> EvaluationRepository:
+    return EvaluationRepository(session, principal)
+
+
+Evaluations = NamedDependency[EvaluationRepository]
+
+
+@get("/sessions/{session_id:uuid}/evaluations", guards=[readers])
+async def list_session_evaluations(
+    session_id: FromPath[UUID], sessions: Sessions, evaluations: Evaluations, page: NamedDependency[Page]
+) -> Listing[EvaluationOut]:
+    """Newest first."""
+    await sessions.require(session_id)
+    statement = evaluations.select().where(Evaluation.session_id == session_id)
+    return await evaluations.page(statement, page, EvaluationOut.of, newest_first=True)
+
+
+@post("/sessions/{session_id:uuid}/evaluations", guards=[judges])
+async def create_evaluation(
+    session_id: FromPath[UUID], data: JSONBody[EvaluationIn], sessions: Sessions, evaluations: Evaluations
+) -> Answer[EvaluationOut]:
+    """What a person or an agent, such as a language model's, made of the session."""
+    session = await judged(sessions, session_id)
+    if data.evaluator == EVALUATOR:
+        raise Invalid.at("/evaluator", "This is the service's own; `generate` runs it.", "EVALUATOR_RESERVED")
+    await require_traces(evaluations.session, evaluations.principal, session_id, data.trace_ids(), "/dimensions")
+    values = data.changes()
+    values["dimensions"] = [
+        dimension | {"trace_ids": [str(id_) for id_ in dimension.get("trace_ids", [])]}
+        for dimension in values["dimensions"]
+    ]
+    values["overall_competency_level"] = values["overall_competency_level"] or level_of(data.overall_score).value
+    values["recommendations"] = values["recommendations"] or {}
+    evaluation = await evaluations.store(session, values)
+    return created(EvaluationOut.of(evaluation), f"/evaluations/{evaluation.id}")
+
+
+@post("/sessions/{session_id:uuid}/evaluations/generate", guards=[judges])
+async def generate_evaluation(
+    session_id: FromPath[UUID], sessions: Sessions, evaluations: Evaluations
+) -> Answer[EvaluationOut]:
+    """Let the rules evaluate: planning, self-explanation and coherence. No model is asked; too few steps are a conflict."""
+    session = await judged(sessions, session_id)
+    evaluation = await evaluations.store(session, evaluate(await evaluations.steps(session_id)))
+    return created(EvaluationOut.of(evaluation), f"/evaluations/{evaluation.id}")
+
+
+@get("/sessions/{session_id:uuid}/evaluations/latest", guards=[readers])
+async def read_latest_evaluation(
+    session_id: FromPath[UUID], sessions: Sessions, evaluations: Evaluations
+) -> EvaluationOut:
+    """404 where there is none."""
+    await sessions.require(session_id)
+    return EvaluationOut.of(await evaluations.latest(session_id))
+
+
+@get("/evaluations", guards=[readers])
+async def list_evaluations(
+    sessions: Sessions,
+    evaluations: Evaluations,
+    page: NamedDependency[Page],
+    student_id: QueryKey = None,
+    activity_id: QueryKey = None,
+    course_id: QueryKey = None,
+) -> Listing[EvaluationOut]:
+    """Newest first."""
+    equal = {"student_id": student_id, "activity_id": activity_id}
+    statement = evaluations.select().filter_by(**{name: value for name, value in equal.items() if value is not None})
+    if course_id is not None:
+        inside = sessions.select(LearningSession.id).where(LearningSession.course_id == course_id)
+        statement = statement.where(Evaluation.session_id.in_(inside))
+    return await evaluations.page(statement, page, EvaluationOut.of, newest_first=True)
+
+
+@get("/evaluations/{evaluation_id:uuid}", guards=[readers])
+async def read_evaluation(evaluation_id: FromPath[UUID], evaluations: Evaluations) -> EvaluationOut:
+    return EvaluationOut.of(await evaluations.get(evaluation_id))
+
+
+router = Router(
+    "/",
+    route_handlers=[
+        list_session_evaluations,
+        create_evaluation,
+        generate_evaluation,
+        read_latest_evaluation,
+        list_evaluations,
+        read_evaluation,
+    ],
+    dependencies={"sessions": Provide(provide_sessions), "evaluations": Provide(provide_evaluations)},
+    tags=["evaluations"],
+)

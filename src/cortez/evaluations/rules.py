@@ -1,0 +1,178 @@
+"""The rule-based process evaluation: three figures of 0 to 10 on how a student worked, each with the traces behind it.
+
+`docs/evaluations.md` gives the formula, an example and the limits.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from statistics import fmean
+from typing import Any
+
+from msgspec import Struct
+
+from cortez.errors import Conflict
+from cortez.evaluations.models import CompetencyLevel
+from cortez.traces.ingest import STUDENT_TYPES
+from cortez.traces.models import CognitiveState, InteractionType
+from cortez.traces.rules import is_justified, transitions
+
+EVALUATOR, VERSION = "process-rules", "1"
+MIN_STEPS = 5  # of the student
+SHOWN = 200  # trace ids on each side of a figure
+BANDS = ((8.5, CompetencyLevel.EXPERTO), (7.0, CompetencyLevel.AUTONOMO), (5.0, CompetencyLevel.EN_DESARROLLO))
+STRONG, WEAK = 7.0, 5.0
+
+# What is said of a figure that is high, and of one that is low.
+STRENGTHS = {
+    "planning": "Plans before implementing.",
+    "self_explanation": "Gives reasons for the steps taken.",
+    "coherence": "Moves from phase to phase without leaps, or says why.",
+}
+AREAS = {
+    "planning": "Write down a plan or a hypothesis before implementing.",
+    "self_explanation": "Say in a sentence why a step is taken.",
+    "coherence": "Say what changed when jumping to another phase.",
+}
+
+
+class Figure(Struct, frozen=True):
+    """One figure: 10 × `supporting` ÷ (`supporting` + `lacking`), each the steps that count for it or against it."""
+
+    name: str
+    description: str
+    supporting: Sequence[Any]
+    lacking: Sequence[Any]
+
+    @property
+    def of(self) -> int:
+        return len(self.supporting) + len(self.lacking)
+
+    @property
+    def score(self) -> float | None:
+        """None where there is nothing to count."""
+        return round(10 * len(self.supporting) / self.of, 2) if self.of else None
+
+    def document(self) -> dict[str, Any]:
+        """As a dimension of a stored evaluation."""
+        score = self.score
+        return {
+            "name": self.name,
+            "description": self.description,
+            "level": None if score is None else level_of(score).value,
+            "score": score,
+            "counted": len(self.supporting),
+            "of": self.of,
+            "evidence": [f"{len(self.supporting)} of {self.of}" if self.of else "Nothing to count in this session."],
+            "strengths": [STRENGTHS[self.name]] if score is not None and score >= STRONG else [],
+            "weaknesses": [AREAS[self.name]] if score is not None and score < WEAK else [],
+            "recommendations": [],
+            "trace_ids": [str(step.id) for step in self.supporting[:SHOWN]],
+            "lacking_trace_ids": [str(step.id) for step in self.lacking[:SHOWN]],
+        }
+
+
+def level_of(score: float) -> CompetencyLevel:
+    """The band of a score of 0 to 10."""
+    return next((level for least, level in BANDS if score >= least), CompetencyLevel.INICIAL)
+
+
+def evaluate(steps: Sequence[Any]) -> dict[str, Any]:
+    """The columns of an evaluation of these steps, which come in the order they happened.
+
+    Raises Conflict (TOO_LITTLE_EVIDENCE) where fewer than five of them are the student's.
+    """
+    own = [step for step in steps if step.interaction_type in STUDENT_TYPES]
+    if len(own) < MIN_STEPS:
+        raise Conflict("TOO_LITTLE_EVIDENCE", f"{len(own)} steps of the student are too few; {MIN_STEPS} are needed.")
+    figures = (planning(own), self_explanation(own), coherent_moves(own))
+    overall = round(fmean(figure.score for figure in figures if figure.score is not None), 2)
+    documents = [figure.document() for figure in figures]
+    areas = [text for document in documents for text in document["weaknesses"]]
+    share = round(fmean(step.ai_involvement for step in steps), 4)
+    return {
+        "overall_score": overall,
+        "overall_competency_level": level_of(overall).value,
+        "dimensions": documents,
+        "key_strengths": [text for document in documents for text in document["strengths"]],
+        "improvement_areas": areas,
+        "recommendations": {
+            "student": areas,
+            "teacher": ["Look at the steps behind a figure before you talk about it."],
+        },
+        "reasoning_analysis": reasoning(steps, own),
+        "ai_dependency_score": share,
+        "ai_dependency_metrics": {"score": share, "steps": len(steps)},
+        "evaluator": EVALUATOR,
+        "evaluator_version": VERSION,
+    }
+
+
+def planning(own: Iterable[Any]) -> Figure:
+    """Of the runs of implementation, those that a plan or a hypothesis came before, since the run before."""
+    planned, bare = [], []
+    prepared = running = False
+    for step in own:
+        if plans(step):
+            prepared, running = True, False
+        elif implements(step):
+            if not running:
+                (planned if prepared else bare).append(step)
+            prepared, running = False, True
+        elif step.cognitive_state is not None:
+            running = False
+    return Figure("planning", "The runs of implementation that a plan or a hypothesis came before.", planned, bare)
+
+
+def plans(step: Any) -> bool:
+    is_hypothesis = step.interaction_type == InteractionType.HYPOTHESIS_FORMULATION
+    return is_hypothesis or step.cognitive_state == CognitiveState.PLANIFICACION
+
+
+def implements(step: Any) -> bool:
+    """In the state of implementation, or code in a state that nobody named."""
+    if step.cognitive_state is None:
+        return bool(step.interaction_type == InteractionType.CODE_COMMIT)
+    return bool(step.cognitive_state == CognitiveState.IMPLEMENTACION)
+
+
+def self_explanation(own: Iterable[Any]) -> Figure:
+    """Of the student's steps, those that give a reason of at least 20 characters."""
+    reasoned, bare = split(own, is_justified)
+    return Figure(
+        "self_explanation", "The student's steps that give a reason of 20 characters or more.", reasoned, bare
+    )
+
+
+def coherent_moves(own: Iterable[Any]) -> Figure:
+    """Of the changes of phase, those that are no unexplained jump; each is named by the step that arrives."""
+    jumps, moves = split(transitions(own), lambda change: change.is_unexplained_jump)
+    said = "The changes of phase that are a neighbour's or explained."
+    return Figure("coherence", said, [move.step for move in moves], [jump.step for jump in jumps])
+
+
+def split(items: Iterable[Any], test: Any) -> tuple[list[Any], list[Any]]:
+    """Those that pass, and the others."""
+    passed: list[Any] = []
+    others: list[Any] = []
+    for item in items:
+        (passed if test(item) else others).append(item)
+    return passed, others
+
+
+def reasoning(steps: Iterable[Any], own: Sequence[Any]) -> dict[str, Any]:
+    """Counts beside the figures."""
+    kinds = [step.interaction_type for step in steps]
+    return {
+        "cognitive_path": list(path(own))[:SHOWN],
+        "strategy_changes": kinds.count(InteractionType.STRATEGY_CHANGE),
+        "self_corrections": kinds.count(InteractionType.SELF_CORRECTION),
+        "ai_critiques": kinds.count(InteractionType.AI_CRITIQUE),
+    }
+
+
+def path(own: Iterable[Any]) -> Iterator[str]:
+    """The student's states, each once where it stays."""
+    before = None
+    for step in own:
+        if step.cognitive_state not in (None, before):
+            yield step.cognitive_state
+            before = step.cognitive_state

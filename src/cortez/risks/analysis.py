@@ -1,0 +1,70 @@
+"""An analysis: every rule over one session, in a fixed number of queries."""
+
+import asyncio
+from collections.abc import Sequence
+
+from sqlalchemy import String, cast, func, select
+
+from cortez.activities.models import Activity
+from cortez.risks.event_rules import EVENT_RULES, SEEN
+from cortez.risks.findings import Event, Finding, Step, Thresholds
+from cortez.risks.repository import Kept, RiskRepository
+from cortez.risks.rules import STEP_RULES
+from cortez.sessions.models import LearningSession
+from cortez.simulators.models import SimulatorEvent
+from cortez.simulators.repository import EventRepository
+from cortez.traces.repository import HAPPENED, TRACES, TraceRepository
+
+MAX_STEPS, MAX_EVENTS = 5_000, 500  # of a session, the first
+MAX_TEXT = 4_000  # characters of a step
+
+NAMES = frozenset(rule.__name__ for rule in (*STEP_RULES, *EVENT_RULES))
+
+EVENTS = SimulatorEvent.__table__
+COLUMNS = (
+    *(
+        TRACES.c[name]
+        for name in (
+            "id",
+            "interaction_type",
+            "cognitive_intent",
+            "strategy_type",
+            "decision_justification",
+            "ai_involvement",
+            "occurred_at",
+        )
+    ),
+    func.substr(TRACES.c.content, 1, MAX_TEXT).label("content"),
+    TRACES.c.ethical_risk_data["delegation_attempts"].as_string().label("delegation_attempts"),
+    (cast(TRACES.c.alternatives_considered, String) != "[]").label("has_alternatives"),
+)
+
+
+async def analyse(risks: RiskRepository, session: LearningSession) -> Kept:
+    """Of the locked session: no step joins it while the rules look."""
+    policies = await risks.session.scalar(select(Activity.policies).where(Activity.activity_id == session.activity_id))
+    steps, events = await steps_of(risks, session), await events_of(risks, session)
+    findings = await asyncio.to_thread(judge, steps, events, Thresholds.of(policies or {}))
+    return await risks.keep(session, findings)
+
+
+async def steps_of(risks: RiskRepository, session: LearningSession) -> list[Step]:
+    """In the order they happened."""
+    statement = TraceRepository(risks.session, risks.principal).select(*COLUMNS)
+    mine = statement.where(TRACES.c.session_id == session.id).order_by(HAPPENED, TRACES.c.id).limit(MAX_STEPS)
+    return [Step(**row) for row in (await risks.session.execute(mine)).mappings()]
+
+
+async def events_of(risks: RiskRepository, session: LearningSession) -> list[Event]:
+    """Those that a rule looks at, in the order they happened."""
+    columns = (EVENTS.c.id, EVENTS.c.event_type, EVENTS.c.event_data)
+    statement = EventRepository(risks.session, risks.principal).select(*columns)
+    mine = statement.where(EVENTS.c.session_id == session.id, EVENTS.c.event_type.in_(SEEN))
+    rows = await risks.session.execute(mine.order_by(EVENTS.c.timestamp, EVENTS.c.id).limit(MAX_EVENTS))
+    return [Event(**row) for row in rows.mappings()]
+
+
+def judge(steps: Sequence[Step], events: Sequence[Event], thresholds: Thresholds) -> list[Finding]:
+    """What every rule says."""
+    of_steps = [finding for rule in STEP_RULES for finding in rule(steps, thresholds)]
+    return of_steps + [finding for rule in EVENT_RULES for finding in rule(events)]

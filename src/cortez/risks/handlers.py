@@ -1,0 +1,130 @@
+"""`/risks`: indicators in sessions, found by rules, agents and people, and judged by people."""
+
+from uuid import UUID
+
+from litestar import Router, get, post
+from litestar.di import NamedDependency, Provide
+from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.status_codes import HTTP_200_OK
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cortez.errors import Invalid
+from cortez.paging import Page
+from cortez.parameters import QueryKey
+from cortez.responses import Answer, created
+from cortez.risks.analysis import NAMES, analyse
+from cortez.risks.models import DIMENSION_OF, Risk, RiskDimension, RiskLevel
+from cortez.risks.repository import RiskRepository, judged
+from cortez.risks.schemas import FoundOut, ResolveIn, RiskIn, RiskOut
+from cortez.risks.scores import SessionScores, scores
+from cortez.schemas import Listing, Match
+from cortez.security import Principal, allow, teachers
+from cortez.sessions.handlers import Sessions, provide_sessions
+from cortez.sessions.models import LearningSession
+
+readers = allow("student", "tutor", "teacher", "key:read", "key:analysis")
+judges = allow("teacher", "key:analysis")
+
+
+async def provide_risks(
+    session: NamedDependency[AsyncSession], principal: NamedDependency[Principal]
+) -> RiskRepository:
+    return RiskRepository(session, principal)
+
+
+Risks = NamedDependency[RiskRepository]
+
+
+@get("/sessions/{session_id:uuid}/risks", guards=[readers])
+async def list_session_risks(
+    session_id: FromPath[UUID], sessions: Sessions, risks: Risks, page: NamedDependency[Page]
+) -> Listing[RiskOut]:
+    """Newest first."""
+    await sessions.require(session_id)
+    return await risks.page(risks.select().where(Risk.session_id == session_id), page, RiskOut.of, newest_first=True)
+
+
+@post("/sessions/{session_id:uuid}/risks", guards=[judges])
+async def create_risk(
+    session_id: FromPath[UUID], data: JSONBody[RiskIn], sessions: Sessions, risks: Risks
+) -> Answer[RiskOut]:
+    """What a person or an agent saw; the names of the service's own rules are its own."""
+    session = await judged(sessions, session_id)
+    if data.rule in NAMES:
+        raise Invalid.at("/rule", "The service has a rule of this name; `analyze` runs it.", "RULE_RESERVED")
+    values = data.changes()
+    values["dimension"] = DIMENSION_OF[data.risk_type].value
+    values["trace_ids"] = [str(id_) for id_ in data.trace_ids]
+    values["detected_by"] = data.detected_by or ("AR-IA" if risks.principal.is_key else "teacher")
+    risk = await risks.store(session, values)
+    return created(RiskOut.of(risk), f"/risks/{risk.id}")
+
+
+@post("/sessions/{session_id:uuid}/risks/analyze", guards=[judges], status_code=HTTP_200_OK)
+async def analyze_session(session_id: FromPath[UUID], sessions: Sessions, risks: Risks) -> FoundOut:
+    """Run every rule. What was found before is not added again; what a person resolved stays as it is."""
+    kept = await analyse(risks, await judged(sessions, session_id))
+    items = [RiskOut.of(risk) for risk in kept.risks]
+    return FoundOut(kept.new, kept.updated, len(items) - kept.new - kept.updated, items)
+
+
+@get("/sessions/{session_id:uuid}/analysis", guards=[readers], tags=["session views"])
+async def read_analysis(session_id: FromPath[UUID], sessions: Sessions, risks: Risks) -> SessionScores:
+    """Five dimensions of 0 to 10: the session's unresolved risks, critical 4, high 3, medium 2, low 1."""
+    await sessions.require(session_id)
+    return scores(session_id, await risks.count_open(session_id))
+
+
+@get("/risks", guards=[readers])
+async def list_risks(
+    sessions: Sessions,
+    risks: Risks,
+    page: NamedDependency[Page],
+    student_id: QueryKey = None,
+    activity_id: QueryKey = None,
+    course_id: QueryKey = None,
+    dimension: FromQuery[RiskDimension | None] = None,
+    risk_level: FromQuery[RiskLevel | None] = None,
+    resolved: FromQuery[bool | None] = None,
+) -> Listing[RiskOut]:
+    """Newest first."""
+    equal = {"student_id": student_id, "activity_id": activity_id, "dimension": dimension, "risk_level": risk_level}
+    statement = risks.select().filter_by(**{name: value for name, value in equal.items() if value is not None})
+    if resolved is not None:
+        statement = statement.where(Risk.resolved.is_(resolved))
+    if course_id is not None:
+        inside = sessions.select(LearningSession.id).where(LearningSession.course_id == course_id)
+        statement = statement.where(Risk.session_id.in_(inside))
+    return await risks.page(statement, page, RiskOut.of, newest_first=True)
+
+
+@get("/risks/{risk_id:uuid}", guards=[readers])
+async def read_risk(risk_id: FromPath[UUID], risks: Risks) -> RiskOut:
+    return RiskOut.of(await risks.get(risk_id))
+
+
+@post("/risks/{risk_id:uuid}/resolve", guards=[teachers], status_code=HTTP_200_OK)
+async def resolve_risk(
+    risk_id: FromPath[UUID], data: JSONBody[ResolveIn], sessions: Sessions, risks: Risks, match: NamedDependency[Match]
+) -> RiskOut:
+    """Close a risk as confirmed or unfounded; closing it twice is a conflict. No grade follows from it."""
+    risk = await risks.get(risk_id, lock=True)
+    await judged(sessions, risk.session_id, lock=False)
+    match.check(risk.updated_at)
+    return RiskOut.of(await risks.resolve(risk, data.resolution, data.resolution_notes))
+
+
+router = Router(
+    "/",
+    route_handlers=[
+        list_session_risks,
+        create_risk,
+        analyze_session,
+        read_analysis,
+        list_risks,
+        read_risk,
+        resolve_risk,
+    ],
+    dependencies={"sessions": Provide(provide_sessions), "risks": Provide(provide_risks)},
+    tags=["risks"],
+)

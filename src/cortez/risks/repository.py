@@ -1,0 +1,139 @@
+"""Queries of risks, and the one place where they are stored and resolved."""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+from uuid import UUID
+
+from msgspec import Struct
+from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cortez.accounts.models import CourseMember, CourseRole
+from cortez.accounts.repository import member_courses
+from cortez.activities.models import Activity
+from cortez.database import student_changed
+from cortez.db import utc_now
+from cortez.errors import Conflict, Forbidden, Invalid
+from cortez.repository import Repository, group_by
+from cortez.risks.findings import Finding
+from cortez.risks.models import Resolution, Risk
+from cortez.security import Principal
+from cortez.sessions.models import LearningSession
+from cortez.sessions.repository import SessionRepository, on_visible_session
+from cortez.traces.models import CognitiveTrace
+from cortez.traces.repository import TraceRepository
+
+
+class Kept(Struct, frozen=True):
+    """What became of the findings of one analysis; `risks` in the order of the findings."""
+
+    risks: list[Risk]
+    new: int
+    updated: int
+
+
+async def judged(sessions: SessionRepository, session_id: UUID, *, lock: bool = True) -> LearningSession:
+    """The session, for those who judge it: a machine, an admin, a teacher of its course, the owner of its activity.
+
+    Raises Forbidden for others who may see it, such as somebody who is a student in it.
+    """
+    found = await sessions.get(session_id, lock=lock)
+    if not (sessions.principal.is_key or sessions.principal.is_admin):
+        mine = select(LearningSession.id).where(LearningSession.id == session_id, taught(sessions.principal))
+        if await sessions.session.scalar(mine) is None:
+            raise Forbidden(None, "Only a teacher of its course, or of its activity, judges a session.")
+    return found
+
+
+def taught(principal: Principal) -> ColumnElement[bool]:
+    courses = member_courses(principal).where(CourseMember.role == CourseRole.TEACHER)
+    owned = select(Activity.activity_id).where(Activity.teacher_id == principal.id)
+    return or_(LearningSession.course_id.in_(courses), LearningSession.activity_id.in_(owned))
+
+
+async def require_traces(
+    session: AsyncSession, principal: Principal, session_id: UUID, trace_ids: Collection[UUID], pointer: str
+) -> None:
+    """Raises Invalid where one of them is no trace of the session."""
+    wanted = set(trace_ids)
+    if not wanted:
+        return
+    traces = TraceRepository(session, principal).select(CognitiveTrace.id)
+    known = traces.where(CognitiveTrace.session_id == session_id, CognitiveTrace.id.in_(wanted))
+    if missing := sorted(map(str, wanted - set(await session.scalars(known)))):
+        raise Invalid.at(pointer, f"There is no trace {missing[0]} in this session.", "TRACE_NOT_FOUND")
+
+
+class RiskRepository(Repository[Risk]):
+    model = Risk
+    noun = "risk"
+
+    def visible(self) -> ColumnElement[bool]:
+        return on_visible_session(Risk.session_id, self.principal)
+
+    async def get_by_session_ids(self, session_ids: Collection[UUID]) -> dict[UUID, list[Risk]]:
+        """One query for all, each session's risks in the order they were stored."""
+        statement = self.select().where(Risk.session_id.in_(session_ids)).order_by(Risk.created_at, Risk.id)
+        return group_by(await self.session.scalars(statement), lambda risk: risk.session_id, session_ids)
+
+    async def count_open(self, session_id: UUID) -> Sequence[Any]:
+        """How many unresolved risks of each dimension and level (`dimension`, `risk_level`, `risks`)."""
+        statement = self.select(Risk.dimension, Risk.risk_level, func.count().label("risks"))
+        mine = statement.where(Risk.session_id == session_id, Risk.resolved.is_(False))
+        return (await self.session.execute(mine.group_by(Risk.dimension, Risk.risk_level))).all()
+
+    async def store(self, session: LearningSession, values: dict[str, Any]) -> Risk:
+        """A risk that a person or a machine saw in the locked session."""
+        trace_ids = [UUID(id_) for id_ in values["trace_ids"]]
+        await require_traces(self.session, self.principal, session.id, trace_ids, "/trace_ids")
+        risk = await self.add(Risk(**values, **belonging(session)))
+        await student_changed(self.session, session.student_id)
+        return risk
+
+    async def keep(self, session: LearningSession, findings: Sequence[Finding]) -> Kept:
+        """Store what the rules found in the locked session, each finding once.
+
+        An open finding follows what is seen now, unless a newer version of its rule wrote it; a resolved one stays.
+        """
+        known = await self._found_before(session.id)
+        kept, new, updated = [], 0, 0
+        for finding in findings:
+            risk = known.get((finding.rule, finding.subject))
+            if risk is None:
+                risk = Risk(rule=finding.rule, subject=finding.subject, **finding.columns(), **belonging(session))
+                self.session.add(risk)
+                new += 1
+            elif not risk.resolved and (risk.rule_version or 0) <= finding.version:
+                updated += renewed(risk, finding)
+            kept.append(risk)
+        await self.session.flush()
+        if new or updated:
+            await student_changed(self.session, session.student_id)
+        return Kept(kept, new, updated)
+
+    async def _found_before(self, session_id: UUID) -> dict[tuple[str | None, str | None], Risk]:
+        """Locked in the order of their ids, so that one being resolved is resolved first."""
+        statement = self.select().where(Risk.session_id == session_id, Risk.rule.is_not(None)).order_by(Risk.id)
+        locked = statement.with_for_update(key_share=True).execution_options(populate_existing=True)
+        return {(risk.rule, risk.subject): risk for risk in await self.session.scalars(locked)}
+
+    async def resolve(self, risk: Risk, resolution: Resolution, notes: str) -> Risk:
+        """Close the locked risk. Raises Conflict (RISK_RESOLVED)."""
+        if risk.resolved:
+            raise Conflict("RISK_RESOLVED", "This risk is closed already.")
+        closed = {"resolved": True, "resolved_at": utc_now(), "resolution": resolution.value, "resolution_notes": notes}
+        await self.change(risk, closed)
+        await student_changed(self.session, risk.student_id)
+        return risk
+
+
+def belonging(session: LearningSession) -> dict[str, Any]:
+    return {"session_id": session.id, "student_id": session.student_id, "activity_id": session.activity_id}
+
+
+def renewed(risk: Risk, finding: Finding) -> bool:
+    """Whether the finding says something new; if so, the risk now says it."""
+    changes = {name: value for name, value in finding.columns().items() if getattr(risk, name) != value}
+    for name, value in changes.items():
+        setattr(risk, name, value)
+    return bool(changes)
