@@ -154,6 +154,7 @@ DUPLICATES = {
     ("subjects", "code"): ("SUBJECT_ALREADY_EXISTS", "A subject with this code exists already."),
     ("unidades", "materia_code"): ("UNIT_NUMBER_IN_USE", "The subject has a unit with this number already."),
     ("simulator_events", "id"): ("EVENT_CONFLICT", "An event with this id exists already."),
+    ("lti_deployments", "issuer"): ("DEPLOYMENT_ALREADY_EXISTS", "This deployment of the issuer exists already."),
     ("cognitive_traces", "id"): ("TRACE_CONFLICT", "A trace with this id exists already."),
 }
 
