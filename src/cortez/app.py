@@ -22,6 +22,7 @@ from cortez.content import handlers as content
 from cortez.database import Database
 from cortez.errors import on_exception, request_id
 from cortez.evaluations import handlers as evaluations
+from cortez.lti import handlers as lti
 from cortez.oversight import alert_handlers, intervention_handlers, plan_handlers, profiles, student_handlers
 from cortez.pages import handlers as pages
 from cortez.paging import Cursors, provide_page
@@ -65,6 +66,7 @@ def create_app(settings: Settings | None = None, extra: Sequence[ControllerRoute
             alert_handlers.router,
             plan_handlers.router,
             intervention_handlers.router,
+            lti.router,
         ],
     )
     app = Service(

@@ -155,6 +155,7 @@ DUPLICATES = {
     ("unidades", "materia_code"): ("UNIT_NUMBER_IN_USE", "The subject has a unit with this number already."),
     ("simulator_events", "id"): ("EVENT_CONFLICT", "An event with this id exists already."),
     ("risks", "session_id"): ("RISK_EXISTS", "This rule has found this subject in the session already."),
+    ("lti_deployments", "issuer"): ("DEPLOYMENT_ALREADY_EXISTS", "This deployment of the issuer exists already."),
     ("cognitive_traces", "id"): ("TRACE_CONFLICT", "A trace with this id exists already."),
 }
 
