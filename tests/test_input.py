@@ -16,6 +16,7 @@ from cortez.content.models import Apuntes, ArchivoAdjunto, Subject, Unidad
 from cortez.database import Database
 from cortez.db import utc_now
 from cortez.demo.material import POLICIES
+from cortez.exercises.models import ExerciseAttempt, ExerciseHint, ExerciseTest
 from cortez.lti.models import LtiDeployment, LtiSession
 from cortez.oversight.models import RemediationPlan, RiskAlert, StudentProfile, TeacherIntervention
 from cortez.simulators.models import IncidentSimulation, InterviewSession
@@ -103,6 +104,27 @@ RIGHT: dict[str, dict[str, Any]] = {
     "LaunchIn": {"deployment_id": UUID_TEXT, "lti_user_id": "x", "resource_link_id": "x"},
     "LinkIn": {"session_id": UUID_TEXT},
     "MoodleLinkIn": {"moodle_course_id": "x", "moodle_resource_name": "x"},
+    "ExerciseIn": {
+        "subject_code": "S-1",
+        "title": "x",
+        "difficulty": "Easy",
+        "time_min": 5,
+        "language": "python",
+        "mission_markdown": "x",
+    },
+    "HintIn": {"content": "x"},
+    "TestIn": {"input": "x", "expected": "x"},
+    "RubricIn": {
+        "criteria": [
+            {
+                "criterion_name": "x",
+                "weight": 1,
+                "levels": [{"level_name": "Bueno", "description": "x", "min_score": 0, "max_score": 10, "points": 100}],
+            }
+        ]
+    },
+    "AttemptIn": {"submitted_code": "x"},
+    "GradeIn": {"status": "FAIL"},
     "TraceIn": {"interaction_type": "ai_response", "content": "x"},
 }
 
@@ -156,6 +178,11 @@ async def address(make: Make) -> dict[str, str]:
     described = dict.fromkeys(("nombre_almacenado", "tipo_archivo", "mime_type", "ruta_relativa"), "x")
     file = ArchivoAdjunto(unidad_id=unit.id, nombre_original="a.txt", tamano_bytes=1, checksum_sha256="x", **described)
     await make.add(note, file)
+    exercise = await make.exercise(subject_code="S-1")
+    hint = ExerciseHint(exercise_id=exercise.id, hint_number=1, content="x")
+    test = ExerciseTest(exercise_id=exercise.id, test_number=1, input="x", expected="x")
+    attempt = ExerciseAttempt(exercise_id=exercise.id, student_id="s-1", submitted_code="x", attempt_number=1)
+    await make.add(hint, test, attempt)
     hung = {"session_id": session.id, "student_id": session.student_id}
     interview = InterviewSession(**hung, interview_type="DESIGN")
     incident = IncidentSimulation(**hung, incident_type="DATABASE", incident_description="x")
@@ -182,6 +209,10 @@ async def address(make: Make) -> dict[str, str]:
         "{unidad_id:uuid}": str(unit.id),
         "{note_id:uuid}": str(note.id),
         "{file_id:uuid}": str(file.id),
+        "{exercise_id:uuid}": str(exercise.id),
+        "{hint_id:uuid}": str(hint.id),
+        "{test_id:uuid}": str(test.id),
+        "{attempt_id:uuid}": str(attempt.id),
         "{alert_id:uuid}": str(alert.id),
         "{intervention_id:uuid}": str(intervention.id),
     }

@@ -21,6 +21,8 @@ from cortez.content import file_handlers, note_handlers
 from cortez.content import handlers as content
 from cortez.database import Database
 from cortez.errors import on_exception, request_id
+from cortez.exercises import attempt_handlers, part_handlers
+from cortez.exercises import handlers as exercises
 from cortez.lti import handlers as lti
 from cortez.oversight import alert_handlers, intervention_handlers, plan_handlers, profiles, student_handlers
 from cortez.pages import handlers as pages
@@ -56,6 +58,9 @@ def create_app(settings: Settings | None = None, extra: Sequence[ControllerRoute
             sessions.router,
             analysis.router,
             traces.router,
+            exercises.router,
+            part_handlers.router,
+            attempt_handlers.router,
             simulators.router,
             event_handlers.router,
             student_handlers.router,

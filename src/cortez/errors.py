@@ -155,6 +155,8 @@ DUPLICATES = {
     ("unidades", "materia_code"): ("UNIT_NUMBER_IN_USE", "The subject has a unit with this number already."),
     ("simulator_events", "id"): ("EVENT_CONFLICT", "An event with this id exists already."),
     ("lti_deployments", "issuer"): ("DEPLOYMENT_ALREADY_EXISTS", "This deployment of the issuer exists already."),
+    ("exercise_hints", "exercise_id"): ("HINT_NUMBER_IN_USE", "The exercise has a hint with this number already."),
+    ("exercise_tests", "exercise_id"): ("TEST_NUMBER_IN_USE", "The exercise has a test with this number already."),
     ("cognitive_traces", "id"): ("TRACE_CONFLICT", "A trace with this id exists already."),
 }
 
