@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
 from typing import Annotated, Any, get_origin
 
 import httpx
@@ -16,7 +17,7 @@ from cortez.content.models import Apuntes, ArchivoAdjunto, Subject, Unidad
 from cortez.database import Database
 from cortez.db import utc_now
 from cortez.demo.material import POLICIES
-from cortez.oversight.models import RemediationPlan, RiskAlert, StudentProfile, TeacherIntervention
+from cortez.oversight.models import CourseReport, RemediationPlan, RiskAlert, StudentProfile, TeacherIntervention
 from factory import Make
 
 UUID_TEXT = "00000000-0000-7000-8000-000000000000"
@@ -83,6 +84,13 @@ RIGHT: dict[str, dict[str, Any]] = {
     "DismissIn": {"resolution_notes": "x"},
     "AssignIn": {"user_id": UUID_TEXT},
     "InterventionIn": {"student_id": "s-1"},
+    "ReportIn": {
+        "report_type": "cohort_summary",
+        "course_id": "there",
+        "period_start": "2026-03-01T00:00:00Z",
+        "period_end": "2026-04-01T00:00:00Z",
+    },
+    "ExportIn": {"format": "csv"},
     "SubjectIn": {"code": "S-9", "name": "Subject", "language": "python"},
     "UnidadIn": {"numero": 9, "titulo": "Unit"},
     "ApuntesIn": {"titulo": "Note", "contenido_markdown": ""},
@@ -139,6 +147,17 @@ async def address(make: Make) -> dict[str, str]:
     described = dict.fromkeys(("nombre_almacenado", "tipo_archivo", "mime_type", "ruta_relativa"), "x")
     file = ArchivoAdjunto(unidad_id=unit.id, nombre_original="a.txt", tamano_bytes=1, checksum_sha256="x", **described)
     await make.add(note, file)
+    report = CourseReport(
+        course_id=course,
+        report_type="cohort_summary",
+        period_start=now,
+        period_end=now + timedelta(days=1),
+        summary_stats={},
+        competency_distribution={},
+        risk_distribution={},
+        exported_at=now,
+    )
+    await make.add(report)
     await make.add(plan, alert, intervention, StudentProfile(student_id="s-1"))
     return {
         "{course_id:str}": course,
@@ -155,6 +174,7 @@ async def address(make: Make) -> dict[str, str]:
         "{file_id:uuid}": str(file.id),
         "{alert_id:uuid}": str(alert.id),
         "{intervention_id:uuid}": str(intervention.id),
+        "{report_id:uuid}": str(report.id),
     }
 
 

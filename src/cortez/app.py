@@ -21,7 +21,14 @@ from cortez.content import file_handlers, note_handlers
 from cortez.content import handlers as content
 from cortez.database import Database
 from cortez.errors import on_exception, request_id
-from cortez.oversight import alert_handlers, intervention_handlers, plan_handlers, profiles, student_handlers
+from cortez.oversight import (
+    alert_handlers,
+    intervention_handlers,
+    plan_handlers,
+    profiles,
+    report_handlers,
+    student_handlers,
+)
 from cortez.pages import handlers as pages
 from cortez.paging import Cursors, provide_page
 from cortez.responses import Answer
@@ -57,6 +64,7 @@ def create_app(settings: Settings | None = None, extra: Sequence[ControllerRoute
             alert_handlers.router,
             plan_handlers.router,
             intervention_handlers.router,
+            report_handlers.router,
         ],
     )
     app = Service(

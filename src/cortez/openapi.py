@@ -52,6 +52,7 @@ TAGS = {
     "alerts": "What calls for a teacher's look: stored, or live from active sessions.",
     "remediation": "Support that a teacher opens for a student.",
     "interventions": "What teachers and tutors did.",
+    "reports": "Figures of a course over a period, computed once and kept.",
     "operations": "Whether the service lives and is ready.",
 }
 QUERY = {
