@@ -157,3 +157,24 @@ async def test_an_activity_that_is_not_there(make: Make) -> None:
     assert (answer.status_code, answer.json()["code"]) == (404, "ACTIVITY_NOT_FOUND")
     for answer in (await teacher.patch("/activities/none", json={}), await teacher.post("/activities/none/publish")):
         assert answer.status_code == 404
+
+
+async def test_an_activity_is_linked_to_moodle_by_its_teacher(make: Make) -> None:
+    teacher, student, other = await make.teacher(), await make.student(), await make.teacher()
+    activity = await make.activity(teacher_id=teacher.id)
+    path = f"/activities/{activity.activity_id}/moodle-link"
+    link = {"moodle_course_id": "42", "moodle_resource_name": "Loops", "moodle_course_label": "B"}
+    linked = (await teacher.put(path, json=link)).json()
+    assert link.items() <= linked.items()
+    old = {"If-Match": (await teacher.get(f"/activities/{activity.activity_id}")).headers["etag"]}
+    replaced = await teacher.put(path, json={"moodle_course_id": "43", "moodle_resource_name": "L"}, headers=old)
+    assert (replaced.json()["moodle_course_id"], replaced.json()["moodle_course_label"]) == ("43", None)
+    assert (await teacher.put(path, json=link, headers=old)).status_code == 412
+    for someone in (student, other):
+        assert (await someone.put(path, json=link)).status_code == 403
+        assert (await someone.delete(path)).status_code == 403
+    assert (await teacher.put(path, json={"moodle_course_id": "42"})).status_code == 422
+    assert (await teacher.put("/activities/none/moodle-link", json=link)).status_code == 404
+    assert (await teacher.delete(path)).status_code == 204
+    read = (await teacher.get(f"/activities/{activity.activity_id}")).json()
+    assert (read["moodle_course_id"], read["moodle_resource_name"]) == (None, None)

@@ -17,7 +17,9 @@ from cortez.content.models import Apuntes, ArchivoAdjunto, Subject, Unidad
 from cortez.database import Database
 from cortez.db import utc_now
 from cortez.demo.material import POLICIES
+from cortez.lti.models import LtiDeployment, LtiSession
 from cortez.oversight.models import CourseReport, RemediationPlan, RiskAlert, StudentProfile, TeacherIntervention
+from cortez.simulators.models import IncidentSimulation, InterviewSession
 from factory import Make
 
 UUID_TEXT = "00000000-0000-7000-8000-000000000000"
@@ -94,6 +96,21 @@ RIGHT: dict[str, dict[str, Any]] = {
     "SubjectIn": {"code": "S-9", "name": "Subject", "language": "python"},
     "UnidadIn": {"numero": 9, "titulo": "Unit"},
     "ApuntesIn": {"titulo": "Note", "contenido_markdown": ""},
+    "InterviewIn": {"interview_type": "DESIGN"},
+    "QuestionIn": {"question": "Why?"},
+    "ResponseIn": {"response": "Because."},
+    "InterviewEndIn": {"evaluation_score": 0.5},
+    "IncidentIn": {"incident_type": "DATABASE", "incident_description": "It is slow."},
+    "DiagnosisStepIn": {"action": "Looked."},
+    "IncidentEndIn": {"solution_proposed": "x", "root_cause_identified": "x"},
+    "EventIn": {"event_type": "test_executed", "simulator_type": "client"},
+    "DeploymentIn": {
+        **dict.fromkeys(("platform_name", "client_id", "deployment_id"), "x"),
+        **dict.fromkeys(("issuer", "auth_login_url", "auth_token_url", "public_keyset_url"), "https://x"),
+    },
+    "LaunchIn": {"deployment_id": UUID_TEXT, "lti_user_id": "x", "resource_link_id": "x"},
+    "LinkIn": {"session_id": UUID_TEXT},
+    "MoodleLinkIn": {"moodle_course_id": "x", "moodle_resource_name": "x"},
     "TraceIn": {"interaction_type": "ai_response", "content": "x"},
 }
 
@@ -158,6 +175,13 @@ async def address(make: Make) -> dict[str, str]:
         exported_at=now,
     )
     await make.add(report)
+    hung = {"session_id": session.id, "student_id": session.student_id}
+    interview = InterviewSession(**hung, interview_type="DESIGN")
+    incident = IncidentSimulation(**hung, incident_type="DATABASE", incident_description="x")
+    deployment = LtiDeployment(**RIGHT["DeploymentIn"])
+    await make.add(interview, incident, deployment)
+    launch = LtiSession(deployment_id=deployment.id, lti_user_id="x", resource_link_id="x")
+    await make.add(launch)
     await make.add(plan, alert, intervention, StudentProfile(student_id="s-1"))
     return {
         "{course_id:str}": course,
@@ -168,6 +192,11 @@ async def address(make: Make) -> dict[str, str]:
         "{key_id:uuid}": str(key.id),
         "{student_id:str}": "s-1",
         "{plan_id:uuid}": str(plan.id),
+        "{deployment_id:uuid}": str(deployment.id),
+        "{launch_id:uuid}": str(launch.id),
+        "{interview_id:uuid}": str(interview.id),
+        "{incident_id:uuid}": str(incident.id),
+        "{type_:str}": "client",
         "{code:str}": "S-1",
         "{unidad_id:uuid}": str(unit.id),
         "{note_id:uuid}": str(note.id),

@@ -21,14 +21,9 @@ from cortez.content import file_handlers, note_handlers
 from cortez.content import handlers as content
 from cortez.database import Database
 from cortez.errors import on_exception, request_id
-from cortez.oversight import (
-    alert_handlers,
-    intervention_handlers,
-    plan_handlers,
-    profiles,
-    report_handlers,
-    student_handlers,
-)
+from cortez.lti import handlers as lti
+from cortez.oversight import alert_handlers, intervention_handlers, plan_handlers, profiles, student_handlers
+from cortez.oversight import report_handlers as reports
 from cortez.pages import handlers as pages
 from cortez.paging import Cursors, provide_page
 from cortez.responses import Answer
@@ -36,6 +31,8 @@ from cortez.schemas import Match, StrictRequest
 from cortez.security import Passwords, Principal, Tokens
 from cortez.sessions import handlers as sessions
 from cortez.settings import Settings, load
+from cortez.simulators import event_handlers
+from cortez.simulators import handlers as simulators
 from cortez.traces import handlers as traces
 from cortez.transactions import UnitOfWork, learn_query_parameters, provide_session
 
@@ -60,11 +57,14 @@ def create_app(settings: Settings | None = None, extra: Sequence[ControllerRoute
             sessions.router,
             analysis.router,
             traces.router,
+            simulators.router,
+            event_handlers.router,
             student_handlers.router,
             alert_handlers.router,
             plan_handlers.router,
             intervention_handlers.router,
-            report_handlers.router,
+            reports.router,
+            lti.router,
         ],
     )
     app = Service(

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from cortez.errors import Conflict, CortezError, FieldError, Invalid
-from cortez.schemas import explain, refuse_nul
+from cortez.schemas import StrictRequest, explain, refuse_nul
 
 T = TypeVar("T")
 
@@ -39,6 +39,10 @@ class BatchResult(Struct, frozen=True):
     duplicate: int
     rejected: int
     items: list[ItemResult]
+
+
+def is_ndjson(request: StrictRequest) -> bool:
+    return request.content_type[0] == "application/x-ndjson"
 
 
 def split(body: bytes, *, ndjson: bool = False) -> list[msgspec.Raw]:

@@ -4,6 +4,7 @@ import asyncio
 import secrets
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from functools import wraps
 from typing import Any
 
@@ -20,14 +21,17 @@ from cortez.accounts.repository import UserRepository
 from cortez.app import open_database
 from cortez.content.models import ArchivoAdjunto
 from cortez.content.storage import Storage
+from cortez.db import utc_now
 from cortez.demo.load import PASSWORD, TEACHER
 from cortez.demo.load import load as load_demo
 from cortez.health import shortcomings
 from cortez.oversight.profiles import rebuild as rebuild_profiles
 from cortez.security import Passwords
+from cortez.sessions.repository import SessionRepository
 from cortez.settings import Settings, SettingsError, load
 
 MIN_PASSWORD = 8
+LOT = 200  # sessions ended in one unit of work
 
 
 @click.group()
@@ -108,6 +112,31 @@ async def demo(settings: Settings) -> None:
         )
     await database.close()
     click.echo("The demo course is loaded: {} sessions and {} traces are new.".format(*loaded))
+
+
+@cli.group()
+def sessions() -> None:
+    """Learning sessions."""
+
+
+@sessions.command()
+@click.option("--idle-hours", default=24.0, show_default=True, help="How long nothing has happened.")
+@click.pass_obj
+@coroutine
+async def abandon_idle(settings: Settings, idle_hours: float) -> None:
+    """End open sessions in which nothing has happened for so long. May be scheduled; twice does no harm."""
+    if idle_hours <= 0:
+        raise click.BadParameter("Give more than zero hours.", param_hint="--idle-hours")
+    before, total = utc_now() - timedelta(hours=idle_hours), 0
+    database = open_database(settings)
+    while True:
+        async with database.unit() as session:
+            ended = await SessionRepository(session, SYSTEM).abandon_idle(before, LOT)
+        total += ended
+        if ended < LOT:
+            break
+    await database.close()
+    click.echo(f"Abandoned {total} sessions.")
 
 
 @cli.group()

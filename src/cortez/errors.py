@@ -153,6 +153,8 @@ DUPLICATES = {
     ("activities", "activity_id"): ("ACTIVITY_ALREADY_EXISTS", "An activity with this activity_id exists already."),
     ("subjects", "code"): ("SUBJECT_ALREADY_EXISTS", "A subject with this code exists already."),
     ("unidades", "materia_code"): ("UNIT_NUMBER_IN_USE", "The subject has a unit with this number already."),
+    ("simulator_events", "id"): ("EVENT_CONFLICT", "An event with this id exists already."),
+    ("lti_deployments", "issuer"): ("DEPLOYMENT_ALREADY_EXISTS", "This deployment of the issuer exists already."),
     ("cognitive_traces", "id"): ("TRACE_CONFLICT", "A trace with this id exists already."),
 }
 

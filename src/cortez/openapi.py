@@ -48,11 +48,13 @@ TAGS = {
     "sessions": "One student at work on one activity.",
     "session views": "A session seen as a whole.",
     "traces": "The steps of a session.",
+    "simulators": "Professional situations that a student works in: interviews, incidents, events.",
     "students": "What is kept about a student over all sessions.",
     "alerts": "What calls for a teacher's look: stored, or live from active sessions.",
     "remediation": "Support that a teacher opens for a student.",
     "interventions": "What teachers and tutors did.",
     "reports": "Figures of a course over a period, computed once and kept.",
+    "LTI": "Platforms that launch into Cortez, and their launches, as records.",
     "operations": "Whether the service lives and is ready.",
 }
 QUERY = {

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from litestar import Router, delete, get, patch, post
+from litestar import Router, delete, get, patch, post, put
 from litestar.di import NamedDependency, Provide
 from litestar.params import FromQuery, JSONBody
 from litestar.status_codes import HTTP_200_OK
@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.activities.models import Activity, ActivityDifficulty, ActivityStatus
 from cortez.activities.repository import ActivityRepository
-from cortez.activities.schemas import ActivityIn, ActivityOut, ActivityPatch
+from cortez.activities.schemas import ActivityIn, ActivityOut, ActivityPatch, MoodleLinkIn
 from cortez.db import holds
 from cortez.errors import Forbidden, Invalid
 from cortez.paging import Page
@@ -118,6 +118,23 @@ async def delete_activity(activity_id: PathKey, activities: Activities, match: N
         await activities.archive(activity)
 
 
+@put("/{activity_id:str}/moodle-link", guards=[teachers])
+async def link_to_moodle(
+    activity_id: PathKey, data: JSONBody[MoodleLinkIn], activities: Activities, match: NamedDependency[Match]
+) -> ActivityOut:
+    """Say where the activity stands in Moodle; a link that is there is replaced."""
+    activity = await activities.own(activity_id)
+    match.check(activity.updated_at)
+    return ActivityOut.of(await activities.change(activity, data.changes()))
+
+
+@delete("/{activity_id:str}/moodle-link", guards=[teachers])
+async def unlink_from_moodle(activity_id: PathKey, activities: Activities, match: NamedDependency[Match]) -> None:
+    activity = await activities.own(activity_id)
+    match.check(activity.updated_at)
+    await activities.change(activity, dict.fromkeys(MoodleLinkIn.__struct_fields__))
+
+
 router = Router(
     "/activities",
     route_handlers=[
@@ -128,6 +145,8 @@ router = Router(
         publish_activity,
         archive_activity,
         delete_activity,
+        link_to_moodle,
+        unlink_from_moodle,
     ],
     dependencies={"activities": Provide(provide_activities)},
     tags=["activities"],

@@ -7,7 +7,7 @@ from uuid import UUID
 from msgspec import UNSET, Meta, UnsetType, field
 
 from cortez.activities.models import Activity, ActivityDifficulty, ActivityStatus, HelpLevel
-from cortez.schemas import BusinessKey, Input, LongText, Prose, Resource, Share, Short
+from cortez.schemas import BusinessKey, Input, LongText, Name, Prose, Resource, Share, Short
 
 ActivityTitle = Annotated[str, Meta(min_length=3, max_length=200)]
 Tags = Annotated[list[Short], Meta(max_length=50)]
@@ -58,6 +58,15 @@ class ActivityPatch(Input):
     difficulty: ActivityDifficulty | None | UnsetType = UNSET
     estimated_duration_minutes: Minutes | None | UnsetType = UNSET
     tags: Tags | UnsetType = UNSET
+
+
+class MoodleLinkIn(Input):
+    """Where the activity stands in Moodle: course (an LTI context) and resource."""
+
+    moodle_course_id: Name
+    moodle_resource_name: Name
+    moodle_course_name: Name | None = None
+    moodle_course_label: Short | None = None
 
 
 class ActivityOut(Resource):

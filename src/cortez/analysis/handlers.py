@@ -12,7 +12,7 @@ from cortez.errors import Invalid
 from cortez.security import allow
 from cortez.sessions.handlers import Sessions, provide_sessions
 from cortez.sessions.schemas import SessionOut
-from cortez.traces.handlers import Traces, provide_traces, require_session
+from cortez.traces.handlers import Traces, provide_traces
 from cortez.traces.schemas import TraceOut
 
 readers = allow("student", "tutor", "teacher", "key:read", "key:sessions")
@@ -43,7 +43,7 @@ async def read_session(
 @get("/sessions/{session_id:uuid}/cognitive-path", guards=[readers])
 async def read_cognitive_path(session_id: FromPath[UUID], sessions: Sessions, traces: Traces) -> CognitivePath:
     """Of the first 20,000 steps."""
-    await require_session(sessions, session_id)
+    await sessions.require(session_id)
     return cognitive_path(await traces.steps(session_id, MAX_STEPS))
 
 

@@ -1,18 +1,21 @@
 """Queries of sessions, and which of them a principal may see."""
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, false, or_, select, true
+from sqlalchemy import ColumnElement, Select, false, func, or_, select, true
 from sqlalchemy.orm import selectinload
 
 from cortez.accounts.repository import taught_courses
 from cortez.activities.models import Activity
 from cortez.database import student_changed
+from cortez.errors import Conflict, NotFound
 from cortez.repository import Repository
 from cortez.security import Principal
 from cortez.sessions.models import LearningSession
-from cortez.sessions.rules import FINAL, next_status
+from cortez.sessions.rules import ACTIVE, FINAL, PAUSED, TRANSITIONS, next_status
+from cortez.transitions import after
 
 
 def visible_sessions(principal: Principal) -> ColumnElement[bool]:
@@ -62,5 +65,34 @@ class SessionRepository(Repository[LearningSession]):
         await super().delete(session)
         await student_changed(self.session, session.student_id)
 
-    async def exists(self, id_: UUID) -> bool:
-        return bool(await self.session.scalar(self.select(LearningSession.id).where(LearningSession.id == id_)))
+    async def abandon_idle(self, before: datetime, limit: int) -> int:
+        """End some of the open sessions in which nothing has happened since `before`; how many there were.
+
+        Each ends when its last trace was stored, or else when it last changed.
+        """
+        trace: Any = LearningSession.traces.property.mapper.class_
+        last = select(func.max(trace.created_at)).where(trace.session_id == LearningSession.id).scalar_subquery()
+        living = LearningSession.status.in_([ACTIVE.value, PAUSED.value])
+        quiet = self.select(LearningSession, last.label("last")).where(
+            living, LearningSession.updated_at < before, func.coalesce(last, LearningSession.updated_at) < before
+        )
+        held = quiet.order_by(LearningSession.id).limit(limit).with_for_update(key_share=True, of=LearningSession)
+        rows = (await self.session.execute(held)).all()
+        for session, moment in rows:
+            session.end_time = max(moment or session.updated_at, session.updated_at)
+            session.status = after(TRANSITIONS, self.noun, session.status, "abandon")
+        await self.session.flush()
+        await student_changed(self.session, *(session.student_id for session, _ in rows))
+        return len(rows)
+
+    async def require(self, id_: UUID) -> None:
+        """Raises NotFound where it is not there to be seen."""
+        if not await self.session.scalar(self.select(LearningSession.id).where(LearningSession.id == id_)):
+            raise NotFound(self.noun, id_)
+
+    async def open(self, id_: UUID) -> LearningSession:
+        """Locked, so that it stays open until the unit ends. Raises Conflict (SESSION_CLOSED)."""
+        session = await self.get(id_, lock=True)
+        if session.status in FINAL:
+            raise Conflict("SESSION_CLOSED", f"The session is {session.status}.")
+        return session

@@ -10,8 +10,7 @@ from litestar.status_codes import HTTP_200_OK
 from sqlalchemy import Select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from cortez.batches import BatchResult, batch_of, split
-from cortez.errors import NotFound
+from cortez.batches import BatchResult, batch_of, is_ndjson, split
 from cortez.paging import Page
 from cortez.parameters import QueryKey, QueryTime, instant
 from cortez.responses import Answer, created
@@ -51,11 +50,6 @@ def filtered(
     return statement.where(*(TRACES.c[name] == value for name, value in wanted.items() if value is not None))
 
 
-async def require_session(sessions: SessionRepository, session_id: UUID) -> None:
-    if not await sessions.exists(session_id):
-        raise NotFound("session", session_id)
-
-
 @post("/sessions/{session_id:uuid}/traces", guards=[writers], opt={"also": (HTTP_200_OK,)})
 async def create_trace(
     session_id: FromPath[UUID], data: JSONBody[TraceIn], ingest: NamedDependency[Ingest], traces: Traces
@@ -77,7 +71,7 @@ async def create_session_traces(
 ) -> BatchResult:
     """Up to 1,000 steps of one session, as a JSON array or as NDJSON; one result for each."""
     items = split(await request.body(), ndjson=is_ndjson(request))
-    await require_session(ingest.sessions, session_id)
+    await ingest.sessions.require(session_id)
     return await ingest.batch(items, session_id, atomic=atomic)
 
 
@@ -87,10 +81,6 @@ async def create_traces(
 ) -> BatchResult:
     """Up to 1,000 steps of many sessions, each item with its session_id."""
     return await ingest.batch(split(await request.body(), ndjson=is_ndjson(request)), None, atomic=atomic)
-
-
-def is_ndjson(request: StrictRequest) -> bool:
-    return request.content_type[0] == "application/x-ndjson"
 
 
 @get("/sessions/{session_id:uuid}/traces", guards=[readers])
@@ -103,7 +93,7 @@ async def list_session_traces(
     cognitive_state: FromQuery[CognitiveState | None] = None,
 ) -> Listing[TraceOut]:
     """Oldest first."""
-    await require_session(SessionRepository(traces.session, traces.principal), session_id)
+    await SessionRepository(traces.session, traces.principal).require(session_id)
     statement = traces.rows().where(TRACES.c.session_id == session_id)
     return await traces.page(filtered(statement, trace_level, interaction_type, cognitive_state), page, TraceOut.of)
 

@@ -1,0 +1,134 @@
+"""`/lti`: the platforms that launch into Cortez, and their launches, as records."""
+
+import hashlib
+from uuid import UUID
+
+from litestar import Router, delete, get, patch, post, put
+from litestar.di import NamedDependency, Provide
+from litestar.params import FromPath, FromQuery, JSONBody
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cortez.errors import Conflict
+from cortez.lti.models import LtiDeployment, LtiSession
+from cortez.lti.repository import DeploymentRepository, LaunchRepository
+from cortez.lti.schemas import DeploymentIn, DeploymentOut, DeploymentPatch, LaunchIn, LaunchOut, LinkIn
+from cortez.paging import Page
+from cortez.parameters import QueryText
+from cortez.responses import Answer, created
+from cortez.schemas import Listing, Match
+from cortez.security import Principal, admins, allow
+from cortez.sessions.repository import SessionRepository
+
+machines = allow("key:lti")
+
+
+async def provide_deployments(
+    session: NamedDependency[AsyncSession], principal: NamedDependency[Principal]
+) -> DeploymentRepository:
+    return DeploymentRepository(session, principal)
+
+
+async def provide_launches(
+    session: NamedDependency[AsyncSession], principal: NamedDependency[Principal]
+) -> LaunchRepository:
+    return LaunchRepository(session, principal)
+
+
+Deployments = NamedDependency[DeploymentRepository]
+Launches = NamedDependency[LaunchRepository]
+
+
+@get("/deployments", guards=[admins])
+async def list_deployments(deployments: Deployments, page: NamedDependency[Page]) -> Listing[DeploymentOut]:
+    return await deployments.page(deployments.select(), page, DeploymentOut.of)
+
+
+@post("/deployments", guards=[admins])
+async def create_deployment(data: JSONBody[DeploymentIn], deployments: Deployments) -> Answer[DeploymentOut]:
+    """Issuer and deployment_id together name one platform."""
+    deployment = await deployments.add(LtiDeployment(**data.changes()))
+    return created(DeploymentOut.of(deployment), f"/lti/deployments/{deployment.id}")
+
+
+@get("/deployments/{deployment_id:uuid}", guards=[admins])
+async def read_deployment(deployment_id: FromPath[UUID], deployments: Deployments) -> DeploymentOut:
+    return DeploymentOut.of(await deployments.get(deployment_id))
+
+
+@patch("/deployments/{deployment_id:uuid}", guards=[admins])
+async def change_deployment(
+    deployment_id: FromPath[UUID],
+    data: JSONBody[DeploymentPatch],
+    deployments: Deployments,
+    match: NamedDependency[Match],
+) -> DeploymentOut:
+    deployment = await deployments.get(deployment_id, lock=True)
+    match.check(deployment.updated_at)
+    return DeploymentOut.of(await deployments.change(deployment, data.changes()))
+
+
+@delete("/deployments/{deployment_id:uuid}", guards=[admins])
+async def delete_deployment(
+    deployment_id: FromPath[UUID], deployments: Deployments, match: NamedDependency[Match]
+) -> None:
+    """With its launches; the sessions stay."""
+    deployment = await deployments.get_to_delete(deployment_id)
+    match.check(deployment.updated_at)
+    await deployments.delete(deployment)
+
+
+@get("/sessions", guards=[machines])
+async def list_launches(
+    launches: Launches,
+    page: NamedDependency[Page],
+    deployment_id: FromQuery[UUID | None] = None,
+    lti_user_id: QueryText = None,
+    session_id: FromQuery[UUID | None] = None,
+) -> Listing[LaunchOut]:
+    """Newest first."""
+    equal = {"deployment_id": deployment_id, "lti_user_id": lti_user_id, "session_id": session_id}
+    statement = launches.select().filter_by(**{name: value for name, value in equal.items() if value is not None})
+    return await launches.page(statement, page, LaunchOut.of, newest_first=True)
+
+
+@post("/sessions", guards=[machines])
+async def record_launch(data: JSONBody[LaunchIn], deployments: Deployments, launches: Launches) -> Answer[LaunchOut]:
+    """A launch that the caller has verified."""
+    deployment = await deployments.get(data.deployment_id)
+    if not deployment.is_active:
+        raise Conflict("DEPLOYMENT_INACTIVE", "The deployment is switched off.")
+    if data.session_id is not None:
+        await SessionRepository(launches.session, launches.principal).require(data.session_id)
+    values = data.changes()
+    if data.launch_token is not None:
+        values["launch_token"] = hashlib.sha256(data.launch_token.encode()).hexdigest()
+    launch = await launches.add(LtiSession(**values))
+    return created(LaunchOut.of(launch), f"/lti/sessions/{launch.id}")
+
+
+@put("/sessions/{launch_id:uuid}/session", guards=[machines])
+async def link_launch(
+    launch_id: FromPath[UUID], data: JSONBody[LinkIn], launches: Launches, match: NamedDependency[Match]
+) -> LaunchOut:
+    """Tie a launch to the session that began with it."""
+    launch = await launches.get(launch_id, lock=True)
+    match.check(launch.updated_at)
+    await SessionRepository(launches.session, launches.principal).require(data.session_id)
+    return LaunchOut.of(await launches.change(launch, {"session_id": data.session_id}))
+
+
+router = Router(
+    "/lti",
+    route_handlers=[
+        list_deployments,
+        create_deployment,
+        read_deployment,
+        change_deployment,
+        delete_deployment,
+        list_launches,
+        record_launch,
+        link_launch,
+    ],
+    dependencies={"deployments": Provide(provide_deployments), "launches": Provide(provide_launches)},
+    tags=["LTI"],
+)

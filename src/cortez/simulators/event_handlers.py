@@ -1,0 +1,82 @@
+"""Simulator events: what happened while a student used a simulator, one by one or in batches."""
+
+from uuid import UUID
+
+from litestar import Router, get, post
+from litestar.di import NamedDependency, Provide
+from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.status_codes import HTTP_200_OK
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cortez.batches import BatchResult, answer_of, batch_of, is_ndjson, read, refuse_rejections, split
+from cortez.errors import CortezError
+from cortez.paging import Page
+from cortez.responses import Answer, created
+from cortez.schemas import Listing, StrictRequest
+from cortez.security import Principal
+from cortez.sessions.handlers import Sessions, provide_sessions
+from cortez.simulators.handlers import readers, takers
+from cortez.simulators.models import SimulatorEvent
+from cortez.simulators.repository import EventRepository
+from cortez.simulators.schemas import EventIn, EventOut
+
+
+async def provide_events(
+    session: NamedDependency[AsyncSession], principal: NamedDependency[Principal]
+) -> EventRepository:
+    return EventRepository(session, principal)
+
+
+Events = NamedDependency[EventRepository]
+
+
+@get("/sessions/{session_id:uuid}/simulator-events", guards=[readers])
+async def list_events(
+    session_id: FromPath[UUID], sessions: Sessions, events: Events, page: NamedDependency[Page]
+) -> Listing[EventOut]:
+    """In the order they were stored."""
+    await sessions.require(session_id)
+    return await events.page(events.select().where(SimulatorEvent.session_id == session_id), page, EventOut.of)
+
+
+@post("/sessions/{session_id:uuid}/simulator-events", guards=[takers], opt={"also": (HTTP_200_OK,)})
+async def create_event(
+    session_id: FromPath[UUID], data: JSONBody[EventIn], sessions: Sessions, events: Events
+) -> Answer[EventOut]:
+    """The same id with the same content again answers 200 with the stored one."""
+    (outcome,) = await events.store(await sessions.open(session_id), [data])
+    if isinstance(outcome, CortezError):
+        raise outcome
+    event = (await events.get_by_ids([outcome.id]))[outcome.id] if outcome.id else None
+    answer = created(EventOut.of(events.present(event, outcome.id)), f"/sessions/{session_id}/simulator-events")
+    answer.status_code = 201 if outcome.status == "created" else 200
+    return answer
+
+
+@post(
+    "/sessions/{session_id:uuid}/simulator-events/batch",
+    guards=[takers],
+    status_code=HTTP_200_OK,
+    opt=batch_of(EventIn),
+)
+async def create_events(
+    session_id: FromPath[UUID],
+    request: StrictRequest,
+    sessions: Sessions,
+    events: Events,
+    atomic: FromQuery[bool] = False,
+) -> BatchResult:
+    """Up to 1,000 events of one session, as a JSON array or as NDJSON; one result for each."""
+    items = [read(raw, EventIn) for raw in split(await request.body(), ndjson=is_ndjson(request))]
+    outcomes = await events.store(await sessions.open(session_id), items)
+    if atomic:
+        refuse_rejections(outcomes)
+    return answer_of(outcomes)
+
+
+router = Router(
+    "/",
+    route_handlers=[list_events, create_event, create_events],
+    dependencies={"sessions": Provide(provide_sessions), "events": Provide(provide_events)},
+    tags=["simulators"],
+)
