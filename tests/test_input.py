@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
 from typing import Annotated, Any, get_origin
 
 import httpx
@@ -16,8 +17,9 @@ from cortez.content.models import Apuntes, ArchivoAdjunto, Subject, Unidad
 from cortez.database import Database
 from cortez.db import utc_now
 from cortez.demo.material import POLICIES
+from cortez.exercises.models import ExerciseAttempt, ExerciseHint, ExerciseTest
 from cortez.lti.models import LtiDeployment, LtiSession
-from cortez.oversight.models import RemediationPlan, RiskAlert, StudentProfile, TeacherIntervention
+from cortez.oversight.models import CourseReport, RemediationPlan, RiskAlert, StudentProfile, TeacherIntervention
 from cortez.simulators.models import IncidentSimulation, InterviewSession
 from factory import Make
 
@@ -88,6 +90,13 @@ RIGHT: dict[str, dict[str, Any]] = {
     "RiskIn": {"risk_type": "plagiarism", "risk_level": "low", "description": "x"},
     "ResolveIn": {"resolution": "unfounded", "resolution_notes": "x"},
     "EvaluationIn": {"overall_score": 5},
+    "ReportIn": {
+        "report_type": "cohort_summary",
+        "course_id": "there",
+        "period_start": "2026-03-01T00:00:00Z",
+        "period_end": "2026-04-01T00:00:00Z",
+    },
+    "ExportIn": {"format": "csv"},
     "SubjectIn": {"code": "S-9", "name": "Subject", "language": "python"},
     "UnidadIn": {"numero": 9, "titulo": "Unit"},
     "ApuntesIn": {"titulo": "Note", "contenido_markdown": ""},
@@ -106,6 +115,27 @@ RIGHT: dict[str, dict[str, Any]] = {
     "LaunchIn": {"deployment_id": UUID_TEXT, "lti_user_id": "x", "resource_link_id": "x"},
     "LinkIn": {"session_id": UUID_TEXT},
     "MoodleLinkIn": {"moodle_course_id": "x", "moodle_resource_name": "x"},
+    "ExerciseIn": {
+        "subject_code": "S-1",
+        "title": "x",
+        "difficulty": "Easy",
+        "time_min": 5,
+        "language": "python",
+        "mission_markdown": "x",
+    },
+    "HintIn": {"content": "x"},
+    "TestIn": {"input": "x", "expected": "x"},
+    "RubricIn": {
+        "criteria": [
+            {
+                "criterion_name": "x",
+                "weight": 1,
+                "levels": [{"level_name": "Bueno", "description": "x", "min_score": 0, "max_score": 10, "points": 100}],
+            }
+        ]
+    },
+    "AttemptIn": {"submitted_code": "x"},
+    "GradeIn": {"status": "FAIL"},
     "TraceIn": {"interaction_type": "ai_response", "content": "x"},
 }
 
@@ -160,6 +190,22 @@ async def address(make: Make) -> dict[str, str]:
     described = dict.fromkeys(("nombre_almacenado", "tipo_archivo", "mime_type", "ruta_relativa"), "x")
     file = ArchivoAdjunto(unidad_id=unit.id, nombre_original="a.txt", tamano_bytes=1, checksum_sha256="x", **described)
     await make.add(note, file)
+    exercise = await make.exercise(subject_code="S-1")
+    hint = ExerciseHint(exercise_id=exercise.id, hint_number=1, content="x")
+    test = ExerciseTest(exercise_id=exercise.id, test_number=1, input="x", expected="x")
+    attempt = ExerciseAttempt(exercise_id=exercise.id, student_id="s-1", submitted_code="x", attempt_number=1)
+    await make.add(hint, test, attempt)
+    report = CourseReport(
+        course_id=course,
+        report_type="cohort_summary",
+        period_start=now,
+        period_end=now + timedelta(days=1),
+        summary_stats={},
+        competency_distribution={},
+        risk_distribution={},
+        exported_at=now,
+    )
+    await make.add(report)
     hung = {"session_id": session.id, "student_id": session.student_id}
     interview = InterviewSession(**hung, interview_type="DESIGN")
     incident = IncidentSimulation(**hung, incident_type="DATABASE", incident_description="x")
@@ -188,8 +234,13 @@ async def address(make: Make) -> dict[str, str]:
         "{unidad_id:uuid}": str(unit.id),
         "{note_id:uuid}": str(note.id),
         "{file_id:uuid}": str(file.id),
+        "{exercise_id:uuid}": str(exercise.id),
+        "{hint_id:uuid}": str(hint.id),
+        "{test_id:uuid}": str(test.id),
+        "{attempt_id:uuid}": str(attempt.id),
         "{alert_id:uuid}": str(alert.id),
         "{intervention_id:uuid}": str(intervention.id),
+        "{report_id:uuid}": str(report.id),
     }
 
 

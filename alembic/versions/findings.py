@@ -1,14 +1,14 @@
 """indexes of the lists of risks and evaluations; an evaluation says who made it
 
 Revision ID: findings
-Revises: 0003
+Revises: 0005
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "findings"
-down_revision = "0003"
+down_revision = "0005"
 branch_labels = None
 depends_on = None
 

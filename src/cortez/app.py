@@ -22,8 +22,11 @@ from cortez.content import handlers as content
 from cortez.database import Database
 from cortez.errors import on_exception, request_id
 from cortez.evaluations import handlers as evaluations
+from cortez.exercises import attempt_handlers, part_handlers
+from cortez.exercises import handlers as exercises
 from cortez.lti import handlers as lti
 from cortez.oversight import alert_handlers, intervention_handlers, plan_handlers, profiles, student_handlers
+from cortez.oversight import report_handlers as reports
 from cortez.pages import handlers as pages
 from cortez.paging import Cursors, provide_page
 from cortez.responses import Answer
@@ -60,12 +63,16 @@ def create_app(settings: Settings | None = None, extra: Sequence[ControllerRoute
             traces.router,
             risks.router,
             evaluations.router,
+            exercises.router,
+            part_handlers.router,
+            attempt_handlers.router,
             simulators.router,
             event_handlers.router,
             student_handlers.router,
             alert_handlers.router,
             plan_handlers.router,
             intervention_handlers.router,
+            reports.router,
             lti.router,
         ],
     )

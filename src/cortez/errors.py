@@ -156,6 +156,8 @@ DUPLICATES = {
     ("simulator_events", "id"): ("EVENT_CONFLICT", "An event with this id exists already."),
     ("risks", "session_id"): ("RISK_EXISTS", "This rule has found this subject in the session already."),
     ("lti_deployments", "issuer"): ("DEPLOYMENT_ALREADY_EXISTS", "This deployment of the issuer exists already."),
+    ("exercise_hints", "exercise_id"): ("HINT_NUMBER_IN_USE", "The exercise has a hint with this number already."),
+    ("exercise_tests", "exercise_id"): ("TEST_NUMBER_IN_USE", "The exercise has a test with this number already."),
     ("cognitive_traces", "id"): ("TRACE_CONFLICT", "A trace with this id exists already."),
 }
 

@@ -12,6 +12,21 @@ TEACHER = "019a7c2c-3c40-7d15-a2f8-1b2c3d4e5f60"
 EXERCISE = "019a7c2c-6a7b-7f31-9d04-6c5b4a392817"
 START, LATER = "2026-03-02T14:00:00Z", "2026-03-02T14:03:11Z"
 
+LEVELS = [
+    {"level_name": name, "description": text, "min_score": low, "max_score": high, "points": points}
+    for name, text, low, high, points in (
+        ("Excelente", "Right for every input.", 9, 10, 60),
+        ("Bueno", "Right but for an edge case.", 7, 9, 45),
+        ("Regular", "Right for the easy inputs.", 5, 7, 30),
+        ("Insuficiente", "Wrong, or it does not run.", 0, 5, 0),
+    )
+]
+STYLE = [level | {"points": points} for level, points in zip(LEVELS, (40, 30, 20, 0), strict=True)]
+CRITERIA = [
+    {"criterion_name": "Correctness", "weight": 0.6, "description": None, "levels": LEVELS},
+    {"criterion_name": "Style", "weight": 0.4, "description": None, "levels": STYLE},
+]
+
 # What a field of this name holds, wherever it appears and its type allows it; `Type.name` for one type alone.
 FIELDS: dict[str, Any] = {
     "UserOut.id": USER,
@@ -93,8 +108,23 @@ FIELDS: dict[str, Any] = {
     "tests_passed": 4,
     "tests_total": 5,
     "criterion_name": "Correctness",
-    "level_name": "Good",
-    "weight": 0.25,
+    "mission_markdown": "Write `total`, which sums lists of lists of numbers.",
+    "starter_code": "def total(xs): ...",
+    "time_min": 20,
+    "max_score": 100,
+    "input": "[1, [2, 3]]",
+    "expected": "6",
+    "penalty": 5,
+    "penalty_points": 5,
+    "hint_number": 1,
+    "test_number": 1,
+    "HintOut.title": None,
+    "HintOut.content": "What is the sum of an empty list?",
+    "LanguageOut.exercises": 12,
+    "by_difficulty": {"Easy": 7, "Medium": 5},
+    "rubric_evaluation": {},
+    "AttemptOut.score": 8.0,
+    "AttemptOut.status": "FAIL",
     "numero": 3,
     "nombre_original": "recursion.pdf",
     "mime_type": "application/pdf",
@@ -115,6 +145,31 @@ FIELDS: dict[str, Any] = {
     "recommendations": ["Ask for a plan before the first question."],
     "alert_id": f"alert_{SESSION}",
     "triggers": ["ai_dependency"],
+    "summary_stats": {"students": 30, "sessions": 84, "traces": 5_312, "mean_ai_share": 0.41},
+    "competency_distribution": {"inicial": 4, "en_desarrollo": 11, "autonomo": 9, "experto": 2},
+    "risk_distribution": {"critical": 0, "high": 3, "medium": 12, "low": 7, "info": 0},
+    "top_risks": [{"risk_type": "ai_dependency", "dimension": "cognitive", "count": 9}],
+    "at_risk_students": ["al-0042"],
+    "institutional_recommendations": ["Nothing in these figures calls for a change."],
+    "student_summaries": [
+        {
+            "student_id": "al-0042",
+            "sessions": 2,
+            "completed_sessions": 1,
+            "traces": 131,
+            "mean_ai_share": 0.34,
+            "risks": 1,
+            "open_critical_risks": 0,
+            "evaluations": 1,
+            "mean_score": 6.8,
+            "competency_level": "en_desarrollo",
+            "last_session_at": START,
+            "at_risk": ["few_sessions"],
+        }
+    ],
+    "format": "xlsx",
+    "file_path": "PROG2-2026-cohort_summary-2026-03-01.xlsx",
+    "exported_at": "2026-04-02T09:00:00Z",
     "created_at": START,
     "updated_at": START,
     "start_time": START,
@@ -218,6 +273,39 @@ EXAMPLES: dict[str, Any] = {
         "notes": "Meets me on Tuesday.",
     },
     "InterventionPatch": {"status": "in_progress"},
+    "ExerciseIn": {
+        "subject_code": "PROG2",
+        "title": "Sum a list of lists",
+        "difficulty": "Medium",
+        "time_min": 20,
+        "language": "python",
+        "mission_markdown": "Write `total`, which sums lists of lists of numbers.",
+        "starter_code": "def total(xs): ...",
+        "tags": ["recursion"],
+    },
+    "ExercisePatch": {"difficulty": "Hard"},
+    "HintIn": {"content": "What is the sum of an empty list?"},
+    "HintPatch": {"penalty_points": 10},
+    "TestIn": {"input": "[1, [2, 3]]", "expected": "6"},
+    "TestPatch": {"is_hidden": True},
+    "RubricIn": {"criteria": CRITERIA},
+    "RubricOut": {"exercise_id": EXERCISE, "criteria": CRITERIA},
+    "GradeIn": {
+        "status": "PASS",
+        "tests_passed": 5,
+        "tests_total": 5,
+        "execution_time_ms": 41,
+        "rubric_evaluation": {
+            "criteria": [{"criterion_name": "Correctness", "score": 9.5}, {"criterion_name": "Style", "score": 7}]
+        },
+    },
+    "ReportIn": {
+        "report_type": "cohort_summary",
+        "course_id": "PROG2-2026",
+        "period_start": "2026-03-01T00:00:00Z",
+        "period_end": "2026-04-01T00:00:00Z",
+    },
+    "ExportIn": {"format": "xlsx"},
     "TraceIn": {
         "id": TRACE,
         "interaction_type": "student_prompt",

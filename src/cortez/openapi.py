@@ -44,6 +44,8 @@ TAGS = {
     "API keys": "Keys of machines such as tutor agents, for admins.",
     "courses": "Courses and who belongs to them.",
     "content": "Subjects, their units, the notes of a unit and the files beside them.",
+    "exercises": "What students practise on, with hints, tests and a rubric.",
+    "attempts": "Submissions, and what a runner found in them.",
     "activities": "What students work on.",
     "sessions": "One student at work on one activity.",
     "session views": "A session seen as a whole.",
@@ -55,6 +57,7 @@ TAGS = {
     "alerts": "What calls for a teacher's look: stored, or live from active sessions.",
     "remediation": "Support that a teacher opens for a student.",
     "interventions": "What teachers and tutors did.",
+    "reports": "Figures of a course over a period, computed once and kept.",
     "LTI": "Platforms that launch into Cortez, and their launches, as records.",
     "operations": "Whether the service lives and is ready.",
 }

@@ -12,6 +12,7 @@ from cortez.schemas import EARLIEST, KEY_PATTERN, LATEST, Instant
 PathKey = Annotated[str, PathParameter(pattern=KEY_PATTERN, min_length=1, max_length=100)]
 QueryKey = Annotated[str | None, QueryParameter(pattern=KEY_PATTERN, min_length=1, max_length=100)]
 QueryText = Annotated[str | None, QueryParameter(min_length=1, max_length=100)]
+QueryNumber = Annotated[int | None, QueryParameter(ge=1, le=1_000_000)]
 QueryTime = Annotated[str | None, QueryParameter(max_length=40, schema_extra={"format": "date-time"})]
 QueryLimit = Annotated[int, QueryParameter(ge=1, le=200)]
 QueryCursor = Annotated[str | None, QueryParameter(min_length=1, max_length=5000)]

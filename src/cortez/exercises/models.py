@@ -104,6 +104,25 @@ class ExerciseHint(Base):
     exercise: Mapped["Exercise"] = relationship(back_populates="hints", lazy="raise")
 
 
+class HintReveal(Base):
+    """That a student has seen a hint, and how many points it cost them then."""
+
+    __tablename__ = "hint_reveals"
+    __table_args__ = (
+        CheckConstraint("penalty >= 0", name="ck_reveal_penalty_valid"),
+        UniqueConstraint("student_id", "exercise_id", "hint_id", name="uq_hint_reveal"),
+        Index("idx_reveal_exercise", "exercise_id"),
+        Index("idx_reveal_hint", "hint_id"),
+        Index("idx_reveal_session", "session_id"),
+    )
+
+    student_id: Mapped[str] = mapped_column(String(100))
+    exercise_id: Mapped[UUID] = mapped_column(ForeignKey("exercises.id", ondelete="CASCADE"))
+    hint_id: Mapped[UUID | None] = mapped_column(ForeignKey("exercise_hints.id", ondelete="SET NULL"))
+    session_id: Mapped[UUID | None] = mapped_column(ForeignKey("sessions.id", ondelete="SET NULL"))
+    penalty: Mapped[int]
+
+
 class ExerciseTest(Base):
     """An input and what is expected of it; a hidden one is shown to no student."""
 
@@ -140,6 +159,7 @@ class ExerciseAttempt(Base):
         UniqueConstraint("student_id", "exercise_id", "attempt_number", name="uq_attempt_number"),
         Index("idx_attempts_exercise", "exercise_id"),
         Index("idx_attempts_session", "session_id"),
+        Index("idx_attempts_status", "status", "created_at", "id"),
     )
 
     exercise_id: Mapped[UUID] = mapped_column(ForeignKey("exercises.id", ondelete="CASCADE"))

@@ -90,6 +90,13 @@ class SessionRepository(Repository[LearningSession]):
         if not await self.session.scalar(self.select(LearningSession.id).where(LearningSession.id == id_)):
             raise NotFound(self.noun, id_)
 
+    async def own(self, id_: UUID) -> LearningSession:
+        """Locked and open, and the principal's own as a student. Raises NotFound, or Conflict (SESSION_CLOSED)."""
+        session = await self.open(id_)
+        if session.student_id != self.principal.student_id:
+            raise NotFound(self.noun, id_)
+        return session
+
     async def open(self, id_: UUID) -> LearningSession:
         """Locked, so that it stays open until the unit ends. Raises Conflict (SESSION_CLOSED)."""
         session = await self.get(id_, lock=True)

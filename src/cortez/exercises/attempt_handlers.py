@@ -1,0 +1,91 @@
+"""Attempts: a student submits code, a runner outside delivers what it found. No code runs here."""
+
+from uuid import UUID
+
+from litestar import Router, get, patch, post
+from litestar.di import NamedDependency, Provide
+from litestar.params import FromPath, FromQuery, JSONBody
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cortez.exercises.handlers import Exercises, provide_exercises
+from cortez.exercises.models import AttemptStatus
+from cortez.exercises.repository import AttemptRepository
+from cortez.exercises.schemas import AttemptIn, AttemptOut, GradeIn
+from cortez.paging import Page
+from cortez.parameters import QueryKey
+from cortez.responses import Answer, created
+from cortez.schemas import Listing, Match
+from cortez.security import Principal, allow
+from cortez.sessions.handlers import Sessions, provide_sessions
+
+readers = allow("student", "tutor", "teacher", "key:read", "key:grading")
+
+
+async def provide_attempts(
+    session: NamedDependency[AsyncSession], principal: NamedDependency[Principal]
+) -> AttemptRepository:
+    return AttemptRepository(session, principal)
+
+
+Attempts = NamedDependency[AttemptRepository]
+
+
+@post("/exercises/{exercise_id:uuid}/attempts", guards=[allow("student")])
+async def submit_attempt(
+    exercise_id: FromPath[UUID],
+    data: JSONBody[AttemptIn],
+    exercises: Exercises,
+    attempts: Attempts,
+    sessions: Sessions,
+) -> Answer[AttemptOut]:
+    """One's next attempt, PENDING until a runner has graded it. A session must be one's own, and open."""
+    session = await sessions.own(data.session_id) if data.session_id else None
+    exercise = await exercises.get(exercise_id, lock=True)
+    attempt = await attempts.submit(exercise, data.submitted_code, session)
+    return created(AttemptOut.of(attempt), f"/attempts/{attempt.id}")
+
+
+@get("/attempts", guards=[readers])
+async def list_attempts(
+    attempts: Attempts,
+    page: NamedDependency[Page],
+    student_id: QueryKey = None,
+    exercise_id: FromQuery[UUID | None] = None,
+    session_id: FromQuery[UUID | None] = None,
+    status: FromQuery[AttemptStatus | None] = None,
+) -> Listing[AttemptOut]:
+    """Oldest first: `status=PENDING` is a runner's queue."""
+    equal = {"student_id": student_id, "exercise_id": exercise_id, "session_id": session_id, "status": status}
+    statement = attempts.select().filter_by(**{name: value for name, value in equal.items() if value is not None})
+    return await attempts.page(statement, page, AttemptOut.of)
+
+
+@get("/attempts/{attempt_id:uuid}", guards=[readers])
+async def read_attempt(attempt_id: FromPath[UUID], attempts: Attempts) -> AttemptOut:
+    return AttemptOut.of(await attempts.get(attempt_id))
+
+
+@patch("/attempts/{attempt_id:uuid}", guards=[allow("key:grading")])
+async def grade_attempt(
+    attempt_id: FromPath[UUID],
+    data: JSONBody[GradeIn],
+    attempts: Attempts,
+    match: NamedDependency[Match],
+    regrade: FromQuery[bool] = False,
+) -> AttemptOut:
+    """score = max(0, points - penalties) / 10, with two decimals. Graded once, unless `regrade`."""
+    attempt = await attempts.get(attempt_id, lock=True)
+    match.check(attempt.updated_at)
+    return AttemptOut.of(await attempts.grade(attempt, data, regrade=regrade))
+
+
+router = Router(
+    "/",
+    route_handlers=[submit_attempt, list_attempts, read_attempt, grade_attempt],
+    dependencies={
+        "exercises": Provide(provide_exercises),
+        "attempts": Provide(provide_attempts),
+        "sessions": Provide(provide_sessions),
+    },
+    tags=["attempts"],
+)
