@@ -49,7 +49,7 @@ async def read_session(
         "risks": (risks, RiskOut),
         "evaluations": (evaluations, EvaluationOut),
     }
-    loaded = {}
+    loaded: dict[str, Any] = {}
     for part in parts:
         repository, shape = sources[part]
         rows = (await repository.get_by_session_ids([session_id]))[session_id]

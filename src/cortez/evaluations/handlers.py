@@ -68,7 +68,7 @@ async def create_evaluation(
 async def generate_evaluation(
     session_id: FromPath[UUID], sessions: Sessions, evaluations: Evaluations
 ) -> Answer[EvaluationOut]:
-    """Let the rules evaluate: planning, self-explanation and coherence. No model is asked; too few steps are a conflict."""
+    """Let the rules evaluate the session as it is now, once more each time; too few steps are a conflict."""
     session = await judged(sessions, session_id)
     evaluation = await evaluations.store(session, evaluate(await evaluations.steps(session_id)))
     return created(EvaluationOut.of(evaluation), f"/evaluations/{evaluation.id}")

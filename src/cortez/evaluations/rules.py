@@ -1,6 +1,6 @@
 """The rule-based process evaluation: three figures of 0 to 10 on how a student worked, each with the traces behind it.
 
-`docs/evaluations.md` gives the formula, an example and the limits.
+`docs/rules.md` gives the formula, an example and the limits.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,7 +13,7 @@ from cortez.errors import Conflict
 from cortez.evaluations.models import CompetencyLevel
 from cortez.traces.ingest import STUDENT_TYPES
 from cortez.traces.models import CognitiveState, InteractionType
-from cortez.traces.rules import is_justified, transitions
+from cortez.traces.rules import EXPLAINING, PLACE, is_justified
 
 EVALUATOR, VERSION = "process-rules", "1"
 MIN_STEPS = 5  # of the student
@@ -35,7 +35,7 @@ AREAS = {
 
 
 class Figure(Struct, frozen=True):
-    """One figure: 10 × `supporting` ÷ (`supporting` + `lacking`), each the steps that count for it or against it."""
+    """A score of 0 to 10: ten times the share of the `supporting` steps; the others are `lacking`."""
 
     name: str
     description: str
@@ -107,8 +107,12 @@ def evaluate(steps: Sequence[Any]) -> dict[str, Any]:
 
 
 def planning(own: Iterable[Any]) -> Figure:
-    """Of the runs of implementation, those that a plan or a hypothesis came before, since the run before."""
-    planned, bare = [], []
+    """Of the runs of implementation, those that a plan or a hypothesis came before, since the run before.
+
+    A run goes on through steps that name no phase; it ends with a plan, or with a step in another phase.
+    """
+    planned: list[Any] = []
+    bare: list[Any] = []
     prepared = running = False
     for step in own:
         if plans(step):
@@ -117,7 +121,7 @@ def planning(own: Iterable[Any]) -> Figure:
             if not running:
                 (planned if prepared else bare).append(step)
             prepared, running = False, True
-        elif step.cognitive_state is not None:
+        elif step.cognitive_state in PLACE:
             running = False
     return Figure("planning", "The runs of implementation that a plan or a hypothesis came before.", planned, bare)
 
@@ -128,34 +132,36 @@ def plans(step: Any) -> bool:
 
 
 def implements(step: Any) -> bool:
-    """In the state of implementation, or code in a state that nobody named."""
-    if step.cognitive_state is None:
-        return bool(step.interaction_type == InteractionType.CODE_COMMIT)
-    return bool(step.cognitive_state == CognitiveState.IMPLEMENTACION)
+    """In the phase of implementation, or code in a state that names no phase."""
+    if step.cognitive_state in PLACE:
+        return bool(step.cognitive_state == CognitiveState.IMPLEMENTACION)
+    return bool(step.interaction_type == InteractionType.CODE_COMMIT)
 
 
-def self_explanation(own: Iterable[Any]) -> Figure:
+def self_explanation(own: Sequence[Any]) -> Figure:
     """Of the student's steps, those that give a reason of at least 20 characters."""
-    reasoned, bare = split(own, is_justified)
-    return Figure(
-        "self_explanation", "The student's steps that give a reason of 20 characters or more.", reasoned, bare
-    )
+    reasoned, bare = [step for step in own if is_justified(step)], [step for step in own if not is_justified(step)]
+    said = "The student's steps that give a reason of 20 characters or more."
+    return Figure("self_explanation", said, reasoned, bare)
 
 
 def coherent_moves(own: Iterable[Any]) -> Figure:
     """Of the changes of phase, those that are no unexplained jump; each is named by the step that arrives."""
-    jumps, moves = split(transitions(own), lambda change: change.is_unexplained_jump)
-    said = "The changes of phase that are a neighbour's or explained."
-    return Figure("coherence", said, [move.step for move in moves], [jump.step for jump in jumps])
+    changes = list(moves(own))
+    said = "The changes of phase that lead to a neighbouring one, or are explained."
+    return Figure("coherence", said, [to for to, leaps in changes if not leaps], [to for to, leaps in changes if leaps])
 
 
-def split(items: Iterable[Any], test: Any) -> tuple[list[Any], list[Any]]:
-    """Those that pass, and the others."""
-    passed: list[Any] = []
-    others: list[Any] = []
-    for item in items:
-        (passed if test(item) else others).append(item)
-    return passed, others
+def moves(own: Iterable[Any]) -> Iterator[tuple[Any, bool]]:
+    """The steps that arrive in another phase, each with whether by an unexplained jump; `coherence` counts the same."""
+    place, explained = None, False
+    for step in own:
+        explained = explained or step.interaction_type in EXPLAINING or is_justified(step)
+        if step.cognitive_state in PLACE:
+            there = PLACE[step.cognitive_state]
+            if place is not None and place != there:
+                yield step, abs(place - there) > 1 and not explained
+            place, explained = there, False
 
 
 def reasoning(steps: Iterable[Any], own: Sequence[Any]) -> dict[str, Any]:

@@ -54,10 +54,16 @@ class Thresholds(Struct, frozen=True):
     def of(cls, policies: dict[str, Any]) -> Self:
         """What an activity's `ai_dependency` says holds for a single step too."""
         given = policies.get("risk_thresholds")
-        shares = {name: value for name, value in (given or {}).items() if isinstance(value, int | float)}
-        renamed = {"ai_share_of_step": shares["ai_dependency"]} if "ai_dependency" in shares else {}
-        known = {name: value for name, value in shares.items() if name in cls.__struct_fields__}
-        return cls(**(known | renamed))
+        named = given if isinstance(given, dict) else {}
+        chosen = {name: named[name] for name in ("ai_dependency", "lack_justification") if is_share(named.get(name))}
+        if "ai_dependency" in chosen:
+            chosen["ai_share_of_step"] = chosen["ai_dependency"]
+        return cls(**chosen)
+
+
+def is_share(value: Any) -> bool:
+    """An adopted activity may hold anything here."""
+    return isinstance(value, int | float) and 0 <= value <= 1
 
 
 class Finding(Struct, frozen=True, kw_only=True):

@@ -20,7 +20,7 @@ ASKING = re.compile(
 
 # What often goes wrong in code, by name.
 INSECURE = {
-    "text run as code": re.compile(r"\b(?:eval|exec)\s*\("),
+    "text run as code": re.compile(r"(?<![\w.])(?:eval|exec)\s*\("),
     "a command given to a shell": re.compile(r"\bos\.system\s*\(|\bshell\s*=\s*True\b|getRuntime\(\)\.exec\s*\("),
     "objects read from bytes": re.compile(r"\bpickle\.loads?\s*\(|\byaml\.load\s*\((?![^)\n]{0,200}Safe)"),
     "SQL put together from texts": re.compile(

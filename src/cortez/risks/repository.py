@@ -76,11 +76,11 @@ class RiskRepository(Repository[Risk]):
         statement = self.select().where(Risk.session_id.in_(session_ids)).order_by(Risk.created_at, Risk.id)
         return group_by(await self.session.scalars(statement), lambda risk: risk.session_id, session_ids)
 
-    async def count_open(self, session_id: UUID) -> Sequence[Any]:
+    async def count_open(self, session_id: UUID) -> list[Any]:
         """How many unresolved risks of each dimension and level (`dimension`, `risk_level`, `risks`)."""
         statement = self.select(Risk.dimension, Risk.risk_level, func.count().label("risks"))
         mine = statement.where(Risk.session_id == session_id, Risk.resolved.is_(False))
-        return (await self.session.execute(mine.group_by(Risk.dimension, Risk.risk_level))).all()
+        return list(await self.session.execute(mine.group_by(Risk.dimension, Risk.risk_level)))
 
     async def store(self, session: LearningSession, values: dict[str, Any]) -> Risk:
         """A risk that a person or a machine saw in the locked session."""

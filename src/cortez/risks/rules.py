@@ -34,7 +34,7 @@ EVEN_STEPS, EVEN_GAP, EVEN_VARIANCE = 10, 5.0, 1.0  # steps; seconds; seconds sq
 CRITIQUES = {InteractionType.AI_CRITIQUE, InteractionType.SELF_CORRECTION}
 
 
-def _seconds(steps: Sequence[Step]) -> list[float]:
+def seconds(steps: Sequence[Step]) -> list[float]:
     """When the timed steps happened."""
     return [step.occurred_at.timestamp() for step in steps if step.occurred_at]
 
@@ -134,7 +134,7 @@ def unquestioned_answers(steps: Sequence[Step], thresholds: Thresholds) -> list[
             type=RiskType.UNCRITICAL_ACCEPTANCE,
             level=RiskLevel.MEDIUM,
             seen=f"{len(answers)} answers of the AI were followed by no critique and no correction.",
-            otherwise="A tutor that only asks back leaves nothing to criticise, and a right answer needs no correction.",
+            otherwise="A right answer needs no correction, and a tutor that asks back leaves nothing to criticise.",
             threshold=UNQUESTIONED,
             actual=len(answers),
             trace_ids=ids(answers),
@@ -180,7 +180,7 @@ def long_session(steps: Sequence[Step], thresholds: Thresholds) -> list[Finding]
     It cannot know breaks: a session that was left open over lunch is long too.
     """
     timed = [step for step in steps if step.occurred_at]
-    moments = _seconds(timed)
+    moments = seconds(timed)
     hours = (moments[-1] - moments[0]) / 3600 if moments else 0.0
     if hours <= LONG_HOURS:
         return []
@@ -207,7 +207,7 @@ def even_pace(steps: Sequence[Step], thresholds: Thresholds) -> list[Finding]:
     timed = [step for step in steps if step.is_student_s and step.occurred_at]
     if len(timed) <= EVEN_STEPS:
         return []
-    gaps = [after - before for before, after in pairwise(_seconds(timed))]
+    gaps = [after - before for before, after in pairwise(seconds(timed))]
     mean = fmean(gaps)
     if mean >= EVEN_GAP or pvariance(gaps) >= EVEN_VARIANCE:
         return []

@@ -25,10 +25,10 @@ def delegates(step: Step) -> bool:
     if step.interaction_type != PROMPT:
         return False
     labelled = {(step.strategy_type or "").casefold(), (step.cognitive_intent or "").casefold()} & DELEGATION_LABELS
-    return bool(labelled) or _is_positive(step.delegation_attempts) or asks_for_the_whole(step.content)
+    return bool(labelled) or is_positive(step.delegation_attempts) or asks_for_the_whole(step.content)
 
 
-def _is_positive(count: str | int | None) -> bool:
+def is_positive(count: str | int | None) -> bool:
     """Whether a value that the client chose is a count above zero, or true."""
     text = str(count or "").strip().lower()
     return text == "true" or (text.isdecimal() and int(text[:9]) > 0)
@@ -47,7 +47,7 @@ def delegation(steps: Sequence[Step], thresholds: Thresholds) -> list[Finding]:
             level=RiskLevel.HIGH,
             subject=f"trace:{step.id}",
             seen="A prompt asked for a whole solution.",
-            otherwise="Perhaps the task allows it, the words were quoted, or the student wanted something to compare with.",
+            otherwise="The task may allow it, the words may be quoted, or it may be wanted for comparison.",
             threshold=0,
             actual=1,
             trace_ids=(step.id,),
@@ -93,7 +93,7 @@ def no_reason(steps: Sequence[Step], thresholds: Thresholds) -> list[Finding]:
             level=RiskLevel.LOW,
             subject=f"trace:{step.id}",
             seen="A prompt that asks nothing came without a reason.",
-            otherwise="Perhaps the reason stood in an earlier step, or the client has no place to write one.",
+            otherwise="The reason may stand in an earlier step, or the client has no place to write one.",
             threshold=MIN_JUSTIFICATION,
             actual=len((step.decision_justification or "").strip(" ")),
             trace_ids=(step.id,),
@@ -116,7 +116,7 @@ def no_alternatives(steps: Sequence[Step], thresholds: Thresholds) -> list[Findi
             level=RiskLevel.MEDIUM,
             subject=f"trace:{step.id}",
             seen=f"A step with an AI share of {step.ai_involvement:.2f} named no alternative.",
-            otherwise="Perhaps there is only one sensible way, or the alternatives were weighed without writing them down.",
+            otherwise="There may be only one sensible way, or others were weighed and not written down.",
             threshold=ALTERNATIVES_FROM,
             actual=step.ai_involvement,
             trace_ids=(step.id,),
@@ -132,17 +132,17 @@ def code_after_prompt(steps: Sequence[Step], thresholds: Thresholds) -> list[Fin
     It goes by `occurred_at`. It cannot know code that was written before, elsewhere or together, nor an editor that
     hands in on saving.
     """
-    asked: float | None = None
+    asked: Step | None = None
     found = []
     for step in steps:
         if step.occurred_at is None:
             continue
-        now = step.occurred_at.timestamp()
         if step.interaction_type == PROMPT:
-            asked = now
-        elif step.interaction_type == CODE and len(step.content) > PASTED_LENGTH and asked is not None:
-            if now - asked <= PASTED_WITHIN:
-                found.append((step, now - asked))
+            asked = step
+        elif asked and asked.occurred_at and step.interaction_type == CODE and len(step.content) > PASTED_LENGTH:
+            gap = (step.occurred_at - asked.occurred_at).total_seconds()
+            if gap <= PASTED_WITHIN:
+                found.append((asked, step, gap))
     return [
         Finding(
             rule="code_after_prompt",
@@ -154,9 +154,9 @@ def code_after_prompt(steps: Sequence[Step], thresholds: Thresholds) -> list[Fin
             otherwise="The code may have been written before, elsewhere or together; some editors hand in on saving.",
             threshold=PASTED_WITHIN,
             actual=round(gap, 3),
-            trace_ids=(step.id,),
+            trace_ids=(asked.id, step.id),
         )
-        for step, gap in found[:MOST]
+        for asked, step, gap in found[:MOST]
     ]
 
 

@@ -1,9 +1,8 @@
 """What a row of steps says of how a student moved through the task."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from itertools import pairwise
 from typing import Any
-
-from msgspec import Struct
 
 from cortez.traces.ingest import STUDENT_TYPES
 from cortez.traces.models import CognitiveState, InteractionType
@@ -29,19 +28,6 @@ EXPLAINING = {
 MIN_JUSTIFICATION = 20
 
 
-class Transition(Struct, frozen=True):
-    """A change from one phase to another; `step` is the one that arrives."""
-
-    before: str
-    after: str
-    step: Any
-    explained: bool
-
-    @property
-    def is_unexplained_jump(self) -> bool:
-        return abs(PLACE[self.before] - PLACE[self.after]) > 1 and not self.explained
-
-
 def is_justified(step: Any) -> bool:
     """Whether the step gives a reason of at least 20 characters, spaces around it not counted."""
     return len((step.decision_justification or "").strip(" ")) >= MIN_JUSTIFICATION
@@ -50,29 +36,29 @@ def is_justified(step: Any) -> bool:
 def coherence(steps: Iterable[Any]) -> float | None:
     """How far the changes of phase are small or explained: 1 - unexplained jumps ÷ transitions, 0 to 1.
 
-    None where there is no transition: nothing can be said then.
+    `steps` come in the order they happened, each with `interaction_type`, `cognitive_state` and
+    `decision_justification`. Only the student's own steps count. A transition is a change between two consecutive
+    phases; a jump is a transition over more than one place of PHASES, forward or backward. A jump is explained where
+    the step that arrives is a strategy_change, a hypothesis_formulation or a self_correction, or is justified in at
+    least 20 characters, or where such a step without a phase of its own lies between the two. None where there is no
+    transition: nothing can be said then.
     """
-    changes = list(transitions(steps))
+    arrivals = list(_arrivals(steps))
+    transitions = [(before, after, explained) for (before, _), (after, explained) in pairwise(arrivals)]
+    changes = [(before, after, explained) for before, after, explained in transitions if before != after]
     if not changes:
         return None
-    return round(1 - sum(change.is_unexplained_jump for change in changes) / len(changes), 4)
+    unexplained = sum(abs(before - after) > 1 and not explained for before, after, explained in changes)
+    return round(1 - unexplained / len(changes), 4)
 
 
-def transitions(steps: Iterable[Any]) -> Iterator[Transition]:
-    """The changes between consecutive phases of the student's own steps.
-
-    `steps` come in the order they happened, each with `interaction_type`, `cognitive_state` and
-    `decision_justification`. A jump is a transition over more than one place of PHASES, forward or backward. It is
-    explained where the step that arrives is a strategy_change, a hypothesis_formulation or a self_correction, or is
-    justified in at least 20 characters, or where such a step without a phase of its own lies between the two.
-    """
-    phase, explained = None, False
+def _arrivals(steps: Iterable[Any]) -> Iterable[tuple[int, bool]]:
+    """The place of each of the student's phases, and whether coming there was explained."""
+    explained = False
     for step in steps:
         if step.interaction_type not in STUDENT_TYPES:
             continue
         explained = explained or step.interaction_type in EXPLAINING or is_justified(step)
-        if step.cognitive_state not in PLACE:
-            continue
-        if phase is not None and step.cognitive_state != phase:
-            yield Transition(phase, step.cognitive_state, step, explained)
-        phase, explained = step.cognitive_state, False
+        if step.cognitive_state in PLACE:
+            yield PLACE[step.cognitive_state], explained
+            explained = False
