@@ -127,8 +127,9 @@ def planning(own: Iterable[Any]) -> Figure:
 
 
 def plans(step: Any) -> bool:
-    is_hypothesis = step.interaction_type == InteractionType.HYPOTHESIS_FORMULATION
-    return is_hypothesis or step.cognitive_state == CognitiveState.PLANIFICACION
+    if step.interaction_type == InteractionType.HYPOTHESIS_FORMULATION:
+        return True
+    return bool(step.cognitive_state == CognitiveState.PLANIFICACION)
 
 
 def implements(step: Any) -> bool:
