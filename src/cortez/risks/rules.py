@@ -96,7 +96,8 @@ def few_reasons(steps: Sequence[Step], thresholds: Thresholds) -> list[Finding]:
     """
     own = [step for step in steps if step.is_student_s]
     bare = [step for step in own if not is_justified(step)]
-    if len(own) < MIN_STEPS or 1 - len(bare) / len(own) >= thresholds.lack_justification:
+    reasoned = len(own) - len(bare)
+    if len(own) < MIN_STEPS or reasoned / len(own) >= thresholds.lack_justification:
         return []
     return [
         Finding(
@@ -104,10 +105,10 @@ def few_reasons(steps: Sequence[Step], thresholds: Thresholds) -> list[Finding]:
             version=1,
             type=RiskType.LACK_JUSTIFICATION,
             level=RiskLevel.MEDIUM,
-            seen=f"{len(own) - len(bare)} of the student's {len(own)} steps gave a reason.",
+            seen=f"{reasoned} of the student's {len(own)} steps gave a reason.",
             otherwise="Not every step needs one, and a client may have no place to write it.",
             threshold=thresholds.lack_justification,
-            actual=round(1 - len(bare) / len(own), 4),
+            actual=round(reasoned / len(own), 4),
             trace_ids=ids(bare),
             advice="Ask for the reason of one of these steps.",
         )
