@@ -258,7 +258,8 @@ def test_a_finding_says_what_was_seen_by_which_rule_and_what_else_explains_it(na
     case = BY_NAME[name]
     (found,) = run(case, case.speaks)
     assert (found.rule, found.version) == (name, 1)
-    assert (found.threshold, found.actual) == (case.threshold, pytest.approx(case.actual))
+    assert found.threshold == case.threshold
+    assert found.actual == pytest.approx(case.actual)
     stored = found.columns()
     assert stored["description"] == f"{found.seen} {found.otherwise}"
     assert min(len(found.seen), len(found.otherwise), len(found.advice)) > 20
