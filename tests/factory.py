@@ -35,6 +35,18 @@ class Someone:
         self.put, self.delete = client.put, client.delete
 
 
+class Group:
+    """A course with its people and a student's session in it; next to it a stranger, who teaches elsewhere."""
+
+    teacher: Someone
+    tutor: Someone
+    student: Someone
+    key: Someone
+    stranger: Someone
+    session: LearningSession
+    path: str
+
+
 class Make:
     def __init__(self, app: Litestar, client_of: Callable[..., httpx.AsyncClient]) -> None:
         self.app = app
@@ -158,6 +170,17 @@ class Make:
         exercise = Exercise(**(texts | defaults | values))
         await self.add(exercise)
         return exercise
+
+    async def group(self) -> Group:
+        """In the course "c", the session in its activity "a"; the key may analyse."""
+        made, course = Group(), await self.course("c")
+        made.teacher, made.tutor = await self.teacher(course=course), await self.tutor(course=course)
+        made.student, made.key = await self.student(course=course), await self.key("analysis")
+        made.stranger = await self.teacher(course=await self.course("elsewhere"))
+        activity = await self.activity(activity_id="a", course_id=course)
+        made.session = await self.session(made.student, activity_id=activity.activity_id, course_id=course)
+        made.path = f"/sessions/{made.session.id}"
+        return made
 
     async def all(self, model: type[Any]) -> list[Any]:
         async with self.database.reading() as session:

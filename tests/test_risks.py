@@ -1,15 +1,12 @@
 """Risks: found by rules, agents and people, each once; judged by those who teach; seen by whose they are."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 import msgspec
 import pytest
-from sqlalchemy import event
 
 from cortez.accounts.authentication import SYSTEM
 from cortez.accounts.models import CourseMember, Role
@@ -17,10 +14,10 @@ from cortez.database import Database
 from cortez.risks.findings import Finding
 from cortez.risks.models import Risk, RiskLevel, RiskType
 from cortez.risks.repository import RiskRepository
-from cortez.sessions.models import LearningSession
 from cortez.sessions.repository import SessionRepository
 from cortez.simulators.models import SimulatorEvent
-from factory import Make, Someone
+from factory import Group, Make, Someone
+from watching import statements
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 SEEN = {"risk_type": "plagiarism", "risk_level": "high", "description": "Two sessions hold the same text."}
@@ -38,36 +35,17 @@ DELEGATED = Finding(
 )
 
 
-class Class:
-    """A course with its people and a student's session in it; next to it a stranger who teaches elsewhere."""
-
-    teacher: Someone
-    tutor: Someone
-    student: Someone
-    key: Someone
-    stranger: Someone
-    session: LearningSession
-    path: str
-
-
 @pytest.fixture
-async def group(make: Make) -> Class:
-    made, course = Class(), await make.course("c")
-    made.teacher, made.tutor = await make.teacher(course=course), await make.tutor(course=course)
-    made.student, made.key = await make.student(course=course), await make.key("analysis")
-    made.stranger = await make.teacher(course=await make.course("elsewhere"))
-    activity = await make.activity(activity_id="a", course_id=course)
-    made.session = await make.session(made.student, activity_id=activity.activity_id, course_id=course)
-    made.path = f"/sessions/{made.session.id}"
-    return made
+async def group(make: Make) -> Group:
+    return await make.group()
 
 
-async def delegate(make: Make, group: Class, times: int) -> None:
+async def delegate(make: Make, group: Group, times: int) -> None:
     for _ in range(times):
         await make.trace(group.session, content="Dame el código completo.", decision_justification="x" * 20)
 
 
-async def analysed(someone: Someone, group: Class) -> dict[str, Any]:
+async def analysed(someone: Someone, group: Group) -> dict[str, Any]:
     answer = await someone.post(f"{group.path}/risks/analyze")
     assert answer.status_code == 200, answer.text
     found: dict[str, Any] = answer.json()
@@ -91,23 +69,8 @@ async def listed(someone: Someone, query: str = "") -> list[dict[str, Any]]:
     return items
 
 
-@contextmanager
-def statements(database: Database) -> Iterator[list[str]]:
-    seen: list[str] = []
-
-    def note(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
-        seen.append(statement)
-
-    event.listen(database.engine.sync_engine, "before_cursor_execute", note)
-    yield seen
-    event.remove(database.engine.sync_engine, "before_cursor_execute", note)
-
-
-# ----------------------------------------------------------------------------------------------------- analyses
-
-
 @pytest.mark.requirement("D1")
-async def test_an_analysis_finds_each_thing_once(make: Make, group: Class) -> None:
+async def test_an_analysis_finds_each_thing_once(make: Make, group: Group) -> None:
     await delegate(make, group, 3)
     first = await analysed(group.teacher, group)
     assert counts(first) == (4, 0, 0)  # three prompts, and the three together
@@ -122,7 +85,7 @@ async def test_an_analysis_finds_each_thing_once(make: Make, group: Class) -> No
     assert (await group.teacher.get(f"/risks/{found['id']}")).json() == found
 
 
-async def test_parallel_analyses_add_nothing_twice(make: Make, group: Class) -> None:
+async def test_parallel_analyses_add_nothing_twice(make: Make, group: Group) -> None:
     await delegate(make, group, 3)
     await asyncio.gather(*[group.teacher.get("/risks") for _ in range(5)])  # so that each has a connection at hand
     found = await asyncio.gather(*[analysed(group.teacher, group) for _ in range(5)])
@@ -130,7 +93,7 @@ async def test_parallel_analyses_add_nothing_twice(make: Make, group: Class) -> 
     assert len(await make.all(Risk)) == 4
 
 
-async def test_an_open_finding_says_what_is_seen_now(make: Make, group: Class) -> None:
+async def test_an_open_finding_says_what_is_seen_now(make: Make, group: Group) -> None:
     await delegate(make, group, 3)
     before = by_rule(await analysed(group.teacher, group))["repeated_delegation"]
     await delegate(make, group, 1)
@@ -142,7 +105,7 @@ async def test_an_open_finding_says_what_is_seen_now(make: Make, group: Class) -
 
 
 @pytest.mark.requirement("D1")
-async def test_what_a_person_resolved_stays_as_it_is(make: Make, group: Class) -> None:
+async def test_what_a_person_resolved_stays_as_it_is(make: Make, group: Group) -> None:
     await delegate(make, group, 3)
     risk = by_rule(await analysed(group.teacher, group))["repeated_delegation"]
     closed = (await group.teacher.post(f"/risks/{risk['id']}/resolve", json=UNFOUNDED)).json()
@@ -151,7 +114,7 @@ async def test_what_a_person_resolved_stays_as_it_is(make: Make, group: Class) -
     assert (await group.teacher.get(f"/risks/{risk['id']}")).json() == closed
 
 
-async def keep(make: Make, group: Class, *findings: Finding) -> tuple[int, int]:
+async def keep(make: Make, group: Group, *findings: Finding) -> tuple[int, int]:
     async with make.database.unit() as session:
         found = await SessionRepository(session, SYSTEM).get(group.session.id, lock=True)
         kept = await RiskRepository(session, SYSTEM).keep(found, findings)
@@ -160,7 +123,7 @@ async def keep(make: Make, group: Class, *findings: Finding) -> tuple[int, int]:
 
 @pytest.mark.requirement("D1")
 async def test_a_newer_version_of_a_rule_updates_an_open_finding_and_leaves_a_resolved_one(
-    make: Make, group: Class
+    make: Make, group: Group
 ) -> None:
     one, other = (msgspec.structs.replace(DELEGATED, subject=f"trace:{number}") for number in (1, 2))
     assert await keep(make, group, one, other) == (2, 0)
@@ -175,7 +138,7 @@ async def test_a_newer_version_of_a_rule_updates_an_open_finding_and_leaves_a_re
     assert {risk.rule_version for risk in await make.all(Risk)} == {1, 2}
 
 
-async def test_what_the_rules_read_is_the_same_on_both_databases(make: Make, group: Class) -> None:
+async def test_what_the_rules_read_is_the_same_on_both_databases(make: Make, group: Group) -> None:
     told: list[Any] = [2, "2", True, ["x"], {"n": 1}, 0, None, 1.5]
     for number, value in enumerate(told):
         data = {"delegation_attempts": value}
@@ -191,7 +154,7 @@ async def test_what_the_rules_read_is_the_same_on_both_databases(make: Make, gro
     ]
 
 
-async def test_steps_are_judged_in_the_order_they_happened(make: Make, group: Class) -> None:
+async def test_steps_are_judged_in_the_order_they_happened(make: Make, group: Group) -> None:
     code = {"interaction_type": "code_commit", "content": "x" * 200}
     await make.trace(group.session, **code, occurred_at=NOON + timedelta(seconds=3))
     asked = await make.trace(group.session, occurred_at=NOON)
@@ -200,7 +163,7 @@ async def test_steps_are_judged_in_the_order_they_happened(make: Make, group: Cl
     assert (found["rule"], found["actual_value"], found["trace_ids"][0]) == ("code_after_prompt", 3, str(asked.id))
 
 
-async def test_events_of_a_simulator_are_judged_too(make: Make, group: Class) -> None:
+async def test_events_of_a_simulator_are_judged_too(make: Make, group: Group) -> None:
     own = {"session_id": group.session.id, "student_id": group.student.student_id, "simulator_type": "tech_lead"}
     made = SimulatorEvent(**own, event_type="technical_decision_made", event_data={}, timestamp=NOON)
     await make.add(made, SimulatorEvent(**own, event_type="incident_resolved", event_data={}, timestamp=NOON))
@@ -209,7 +172,7 @@ async def test_events_of_a_simulator_are_judged_too(make: Make, group: Class) ->
     assert (found["detected_by"], found["trace_ids"]) == ("AR-IA-AUTO", [])
 
 
-async def test_an_activity_s_thresholds_hold_in_its_sessions(make: Make, group: Class) -> None:
+async def test_an_activity_s_thresholds_hold_in_its_sessions(make: Make, group: Group) -> None:
     lax = await make.activity(policies={"risk_thresholds": {"ai_dependency": 0.9}})
     group.session = await make.session(group.student, activity_id=lax.activity_id, course_id="c")
     group.path = f"/sessions/{group.session.id}"
@@ -221,7 +184,7 @@ async def test_an_activity_s_thresholds_hold_in_its_sessions(make: Make, group: 
     assert by_rule(await analysed(group.key, group))["ai_dependency"]["threshold_value"] == 0.9
 
 
-async def test_a_session_without_steps_has_nothing_to_find(make: Make, group: Class) -> None:
+async def test_a_session_without_steps_has_nothing_to_find(make: Make, group: Group) -> None:
     other = await make.session(group.student, course_id="c")
     await make.trace(other, content="Dame el código completo.")
     assert await analysed(group.teacher, group) == {"new": 0, "updated": 0, "unchanged": 0, "items": []}
@@ -230,7 +193,7 @@ async def test_a_session_without_steps_has_nothing_to_find(make: Make, group: Cl
 
 
 async def test_an_analysis_takes_as_many_statements_for_many_steps_as_for_few(
-    make: Make, group: Class, database: Database
+    make: Make, group: Group, database: Database
 ) -> None:
     seen = []
     for steps in (3, 12):
@@ -242,11 +205,8 @@ async def test_an_analysis_takes_as_many_statements_for_many_steps_as_for_few(
     assert seen[0] + 1 == seen[1]  # the finding that was there is updated
 
 
-# ------------------------------------------------------------------------------------------- who may do what
-
-
 async def test_those_who_judge_are_teachers_of_the_course_owners_of_the_activity_and_machines(
-    make: Make, group: Class
+    make: Make, group: Group
 ) -> None:
     risk = await make.risk(group.session)
     writes: list[tuple[str, dict[str, Any]]] = [
@@ -272,7 +232,7 @@ async def test_those_who_judge_are_teachers_of_the_course_owners_of_the_activity
     assert (await owner.post(f"/sessions/{session.id}/risks/analyze")).status_code == 200
 
 
-async def test_a_teacher_who_only_tutors_or_studies_here_judges_nothing(make: Make, group: Class) -> None:
+async def test_a_teacher_who_only_tutors_or_studies_here_judges_nothing(make: Make, group: Group) -> None:
     guest = await make.user(Role.TEACHER, Role.STUDENT)
     await make.add(CourseMember(course_id="c", user_id=guest.id, role="tutor"))
     own = await make.session(guest, course_id="elsewhere")
@@ -284,7 +244,7 @@ async def test_a_teacher_who_only_tutors_or_studies_here_judges_nothing(make: Ma
         assert (await guest.post(f"/risks/{risk.id}/resolve", json=CONFIRMED)).status_code == 403
 
 
-async def test_a_risk_is_seen_by_whose_it_is_and_who_teaches_them(make: Make, group: Class) -> None:
+async def test_a_risk_is_seen_by_whose_it_is_and_who_teaches_them(make: Make, group: Group) -> None:
     risk = await make.risk(group.session)
     paths = [f"{group.path}/risks", f"/risks/{risk.id}", f"{group.path}/analysis"]
     for someone in (group.student, group.tutor, group.teacher, group.key, await make.key("read"), await make.admin()):
@@ -299,7 +259,7 @@ async def test_a_risk_is_seen_by_whose_it_is_and_who_teaches_them(make: Make, gr
     assert [(await machine.get(path)).status_code for path in [*paths, "/risks"]] == [403] * 4
 
 
-async def test_what_is_not_there_is_not_found(make: Make, group: Class) -> None:
+async def test_what_is_not_there_is_not_found(make: Make, group: Group) -> None:
     for verb, path, body in (
         ("GET", f"/sessions/{uuid4()}/risks", None),
         ("GET", f"/sessions/{uuid4()}/analysis", None),
@@ -313,10 +273,7 @@ async def test_what_is_not_there_is_not_found(make: Make, group: Class) -> None:
         assert answer.status_code == 404, (verb, path)
 
 
-# ------------------------------------------------------------------------------------ what people and agents saw
-
-
-async def test_what_a_person_saw_is_stored_as_they_said_it(make: Make, group: Class) -> None:
+async def test_what_a_person_saw_is_stored_as_they_said_it(make: Make, group: Group) -> None:
     trace = await make.trace(group.session)
     said = {
         **SEEN,
@@ -343,7 +300,7 @@ async def test_what_a_person_saw_is_stored_as_they_said_it(make: Make, group: Cl
     assert named.json()["detected_by"] == "checker 2"
 
 
-async def test_an_agent_s_own_rule_finds_a_subject_once(group: Class) -> None:
+async def test_an_agent_s_own_rule_finds_a_subject_once(group: Group) -> None:
     body = SEEN | {"rule": "same-text", "rule_version": 3, "subject": "file:main.py"}
     made = await group.key.post(f"{group.path}/risks", json=body)
     assert (made.status_code, made.json()["rule"], made.json()["rule_version"]) == (201, "same-text", 3)
@@ -370,23 +327,20 @@ BAD: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("change", "code"), BAD, ids=str)
-async def test_what_makes_no_sense_is_refused(make: Make, group: Class, change: dict[str, Any], code: str) -> None:
+async def test_what_makes_no_sense_is_refused(make: Make, group: Group, change: dict[str, Any], code: str) -> None:
     answer = await group.teacher.post(f"{group.path}/risks", json=SEEN | change)
     assert (answer.status_code, answer.json()["code"]) == (422, code)
     assert await make.all(Risk) == []
 
 
-async def test_a_trace_of_another_session_is_no_evidence(make: Make, group: Class) -> None:
+async def test_a_trace_of_another_session_is_no_evidence(make: Make, group: Group) -> None:
     foreign = await make.trace(await make.session(group.student, course_id="c"))
     answer = await group.key.post(f"{group.path}/risks", json=SEEN | {"trace_ids": [str(foreign.id)]})
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/trace_ids")
 
 
-# ------------------------------------------------------------------------------------------------- resolving
-
-
 @pytest.mark.requirement("D1")
-async def test_a_risk_is_resolved_once(make: Make, group: Class) -> None:
+async def test_a_risk_is_resolved_once(make: Make, group: Group) -> None:
     risk = await make.risk(group.session)
     path = f"/risks/{risk.id}"
     closed = await group.teacher.post(f"{path}/resolve", json=UNFOUNDED | {"resolution": "UNFOUNDED"})
@@ -402,7 +356,7 @@ async def test_a_risk_is_resolved_once(make: Make, group: Class) -> None:
 
 
 @pytest.mark.requirement("P4")
-async def test_of_parallel_resolutions_one_counts(make: Make, group: Class) -> None:
+async def test_of_parallel_resolutions_one_counts(make: Make, group: Group) -> None:
     risk = await make.risk(group.session)
     path = f"/risks/{risk.id}"
     await asyncio.gather(*[group.teacher.get(path) for _ in range(5)])  # so that each has a connection at hand
@@ -410,7 +364,7 @@ async def test_of_parallel_resolutions_one_counts(make: Make, group: Class) -> N
     assert sorted(answer.status_code for answer in answers) == [200] + [409] * 4
 
 
-async def test_a_resolution_says_what_and_why_and_of_which_state(make: Make, group: Class) -> None:
+async def test_a_resolution_says_what_and_why_and_of_which_state(make: Make, group: Group) -> None:
     risk = await make.risk(group.session)
     path = f"/risks/{risk.id}"
     for wrong in ({}, {"resolution": "confirmed"}, CONFIRMED | {"resolution": "maybe"}, CONFIRMED | {"grade": 2}):
@@ -422,7 +376,7 @@ async def test_a_resolution_says_what_and_why_and_of_which_state(make: Make, gro
     assert right.status_code == 200
 
 
-async def test_a_profile_follows_its_student_s_risks(make: Make, group: Class) -> None:
+async def test_a_profile_follows_its_student_s_risks(make: Make, group: Group) -> None:
     async def profile() -> tuple[int, int, dict[str, Any]]:
         found = (await group.teacher.get(f"/students/{group.student.student_id}/profile")).json()
         return found["total_risks"], found["critical_risks"], found["risk_trends"]
@@ -442,10 +396,7 @@ async def test_a_profile_follows_its_student_s_risks(make: Make, group: Class) -
     assert await profile() == (4, 0, {"cognitive": {"open": 4, "confirmed": 0}})
 
 
-# ------------------------------------------------------------------------------------------- lists and scores
-
-
-async def test_risks_are_listed_newest_first_by_what_is_asked(make: Make, group: Class) -> None:
+async def test_risks_are_listed_newest_first_by_what_is_asked(make: Make, group: Group) -> None:
     other = await make.session(await make.student(), activity_id="a")
     made = [
         await make.risk(group.session, risk_level="critical"),
@@ -478,7 +429,7 @@ async def test_risks_are_listed_newest_first_by_what_is_asked(make: Make, group:
 
 
 async def test_a_list_takes_as_many_statements_for_many_risks_as_for_one(
-    make: Make, group: Class, database: Database
+    make: Make, group: Group, database: Database
 ) -> None:
     paths = ("/risks?course_id=c", f"{group.path}/risks", f"{group.path}/analysis", f"{group.path}?include=risks")
     seen = []
@@ -512,7 +463,7 @@ DIMENSIONS = ("cognitive", "ethical", "epistemic", "technical", "governance")
     ],
 )
 async def test_a_session_s_scores_add_up_its_open_risks(
-    make: Make, group: Class, risks: list[str], dimensions: list[int], total: int, level: str
+    make: Make, group: Group, risks: list[str], dimensions: list[int], total: int, level: str
 ) -> None:
     for dimension, levels in zip(DIMENSIONS, risks, strict=False):
         for letter in levels:
