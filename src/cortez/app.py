@@ -28,6 +28,7 @@ from cortez.schemas import Match, StrictRequest
 from cortez.security import Passwords, Principal, Tokens
 from cortez.sessions import handlers as sessions
 from cortez.settings import Settings, load
+from cortez.traces import git_handlers
 from cortez.traces import handlers as traces
 from cortez.transactions import UnitOfWork, learn_query_parameters, provide_session
 
@@ -49,6 +50,7 @@ def create_app(settings: Settings | None = None, extra: Sequence[ControllerRoute
             sessions.router,
             analysis.router,
             traces.router,
+            git_handlers.router,
         ],
         security=[{"bearer": []}],
     )
