@@ -19,6 +19,7 @@ from cortez.accounts import handlers as accounts
 from cortez.accounts.authentication import authenticator
 from cortez.activities import handlers as activities
 from cortez.analysis import handlers as analysis
+from cortez.analysis import sequence_handlers, student_handlers
 from cortez.database import Database
 from cortez.errors import on_exception, request_id
 from cortez.pages import handlers as pages
@@ -49,6 +50,8 @@ def create_app(settings: Settings | None = None, extra: Sequence[ControllerRoute
             activities.router,
             sessions.router,
             analysis.router,
+            sequence_handlers.router,
+            student_handlers.router,
             traces.router,
             git_handlers.router,
         ],
