@@ -13,6 +13,7 @@ from sqlalchemy import func, select
 
 from cortez import tables
 from cortez.database import Database
+from cortez.db import utc_now
 from cortez.demo.material import POLICIES
 from factory import Make
 
@@ -68,6 +69,13 @@ RIGHT: dict[str, dict[str, Any]] = {
     "ActivityIn": {"activity_id": "a-9", "title": "Title", "instructions": "Do", "policies": POLICIES},
     "SessionIn": {"activity_id": "there", "student_id": "s-9"},
     "TraceIn": {"interaction_type": "ai_response", "content": "x"},
+    "GitTraceIn": {
+        "commit_hash": "a" * 40,
+        "commit_message": "x",
+        "author_name": "x",
+        "author_email": "x",
+        "timestamp": utc_now().isoformat(),
+    },
 }
 
 
@@ -98,12 +106,16 @@ async def address(make: Make) -> dict[str, str]:
     course = await make.course("there")
     session = await make.session(activity_id=(await make.activity(activity_id="there", course_id=course)).activity_id)
     trace = await make.trace(session)
+    commit, sequence = await make.git_trace(session), await make.sequence(session)
     user, key = await make.student(), await make.key()
     return {
         "{course_id:str}": course,
         "{activity_id:str}": "there",
         "{session_id:uuid}": str(session.id),
         "{trace_id:uuid}": str(trace.id),
+        "{git_trace_id:uuid}": str(commit.id),
+        "{sequence_id:uuid}": str(sequence.id),
+        "{student_id:str}": session.student_id,
         "{user_id:uuid}": str(user.id),
         "{key_id:uuid}": str(key.id),
     }
