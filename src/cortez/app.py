@@ -17,6 +17,8 @@ from cortez.accounts import handlers as accounts
 from cortez.accounts.authentication import authenticator
 from cortez.activities import handlers as activities
 from cortez.analysis import handlers as analysis
+from cortez.analysis import sequence_handlers
+from cortez.analysis import student_handlers as student_views
 from cortez.content import file_handlers, note_handlers
 from cortez.content import handlers as content
 from cortez.database import Database
@@ -35,6 +37,7 @@ from cortez.sessions import handlers as sessions
 from cortez.settings import Settings, load
 from cortez.simulators import event_handlers
 from cortez.simulators import handlers as simulators
+from cortez.traces import git_handlers
 from cortez.traces import handlers as traces
 from cortez.transactions import UnitOfWork, learn_query_parameters, provide_session
 
@@ -58,6 +61,8 @@ def create_app(settings: Settings | None = None, extra: Sequence[ControllerRoute
             activities.router,
             sessions.router,
             analysis.router,
+            sequence_handlers.router,
+            student_views.router,
             traces.router,
             exercises.router,
             part_handlers.router,
@@ -70,6 +75,7 @@ def create_app(settings: Settings | None = None, extra: Sequence[ControllerRoute
             intervention_handlers.router,
             reports.router,
             lti.router,
+            git_handlers.router,
         ],
     )
     app = Service(

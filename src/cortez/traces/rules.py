@@ -1,0 +1,64 @@
+"""What a row of steps says of how a student moved through the task."""
+
+from collections.abc import Iterable
+from itertools import pairwise
+from typing import Any
+
+from cortez.traces.ingest import STUDENT_TYPES
+from cortez.traces.models import CognitiveState, InteractionType
+
+# The phases of work, each next to the ones it naturally leads to and comes from. The other three states (confusion,
+# progresando, atascado) say how it goes, not where one is: they neither begin a phase nor end one.
+PHASES = (
+    CognitiveState.EXPLORACION,
+    CognitiveState.PLANIFICACION,
+    CognitiveState.IMPLEMENTACION,
+    CognitiveState.DEPURACION,
+    CognitiveState.VALIDACION,
+    CognitiveState.REFLEXION,
+)
+PLACE = {phase.value: place for place, phase in enumerate(PHASES)}
+
+# Steps in which the student says that, or why, the course changes.
+EXPLAINING = {
+    InteractionType.STRATEGY_CHANGE,
+    InteractionType.HYPOTHESIS_FORMULATION,
+    InteractionType.SELF_CORRECTION,
+}
+MIN_JUSTIFICATION = 20
+
+
+def is_justified(step: Any) -> bool:
+    """Whether the step gives a reason of at least 20 characters, spaces around it not counted."""
+    return len((step.decision_justification or "").strip(" ")) >= MIN_JUSTIFICATION
+
+
+def coherence(steps: Iterable[Any]) -> float | None:
+    """How far the changes of phase are small or explained: 1 - unexplained jumps ÷ transitions, 0 to 1.
+
+    `steps` come in the order they happened, each with `interaction_type`, `cognitive_state` and
+    `decision_justification`. Only the student's own steps count. A transition is a change between two consecutive
+    phases; a jump is a transition over more than one place of PHASES, forward or backward. A jump is explained where
+    the step that arrives is a strategy_change, a hypothesis_formulation or a self_correction, or is justified in at
+    least 20 characters, or where such a step without a phase of its own lies between the two. None where there is no
+    transition: nothing can be said then.
+    """
+    arrivals = list(_arrivals(steps))
+    transitions = [(before, after, explained) for (before, _), (after, explained) in pairwise(arrivals)]
+    changes = [(before, after, explained) for before, after, explained in transitions if before != after]
+    if not changes:
+        return None
+    unexplained = sum(abs(before - after) > 1 and not explained for before, after, explained in changes)
+    return round(1 - unexplained / len(changes), 4)
+
+
+def _arrivals(steps: Iterable[Any]) -> Iterable[tuple[int, bool]]:
+    """The place of each of the student's phases, and whether coming there was explained."""
+    explained = False
+    for step in steps:
+        if step.interaction_type not in STUDENT_TYPES:
+            continue
+        explained = explained or step.interaction_type in EXPLAINING or is_justified(step)
+        if step.cognitive_state in PLACE:
+            yield PLACE[step.cognitive_state], explained
+            explained = False
