@@ -1,0 +1,72 @@
+"""Tables for spreadsheet programs: CSV and XLSX in which no text is taken for a formula."""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import xlsxwriter  # type: ignore[import-untyped]  # no type information is published
+from msgspec import Struct
+
+CSV = "text/csv"
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+
+# A cell that begins with one of these, perhaps after spaces, is a formula or a command to some program.
+ACTIVE = tuple("=+-@\t\r\n＝＋－＠")  # noqa: RUF001 - the wide signs of East Asian keyboards count too
+MAX_CELL = 32_767  # characters in a cell of XLSX
+WIDTH = 22
+
+
+class Sheet(Struct, frozen=True):
+    name: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+
+
+def cell(value: Any) -> Any:
+    """A value as a cell: numbers as they are, times as RFC 3339, structures as JSON, texts as `plain` text."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return value
+    if isinstance(value, str):
+        return plain(value)
+    encoded = msgspec.json.encode(value).decode()
+    return encoded.strip('"') if isinstance(value, datetime) else plain(encoded.strip('"'))
+
+
+def plain(text: str) -> str:
+    """With an apostrophe in front where a spreadsheet program would run it."""
+    return f"'{text}" if text.lstrip(" ").startswith(ACTIVE) else text
+
+
+def csv_lines(rows: Iterable[Sequence[Any]]) -> bytes:
+    """Lines of CSV (RFC 4180, UTF-8)."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerows([cell(value) for value in row] for row in rows)
+    return text.getvalue().encode()
+
+
+def workbook(sheets: Sequence[Sheet]) -> bytes:
+    """An XLSX file; its rows are written one by one, not held."""
+    file = io.BytesIO()
+    with xlsxwriter.Workbook(file, {"constant_memory": True, "in_memory": False}) as book:
+        bold = book.add_format({"bold": True})
+        for sheet in sheets:
+            page = book.add_worksheet(sheet.name)
+            page.set_column(0, max(0, len(sheet.columns) - 1), WIDTH)
+            page.freeze_panes(1, 0)
+            for column, title in enumerate(sheet.columns):
+                page.write_string(0, column, title, bold)
+            for line, row in enumerate(sheet.rows, start=1):
+                for column, value in enumerate(cell(value) for value in row):
+                    if isinstance(value, str):
+                        page.write_string(line, column, value[:MAX_CELL])
+                    else:
+                        page.write_number(line, column, value)
+    return file.getvalue()
