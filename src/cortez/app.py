@@ -27,6 +27,7 @@ from cortez.lti import handlers as lti
 from cortez.oversight import alert_handlers, intervention_handlers, plan_handlers, profiles, student_handlers
 from cortez.pages import handlers as pages
 from cortez.paging import Cursors, provide_page
+from cortez.records import handlers as exports
 from cortez.responses import Answer
 from cortez.schemas import Match, StrictRequest
 from cortez.security import Passwords, Principal, Tokens
@@ -68,6 +69,7 @@ def create_app(settings: Settings | None = None, extra: Sequence[ControllerRoute
             plan_handlers.router,
             intervention_handlers.router,
             lti.router,
+            exports.router,
         ],
     )
     app = Service(

@@ -56,6 +56,7 @@ TAGS = {
     "remediation": "Support that a teacher opens for a student.",
     "interventions": "What teachers and tutors did.",
     "LTI": "Platforms that launch into Cortez, and their launches, as records.",
+    "exports": "What is stored, to take along: traces, a session, a dataset for research that names nobody.",
     "operations": "Whether the service lives and is ready.",
 }
 QUERY = {
