@@ -358,13 +358,17 @@ async def test_the_command_writes_what_the_service_sends(make: Make, tmp_path: P
     assert file.stat().st_mode & 0o077 == 0
 
 
+def names_in(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
 async def test_a_command_that_fails_leaves_the_file_as_it_was(make: Make, tmp_path: Path) -> None:
     file = tmp_path / "out.json"
     file.write_text("before")
     missing = str(uuid4())
     done = await run(make, "session", missing, "--output", str(file))
     assert (done.exit_code, done.stderr) == (1, f"Error: There is no session {missing}.\n")
-    assert [path.name for path in tmp_path.iterdir()] == ["out.json"]
+    assert names_in(tmp_path) == ["out.json"]
     assert file.read_text() == "before"
     for wrong, option in (
         (["traces", "--occurred-after", "yesterday"], "--occurred-after"),

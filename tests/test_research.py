@@ -16,7 +16,8 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 from litestar import Litestar
-from sqlalchemy import event
+from sqlalchemy import event, insert
+from uuid_utils.compat import uuid7
 
 from conftest import client_of, live, settings_for
 from cortez.accounts.models import CourseMember, User
@@ -25,7 +26,7 @@ from cortez.cli import cli
 from cortez.db import utc_now
 from cortez.evaluations.models import CompetencyLevel
 from cortez.exercises.models import ExerciseAttempt
-from cortez.records.research import LOT
+from cortez.records.research import LOT, MAX_SESSIONS
 from cortez.records.rules import Group, Pseudonyms, Selection, end_of_week, monday_of, separate, week_of
 from cortez.sessions.models import LearningSession
 from cortez.traces.git_models import GitTrace
@@ -99,12 +100,14 @@ def test_the_worlds_of_the_attack_are_not_empty() -> None:
 
 def test_rows_of_a_pseudonym_stand_in_no_order_that_can_be_known() -> None:
     group = Group("c", "A", "a", "2026-W10", None)
-    selections = [Selection(uuid4(), f"s{number % 5}", group, {}) for number in range(60)]
+    selections = [Selection(uuid7(), f"s{number % 5}", group, {}) for number in range(60)]
     pseudonyms = Pseudonyms("secret", "study")
     ordered = pseudonyms.ordered(selections)
     assert ordered == pseudonyms.ordered(reversed(selections))
-    assert [one.id for one in ordered] != [one.id for one in sorted(selections, key=lambda one: one.student_id)]
     assert [pseudonyms.of(one) for one in ordered] == sorted(pseudonyms.of(one) for one in selections)
+    begun = [one.id for one in ordered if one.student_id == "s0"]
+    assert len(begun) == 12
+    assert begun != sorted(begun)
 
 
 def test_weeks_are_iso_weeks_in_utc_and_periods_are_whole_ones() -> None:
@@ -391,6 +394,16 @@ async def test_statements_do_not_grow_with_rows(make: Make) -> None:
         await work(make, group, group.students[0])
     assert await statements(make, group.teacher) == few <= 8
     assert LOT >= 42
+
+
+async def test_more_sessions_than_an_answer_holds_are_refused(make: Make) -> None:
+    group = await taught(make, 1)
+    session = {"student_id": "s", "activity_id": group.activity, "course_id": group.course, "start_time": MONDAY}
+    async with make.database.unit() as unit:
+        await unit.execute(insert(LearningSession), [session for _ in range(MAX_SESSIONS)])
+    refused = await group.teacher.post(RESEARCH, json={"study": "one"})
+    assert (refused.status_code, refused.json()["code"]) == (422, "EXPORT_TOO_LARGE")
+    assert (await asked(group.teacher, period_end="2026-03-02T00:00:00Z"))["items"] == []
 
 
 async def test_the_command_gives_the_same_rows(make: Make) -> None:
