@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 
+from cortez.accounts.models import Role
 from cortez.content.models import Subject
 from cortez.exercises.models import ExerciseAttempt, HintReveal
 from factory import Make, Someone
@@ -61,6 +62,7 @@ async def test_hints_cost_points_from_the_next_attempt_on(make: Make) -> None:
     after = await attempt(student, exercise.id)
     assert (before["hints_used"], before["penalty_applied"]) == (0, 0)
     assert (after["hints_used"], after["penalty_applied"]) == (2, 15)
+    assert (await attempt(await make.student(), exercise.id))["hints_used"] == 0
     scores = []
     for one in (before, after):
         passed = {"status": "PASS", "tests_passed": 4, "tests_total": 4}
@@ -136,6 +138,11 @@ async def test_an_attempt_belongs_to_ones_own_open_session(make: Make) -> None:
     assert (await student.post(path, json=CODE | {"session_id": str(foreign.id)})).status_code == 404
     ended = await student.post(path, json=CODE | {"session_id": str(closed.id)})
     assert (ended.status_code, ended.json()["code"]) == (409, "SESSION_CLOSED")
+    course = await make.course()
+    assistant = await make.user(Role.TEACHER, Role.STUDENT, course=course, student_id="assistant")
+    taught = await make.session(student, course_id=course)
+    assert (await assistant.get(f"/sessions/{taught.id}")).status_code == 200
+    assert (await assistant.post(path, json=CODE | {"session_id": str(taught.id)})).status_code == 404
     mine = await make.session(student)
     assert (await attempt(student, exercise.id, session_id=str(mine.id)))["session_id"] == str(mine.id)
     assert len(await make.all(ExerciseAttempt)) == 1

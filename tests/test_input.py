@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
 from typing import Annotated, Any, get_origin
 
 import httpx
@@ -18,7 +19,7 @@ from cortez.db import utc_now
 from cortez.demo.material import POLICIES
 from cortez.exercises.models import ExerciseAttempt, ExerciseHint, ExerciseTest
 from cortez.lti.models import LtiDeployment, LtiSession
-from cortez.oversight.models import RemediationPlan, RiskAlert, StudentProfile, TeacherIntervention
+from cortez.oversight.models import CourseReport, RemediationPlan, RiskAlert, StudentProfile, TeacherIntervention
 from cortez.simulators.models import IncidentSimulation, InterviewSession
 from factory import Make
 
@@ -86,6 +87,13 @@ RIGHT: dict[str, dict[str, Any]] = {
     "DismissIn": {"resolution_notes": "x"},
     "AssignIn": {"user_id": UUID_TEXT},
     "InterventionIn": {"student_id": "s-1"},
+    "ReportIn": {
+        "report_type": "cohort_summary",
+        "course_id": "there",
+        "period_start": "2026-03-01T00:00:00Z",
+        "period_end": "2026-04-01T00:00:00Z",
+    },
+    "ExportIn": {"format": "csv"},
     "SubjectIn": {"code": "S-9", "name": "Subject", "language": "python"},
     "UnidadIn": {"numero": 9, "titulo": "Unit"},
     "ApuntesIn": {"titulo": "Note", "contenido_markdown": ""},
@@ -184,6 +192,17 @@ async def address(make: Make) -> dict[str, str]:
     test = ExerciseTest(exercise_id=exercise.id, test_number=1, input="x", expected="x")
     attempt = ExerciseAttempt(exercise_id=exercise.id, student_id="s-1", submitted_code="x", attempt_number=1)
     await make.add(hint, test, attempt)
+    report = CourseReport(
+        course_id=course,
+        report_type="cohort_summary",
+        period_start=now,
+        period_end=now + timedelta(days=1),
+        summary_stats={},
+        competency_distribution={},
+        risk_distribution={},
+        exported_at=now,
+    )
+    await make.add(report)
     hung = {"session_id": session.id, "student_id": session.student_id}
     interview = InterviewSession(**hung, interview_type="DESIGN")
     incident = IncidentSimulation(**hung, incident_type="DATABASE", incident_description="x")
@@ -216,6 +235,7 @@ async def address(make: Make) -> dict[str, str]:
         "{attempt_id:uuid}": str(attempt.id),
         "{alert_id:uuid}": str(alert.id),
         "{intervention_id:uuid}": str(intervention.id),
+        "{report_id:uuid}": str(report.id),
     }
 
 

@@ -25,6 +25,7 @@ from cortez.exercises import attempt_handlers, part_handlers
 from cortez.exercises import handlers as exercises
 from cortez.lti import handlers as lti
 from cortez.oversight import alert_handlers, intervention_handlers, plan_handlers, profiles, student_handlers
+from cortez.oversight import report_handlers as reports
 from cortez.pages import handlers as pages
 from cortez.paging import Cursors, provide_page
 from cortez.records import handlers as exports
@@ -68,6 +69,7 @@ def create_app(settings: Settings | None = None, extra: Sequence[ControllerRoute
             alert_handlers.router,
             plan_handlers.router,
             intervention_handlers.router,
+            reports.router,
             lti.router,
             exports.router,
         ],

@@ -105,6 +105,7 @@ class CourseReport(Base):
         one_of("ck_report_format_valid", "format", ReportFormat),
         CheckConstraint("period_start < period_end", name="ck_report_period_valid"),
         Index("idx_report_teacher", "teacher_id"),
+        Index("idx_report_course", "course_id", "created_at", "id"),
     )
 
     course_id: Mapped[str] = mapped_column(String(100))
