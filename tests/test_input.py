@@ -133,6 +133,7 @@ RIGHT: dict[str, dict[str, Any]] = {
     },
     "AttemptIn": {"submitted_code": "x"},
     "GradeIn": {"status": "FAIL"},
+    "ResearchIn": {"study": "x"},
     "TraceIn": {"interaction_type": "ai_response", "content": "x"},
     "GitTraceIn": {
         "commit_hash": "a" * 40,

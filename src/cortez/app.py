@@ -30,6 +30,7 @@ from cortez.oversight import alert_handlers, intervention_handlers, plan_handler
 from cortez.oversight import report_handlers as reports
 from cortez.pages import handlers as pages
 from cortez.paging import Cursors, provide_page
+from cortez.records import handlers as exports
 from cortez.responses import Answer
 from cortez.schemas import Match, StrictRequest
 from cortez.security import Passwords, Principal, Tokens
@@ -76,6 +77,7 @@ def create_app(settings: Settings | None = None, extra: Sequence[ControllerRoute
             reports.router,
             lti.router,
             git_handlers.router,
+            exports.router,
         ],
     )
     app = Service(

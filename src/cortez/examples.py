@@ -204,6 +204,9 @@ FIELDS: dict[str, Any] = {
     "period_start": "2026-03-01T00:00:00Z",
     "period_end": "2026-04-01T00:00:00Z",
     "is_active": True,
+    "study": "Base cases 2026",
+    "pseudonym": "5c1b9a0e2f6d4e578c55019a7c2e5f1b",
+    "commission": "B",
     "next_cursor": None,
     "access_token": "eyJhbGciOiJIUzI1NiIs...",
     "refresh_token": "cr_...",
@@ -367,6 +370,7 @@ EXAMPLES: dict[str, Any] = {
             {"occurred_at": LATER, "ai_involvement": 0.4, "moving_average": 0.2},
         ],
     },
+    "ResearchIn": {"study": "Base cases 2026", "k": 5, "course_id": "PROG2-2026"},
     "Problem": {
         "type": "urn:cortez:problem:session_not_found",
         "title": "Not Found",

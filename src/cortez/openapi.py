@@ -60,6 +60,7 @@ TAGS = {
     "interventions": "What teachers and tutors did.",
     "reports": "Figures of a course over a period, computed once and kept.",
     "LTI": "Platforms that launch into Cortez, and their launches, as records.",
+    "exports": "What is stored, to take along: traces, a session, a dataset for research that names nobody.",
     "operations": "Whether the service lives and is ready.",
 }
 QUERY = {

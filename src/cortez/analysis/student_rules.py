@@ -71,8 +71,9 @@ def process_score(ai_involvement: float, states: Mapping[str, int], risks_per_se
     return round(100 * (0.4 * autonomy + 0.2 * diversity + 0.2 * persistence + 0.2 * absence), 1)
 
 
-def week_of(day: str) -> str:
-    year, week, _ = date.fromisoformat(day).isocalendar()
+def week_of(day: date) -> str:
+    """The ISO week that a day (in UTC) lies in: 2026-W10."""
+    year, week, _ = day.isocalendar()
     return f"{year}-W{week:02}"
 
 
@@ -83,7 +84,7 @@ def weeks_of(days: Iterable[Any], risks: Mapping[UUID, int]) -> list[Week]:
     """
     weeks: dict[str, Work] = defaultdict(Work)
     for row in days:
-        weeks[week_of(row.day)].add(row)
+        weeks[week_of(date.fromisoformat(row.day))].add(row)
     return [
         Week(
             name,

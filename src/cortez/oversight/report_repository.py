@@ -1,6 +1,7 @@
 """Queries of course reports, and the few statements that a report is computed by, whatever the size of the class."""
 
 from collections.abc import Collection, Sequence
+from datetime import date
 from typing import Any
 
 from sqlalchemy import CTE, ColumnElement, Select, case, false, func, select, true, union
@@ -8,6 +9,7 @@ from sqlalchemy import CTE, ColumnElement, Select, case, false, func, select, tr
 from cortez.accounts.models import CourseMember, CourseRole, User
 from cortez.accounts.repository import MemberRepository, taught_courses
 from cortez.analysis.sql import monday_of
+from cortez.analysis.student_rules import week_of
 from cortez.errors import FieldError, Invalid
 from cortez.evaluations.models import CompetencyLevel, Evaluation
 from cortez.oversight.models import CourseReport, ReportType
@@ -24,7 +26,6 @@ from cortez.oversight.report_rules import (
     top_risks,
     totals,
     trend,
-    week_name,
 )
 from cortez.oversight.report_schemas import ReportIn
 from cortez.repository import Repository
@@ -153,7 +154,7 @@ class ReportRepository(Repository[CourseReport]):
         )
         return [
             Week(
-                week=week_name(day),
+                week=week_of(date.fromisoformat(day)),
                 sessions=count,
                 risks=int(risks or 0),
                 mean_ai_share=share_of(share or 0.0, int(steps or 0)),
