@@ -12,6 +12,7 @@ from uuid_utils.compat import uuid7
 
 from cortez.accounts.models import ApiKey, Course, CourseMember, RefreshToken, Role, User
 from cortez.activities.models import Activity
+from cortez.analysis.models import TraceSequence
 from cortez.content.models import Subject
 from cortez.db import Base, utc_now
 from cortez.evaluations.models import Evaluation
@@ -19,6 +20,7 @@ from cortez.exercises.models import Exercise
 from cortez.risks.models import Risk
 from cortez.security import REFRESH_TTL, Tokens, digest, new_secret
 from cortez.sessions.models import LearningSession
+from cortez.traces.git_models import GitTrace
 from cortez.traces.models import CognitiveTrace
 
 PASSWORD = "correct horse battery"
@@ -181,6 +183,27 @@ class Make:
         made.session = await self.session(made.student, activity_id=activity.activity_id, course_id=course)
         made.path = f"/sessions/{made.session.id}"
         return made
+
+    async def git_trace(self, session: LearningSession, **values: Any) -> GitTrace:
+        defaults: dict[str, Any] = {
+            "event_type": "commit",
+            "commit_hash": f"{self.number():040x}",
+            "commit_message": "A step",
+            "author_name": "Ana",
+            "author_email": "ana@example.edu",
+            "timestamp": session.start_time,
+            "branch_name": "main",
+        }
+        own = {"session_id": session.id, "student_id": session.student_id, "activity_id": session.activity_id}
+        commit = GitTrace(**(defaults | own | values))
+        await self.add(commit)
+        return commit
+
+    async def sequence(self, session: LearningSession, **values: Any) -> TraceSequence:
+        own = {"session_id": session.id, "student_id": session.student_id, "activity_id": session.activity_id}
+        sequence = TraceSequence(**(own | values))
+        await self.add(sequence)
+        return sequence
 
     async def all(self, model: type[Any]) -> list[Any]:
         async with self.database.reading() as session:

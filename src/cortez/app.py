@@ -17,6 +17,8 @@ from cortez.accounts import handlers as accounts
 from cortez.accounts.authentication import authenticator
 from cortez.activities import handlers as activities
 from cortez.analysis import handlers as analysis
+from cortez.analysis import sequence_handlers
+from cortez.analysis import student_handlers as student_views
 from cortez.content import file_handlers, note_handlers
 from cortez.content import handlers as content
 from cortez.database import Database
@@ -29,6 +31,7 @@ from cortez.oversight import alert_handlers, intervention_handlers, plan_handler
 from cortez.oversight import report_handlers as reports
 from cortez.pages import handlers as pages
 from cortez.paging import Cursors, provide_page
+from cortez.records import handlers as exports
 from cortez.responses import Answer
 from cortez.risks import handlers as risks
 from cortez.schemas import Match, StrictRequest
@@ -37,6 +40,7 @@ from cortez.sessions import handlers as sessions
 from cortez.settings import Settings, load
 from cortez.simulators import event_handlers
 from cortez.simulators import handlers as simulators
+from cortez.traces import git_handlers
 from cortez.traces import handlers as traces
 from cortez.transactions import UnitOfWork, learn_query_parameters, provide_session
 
@@ -60,6 +64,8 @@ def create_app(settings: Settings | None = None, extra: Sequence[ControllerRoute
             activities.router,
             sessions.router,
             analysis.router,
+            sequence_handlers.router,
+            student_views.router,
             traces.router,
             risks.router,
             evaluations.router,
@@ -74,6 +80,8 @@ def create_app(settings: Settings | None = None, extra: Sequence[ControllerRoute
             intervention_handlers.router,
             reports.router,
             lti.router,
+            git_handlers.router,
+            exports.router,
         ],
     )
     app = Service(

@@ -49,6 +49,9 @@ TAGS = {
     "activities": "What students work on.",
     "sessions": "One student at work on one activity.",
     "session views": "A session seen as a whole.",
+    "trace sequences": "The traces of a session rolled up, as they were at one moment.",
+    "git traces": "What was committed during a session, how it grew, and which steps lay near.",
+    "student views": "What a student did over all sessions that may be seen.",
     "traces": "The steps of a session.",
     "risks": "Indicators in sessions, found by rules, agents and people, and judged by people.",
     "evaluations": "How a student worked in a session, as people, agents and the rules see it.",
@@ -59,6 +62,7 @@ TAGS = {
     "interventions": "What teachers and tutors did.",
     "reports": "Figures of a course over a period, computed once and kept.",
     "LTI": "Platforms that launch into Cortez, and their launches, as records.",
+    "exports": "What is stored, to take along: traces, a session, a dataset for research that names nobody.",
     "operations": "Whether the service lives and is ready.",
 }
 QUERY = {

@@ -1,14 +1,15 @@
 """Queries of course reports, and the few statements that a report is computed by, whatever the size of the class."""
 
 from collections.abc import Collection, Sequence
+from datetime import date
 from typing import Any
 
-from sqlalchemy import CTE, ColumnElement, Select, Text, case, false, func, select, true, union
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy import CTE, ColumnElement, Select, case, false, func, select, true, union
 
 from cortez.accounts.models import CourseMember, CourseRole, User
 from cortez.accounts.repository import MemberRepository, taught_courses
+from cortez.analysis.sql import monday_of
+from cortez.analysis.student_rules import week_of
 from cortez.errors import FieldError, Invalid
 from cortez.evaluations.models import CompetencyLevel, Evaluation
 from cortez.oversight.models import CourseReport, ReportType
@@ -25,7 +26,6 @@ from cortez.oversight.report_rules import (
     top_risks,
     totals,
     trend,
-    week_name,
 )
 from cortez.oversight.report_schemas import ReportIn
 from cortez.repository import Repository
@@ -37,26 +37,6 @@ from cortez.traces.models import CognitiveTrace
 
 SESSIONS = LearningSession.__table__
 TRACES = CognitiveTrace.__table__
-
-
-class monday_of(FunctionElement[str]):  # noqa: N801 - reads as a function of SQL
-    """The Monday, as text, of the ISO week in UTC that a time lies in."""
-
-    type = Text()
-    inherit_cache = True
-    name = "monday_of"
-
-
-@compiles(monday_of, "postgresql")
-def _monday_postgresql(element: monday_of, compiler: Any, **options: Any) -> str:
-    moment = compiler.process(element.clauses, **options)
-    return f"to_char(date_trunc('week', {moment} AT TIME ZONE 'UTC'), 'YYYY-MM-DD')"
-
-
-@compiles(monday_of, "sqlite")
-def _monday_sqlite(element: monday_of, compiler: Any, **options: Any) -> str:
-    """Of the day alone: SQLite would round the last microsecond of a Sunday up to Monday."""
-    return f"date(substr({compiler.process(element.clauses, **options)}, 1, 10), 'weekday 0', '-6 days')"
 
 
 class ReportRepository(Repository[CourseReport]):
@@ -174,7 +154,7 @@ class ReportRepository(Repository[CourseReport]):
         )
         return [
             Week(
-                week=week_name(day),
+                week=week_of(date.fromisoformat(day)),
                 sessions=count,
                 risks=int(risks or 0),
                 mean_ai_share=share_of(share or 0.0, int(steps or 0)),

@@ -5,7 +5,7 @@ Every sentence says what was counted and the threshold it passed; it is a reason
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 from msgspec import Struct
@@ -88,12 +88,6 @@ class Week(Struct, frozen=True, kw_only=True):
 
 def share_of(total: float, steps: int) -> float | None:
     return round(total / steps, 4) if steps else None
-
-
-def week_name(monday: str) -> str:
-    """The ISO week that begins on this day: 2026-03-02 → 2026-W10."""
-    year, week, _ = date.fromisoformat(monday).isocalendar()
-    return f"{year}-W{week:02}"
 
 
 def totals(students: Sequence[Student], findings: Sequence[Findings]) -> dict[str, Any]:

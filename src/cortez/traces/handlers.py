@@ -1,13 +1,11 @@
 """Traces: single, in batches, and their lists."""
 
-from typing import Any
 from uuid import UUID
 
 from litestar import Router, get, patch, post
 from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.status_codes import HTTP_200_OK
-from sqlalchemy import Select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.batches import BatchResult, batch_of, is_ndjson, split
@@ -16,12 +14,11 @@ from cortez.parameters import QueryKey, QueryTime, instant
 from cortez.responses import Answer, created
 from cortez.schemas import Listing, Match, StrictRequest
 from cortez.security import Principal, allow
-from cortez.sessions.models import LearningSession
 from cortez.sessions.repository import SessionRepository
 from cortez.traces.ingest import Ingest
 from cortez.traces.models import CognitiveState, InteractionType, TraceLevel
-from cortez.traces.repository import HAPPENED, TRACES, TraceRepository
-from cortez.traces.schemas import SessionTraceIn, TraceIn, TraceOut, TracePatch, column_of
+from cortez.traces.repository import TRACES, TraceRepository
+from cortez.traces.schemas import SessionTraceIn, TraceFilter, TraceIn, TraceOut, TracePatch, column_of
 
 readers = allow("student", "tutor", "teacher", "key:read", "key:traces")
 writers = allow("student", "tutor", "teacher", "key:traces")
@@ -40,14 +37,26 @@ async def provide_ingest(session: NamedDependency[AsyncSession], principal: Name
 Traces = NamedDependency[TraceRepository]
 
 
-def filtered(
-    statement: Select[Any],
-    trace_level: TraceLevel | None,
-    interaction_type: InteractionType | None,
-    cognitive_state: CognitiveState | None,
-) -> Select[Any]:
-    wanted = {"trace_level": trace_level, "interaction_type": interaction_type, "cognitive_state": cognitive_state}
-    return statement.where(*(TRACES.c[name] == value for name, value in wanted.items() if value is not None))
+async def provide_filter(
+    student_id: QueryKey = None,
+    activity_id: QueryKey = None,
+    course_id: QueryKey = None,
+    trace_level: FromQuery[TraceLevel | None] = None,
+    interaction_type: FromQuery[InteractionType | None] = None,
+    cognitive_state: FromQuery[CognitiveState | None] = None,
+    occurred_after: QueryTime = None,
+    occurred_before: QueryTime = None,
+) -> TraceFilter:
+    return TraceFilter(
+        student_id=student_id,
+        activity_id=activity_id,
+        course_id=course_id,
+        trace_level=trace_level,
+        interaction_type=interaction_type,
+        cognitive_state=cognitive_state,
+        occurred_after=instant("occurred_after", occurred_after),
+        occurred_before=instant("occurred_before", occurred_before),
+    )
 
 
 @post("/sessions/{session_id:uuid}/traces", guards=[writers], opt={"also": (HTTP_200_OK,)})
@@ -94,38 +103,16 @@ async def list_session_traces(
 ) -> Listing[TraceOut]:
     """Oldest first."""
     await SessionRepository(traces.session, traces.principal).require(session_id)
-    statement = traces.rows().where(TRACES.c.session_id == session_id)
-    return await traces.page(filtered(statement, trace_level, interaction_type, cognitive_state), page, TraceOut.of)
+    wanted = TraceFilter(trace_level=trace_level, interaction_type=interaction_type, cognitive_state=cognitive_state)
+    return await traces.page(traces.matching(wanted).where(TRACES.c.session_id == session_id), page, TraceOut.of)
 
 
 @get("/traces", guards=[readers])
 async def list_traces(
-    traces: Traces,
-    page: NamedDependency[Page],
-    student_id: QueryKey = None,
-    activity_id: QueryKey = None,
-    course_id: QueryKey = None,
-    trace_level: FromQuery[TraceLevel | None] = None,
-    interaction_type: FromQuery[InteractionType | None] = None,
-    cognitive_state: FromQuery[CognitiveState | None] = None,
-    occurred_after: QueryTime = None,
-    occurred_before: QueryTime = None,
+    traces: Traces, page: NamedDependency[Page], wanted: NamedDependency[TraceFilter]
 ) -> Listing[TraceOut]:
     """Oldest first; `occurred_after` is included, `occurred_before` is not."""
-    statement = filtered(traces.rows(), trace_level, interaction_type, cognitive_state)
-    if student_id:
-        statement = statement.where(TRACES.c.student_id == student_id)
-    if activity_id:
-        statement = statement.where(TRACES.c.activity_id == activity_id)
-    if course_id:
-        sessions = SessionRepository(traces.session, traces.principal)
-        inside = sessions.select(LearningSession.id).where(LearningSession.course_id == course_id)
-        statement = statement.where(TRACES.c.session_id.in_(inside))
-    if since := instant("occurred_after", occurred_after):
-        statement = statement.where(since <= HAPPENED)
-    if until := instant("occurred_before", occurred_before):
-        statement = statement.where(until > HAPPENED)
-    return await traces.page(statement, page, TraceOut.of)
+    return await traces.page(traces.matching(wanted), page, TraceOut.of)
 
 
 @get("/traces/{trace_id:uuid}", guards=[readers])
@@ -156,6 +143,10 @@ router = Router(
         read_trace,
         change_trace,
     ],
-    dependencies={"traces": Provide(provide_traces), "ingest": Provide(provide_ingest)},
+    dependencies={
+        "wanted": Provide(provide_filter),
+        "traces": Provide(provide_traces),
+        "ingest": Provide(provide_ingest),
+    },
     tags=["traces"],
 )

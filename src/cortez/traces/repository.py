@@ -9,13 +9,14 @@ from sqlalchemy import ColumnElement, Select, func, select
 from cortez.database import student_changed
 from cortez.repository import Repository, group_by
 from cortez.sessions.models import LearningSession
-from cortez.sessions.repository import on_visible_session
+from cortez.sessions.repository import SessionRepository, on_visible_session
 from cortez.sessions.rules import FINAL
 from cortez.traces.models import CognitiveTrace
-from cortez.traces.schemas import TraceOut, column_of
+from cortez.traces.schemas import TraceFilter, TraceOut, column_of
 
 TRACES = CognitiveTrace.__table__
 SHOWN = [TRACES.c[column_of(name)] for name in TraceOut.__struct_fields__]
+EQUAL = ("student_id", "activity_id", "trace_level", "interaction_type", "cognitive_state")
 
 # When a step happened, as views and rules order it: what the client said, else when it was stored.
 HAPPENED = func.coalesce(TRACES.c.occurred_at, TRACES.c.created_at)
@@ -31,6 +32,19 @@ class TraceRepository(Repository[CognitiveTrace]):
     def rows(self) -> Select[Any]:
         """A statement over the columns that are shown."""
         return self.select(*SHOWN)
+
+    def matching(self, wanted: TraceFilter) -> Select[Any]:
+        equal = {name: getattr(wanted, name) for name in EQUAL}
+        statement = self.rows().where(*(TRACES.c[name] == value for name, value in equal.items() if value is not None))
+        if wanted.course_id is not None:
+            sessions = SessionRepository(self.session, self.principal).select(LearningSession.id)
+            inside = sessions.where(LearningSession.course_id == wanted.course_id)
+            statement = statement.where(TRACES.c.session_id.in_(inside))
+        if wanted.occurred_after is not None:
+            statement = statement.where(wanted.occurred_after <= HAPPENED)
+        if wanted.occurred_before is not None:
+            statement = statement.where(wanted.occurred_before > HAPPENED)
+        return statement
 
     async def get_by_session_ids(self, session_ids: Collection[UUID]) -> dict[UUID, list[Any]]:
         """One query for all, each session's traces in the order they happened."""

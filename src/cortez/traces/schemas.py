@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from cortez.schemas import Input, Instant, LongText, Prose, Resource, Share, Short
+from cortez.schemas import BusinessKey, Input, Instant, LongText, Prose, Resource, Share, Short
 from cortez.traces.models import CognitiveState, InteractionType, TraceLevel
 
 Intent = Annotated[str, Meta(max_length=200)]
@@ -31,6 +31,19 @@ class Analysis(Input, kw_only=True):
     interactional_data: Document | UnsetType = UNSET
     ethical_risk_data: Document | UnsetType = UNSET
     process_data: Document | UnsetType = UNSET
+
+
+class TraceFilter(Input):
+    """Which traces are asked for; `occurred_after` is included, `occurred_before` is not."""
+
+    student_id: BusinessKey | None = None
+    activity_id: BusinessKey | None = None
+    course_id: BusinessKey | None = None
+    trace_level: TraceLevel | None = None
+    interaction_type: InteractionType | None = None
+    cognitive_state: CognitiveState | None = None
+    occurred_after: Instant | None = None
+    occurred_before: Instant | None = None
 
 
 class TraceIn(Analysis, kw_only=True):

@@ -1,0 +1,57 @@
+"""Trace sequences: the traces of a session rolled up, as they were at one moment."""
+
+from uuid import UUID
+
+from litestar import Router, get, post
+from litestar.di import NamedDependency, Provide
+from litestar.params import FromPath
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cortez.analysis.sequence_repository import TraceSequenceRepository
+from cortez.analysis.sequence_schemas import TraceSequenceOut
+from cortez.paging import Page
+from cortez.responses import Answer, created
+from cortez.schemas import Listing
+from cortez.security import Principal, allow
+from cortez.sessions.repository import SessionRepository
+
+readers = allow("student", "tutor", "teacher", "key:read", "key:traces", "key:analysis")
+rollers = allow("teacher", "key:traces", "key:analysis")
+
+
+async def provide_sequences(
+    session: NamedDependency[AsyncSession], principal: NamedDependency[Principal]
+) -> TraceSequenceRepository:
+    return TraceSequenceRepository(session, principal)
+
+
+Sequences = NamedDependency[TraceSequenceRepository]
+
+
+@post("/sessions/{session_id:uuid}/trace-sequences", guards=[rollers])
+async def roll_up_traces(session_id: FromPath[UUID], sequences: Sequences) -> Answer[TraceSequenceOut]:
+    """Sum up all traces that the session has now; earlier sequences stay as they are."""
+    made = await sequences.roll_up(session_id)
+    return created(TraceSequenceOut.of(made), f"/trace-sequences/{made.id}")
+
+
+@get("/sessions/{session_id:uuid}/trace-sequences", guards=[readers])
+async def list_trace_sequences(
+    session_id: FromPath[UUID], sequences: Sequences, page: NamedDependency[Page]
+) -> Listing[TraceSequenceOut]:
+    """Newest first."""
+    await SessionRepository(sequences.session, sequences.principal).require(session_id)
+    return await sequences.page(sequences.of_session(session_id), page, TraceSequenceOut.of, newest_first=True)
+
+
+@get("/trace-sequences/{sequence_id:uuid}", guards=[readers])
+async def read_trace_sequence(sequence_id: FromPath[UUID], sequences: Sequences) -> TraceSequenceOut:
+    return TraceSequenceOut.of(await sequences.get(sequence_id))
+
+
+router = Router(
+    "/",
+    route_handlers=[roll_up_traces, list_trace_sequences, read_trace_sequence],
+    dependencies={"sequences": Provide(provide_sequences)},
+    tags=["trace sequences"],
+)

@@ -1,0 +1,179 @@
+"""Aggregates over what hangs on sessions: of one, of a student, of an activity. In a fixed number of queries."""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, and_, case, distinct, func, literal_column, or_, select, true
+
+from cortez.accounts.models import CourseMember, CourseRole, User
+from cortez.accounts.repository import taught_courses
+from cortez.analysis.sql import members, utc_day
+from cortez.analysis.student_schemas import Deliveries, Dialogue, Reasoning, Technique, Traceability
+from cortez.errors import NotFound
+from cortez.evaluations.models import Evaluation
+from cortez.exercises.models import ExerciseAttempt
+from cortez.risks.models import Risk
+from cortez.sessions.models import LearningSession, SessionStatus
+from cortez.sessions.repository import SessionRepository
+from cortez.traces.git_models import GitEventType, GitTrace
+from cortez.traces.ingest import STUDENT_TYPES
+from cortez.traces.models import InteractionType
+from cortez.traces.repository import HAPPENED, TRACES
+from cortez.traces.rules import MIN_JUSTIFICATION
+
+MAX_INTENTS = 50
+MAX_DAYS = 20_000
+MAX_STUDENTS = 1_000
+
+NO_COMMITS = (GitEventType.BRANCH_CREATE, GitEventType.BRANCH_DELETE, GitEventType.TAG)
+IS_COMMIT = GitTrace.event_type.not_in(NO_COMMITS)
+STANDS = Risk.resolution.is_distinct_from("unfounded")
+
+OWN = TRACES.c.interaction_type.in_(sorted(STUDENT_TYPES))
+JUSTIFIED = and_(OWN, func.length(func.trim(TRACES.c.decision_justification)) >= MIN_JUSTIFICATION)
+
+
+def many(condition: ColumnElement[bool]) -> ColumnElement[int]:
+    """How many rows hold it."""
+    return func.coalesce(func.sum(case((condition, 1), else_=0)), 0)
+
+
+def share(part: int, whole: int) -> float | None:
+    return round(part / whole, 4) if whole else None
+
+
+class SessionViews(SessionRepository):
+    """Every statement is over sessions that the principal may see."""
+
+    def within(self, condition: ColumnElement[bool]) -> Select[Any]:
+        """The ids of those sessions."""
+        return self.select(LearningSession.id).where(condition)
+
+    async def require_student(self, student_id: str) -> ColumnElement[bool]:
+        """The condition for the student's sessions. Raises NotFound where neither they nor the person may be seen."""
+        theirs = LearningSession.student_id == student_id
+        seen = self.within(theirs).exists()
+        if self.principal.student_id != student_id:
+            person = select(User.id).where(User.student_id == student_id, self._known())
+            if not await self.session.scalar(select(or_(seen, person.exists()))):
+                raise NotFound("student", student_id)
+        return theirs
+
+    def _known(self) -> ColumnElement[bool]:
+        """Whom the principal knows without a session: members of the courses they teach; an admin everybody."""
+        if self.principal.is_admin:
+            return User.student_id.is_not(None)
+        taught = taught_courses(self.principal)
+        attending = select(CourseMember.user_id).where(
+            CourseMember.role == CourseRole.STUDENT, CourseMember.course_id.in_(taught)
+        )
+        return User.id.in_(attending)
+
+    async def traceability(self, condition: ColumnElement[bool]) -> Traceability:
+        ids = self.within(condition)
+        steps = (await self.session.execute(self._steps(ids))).one()
+        attempts = (await self.session.execute(self._attempts(ids))).one()
+        commits = await self.session.scalar(select(func.count()).where(GitTrace.session_id.in_(ids), IS_COMMIT))
+        return Traceability(
+            n1=Deliveries(attempts.number, await self._files(ids)),
+            n2=Technique(commits or 0, attempts.tests, attempts.passed),
+            n3=Dialogue(steps.prompts, steps.responses, None if steps.ai is None else round(steps.ai, 4)),
+            n4=Reasoning(
+                await self._counted(ids, TRACES.c.cognitive_state),
+                await self._counted(ids, TRACES.c.cognitive_intent),
+                share(steps.justified, steps.own),
+            ),
+        )
+
+    def _steps(self, ids: Select[Any]) -> Select[Any]:
+        return select(
+            many(TRACES.c.interaction_type == InteractionType.STUDENT_PROMPT).label("prompts"),
+            many(TRACES.c.interaction_type == InteractionType.AI_RESPONSE).label("responses"),
+            func.avg(TRACES.c.ai_involvement).label("ai"),
+            many(OWN).label("own"),
+            many(JUSTIFIED).label("justified"),
+        ).where(TRACES.c.session_id.in_(ids))
+
+    def _attempts(self, ids: Select[Any]) -> Select[Any]:
+        columns: list[Any] = [func.count().label("number")]
+        columns += [
+            func.coalesce(func.sum(column), 0).label(name)
+            for name, column in (("tests", ExerciseAttempt.tests_total), ("passed", ExerciseAttempt.tests_passed))
+        ]
+        return select(*columns).where(ExerciseAttempt.session_id.in_(ids))
+
+    async def _files(self, ids: Select[Any]) -> int:
+        """How many different paths the commits touch."""
+        changed = members(GitTrace.files_changed).table_valued("value", name="changed")
+        path: ColumnElement[str] = literal_column("changed.value ->> 'file_path'")
+        statement = select(func.count(distinct(path))).select_from(GitTrace).join(changed, true())
+        return await self.session.scalar(statement.where(GitTrace.session_id.in_(ids))) or 0
+
+    async def _counted(self, ids: Select[Any], column: ColumnElement[Any]) -> dict[str, int]:
+        number = func.count().label("number")
+        statement = select(column, number).where(TRACES.c.session_id.in_(ids), column.is_not(None)).group_by(column)
+        rows = await self.session.execute(statement.order_by(number.desc(), column).limit(MAX_INTENTS))
+        return {row[0]: row.number for row in rows}
+
+    def history(self, condition: ColumnElement[bool]) -> Select[Any]:
+        """Sessions with their counts, as columns."""
+        session_id = LearningSession.id
+        names = ("id", "activity_id", "course_id", "mode", "status", "start_time", "end_time", "created_at")
+        risks = select(func.count()).where(Risk.session_id == session_id, STANDS)
+        latest = (
+            select(Evaluation.overall_score)
+            .where(Evaluation.session_id == session_id)
+            .order_by(Evaluation.created_at.desc(), Evaluation.id.desc())
+            .limit(1)
+        )
+        commits = select(func.count()).where(GitTrace.session_id == session_id, IS_COMMIT)
+        attempts = select(func.count()).where(ExerciseAttempt.session_id == session_id)
+        ai = select(func.avg(TRACES.c.ai_involvement)).where(TRACES.c.session_id == session_id)
+        return self.select(
+            *(getattr(LearningSession, name) for name in names),
+            LearningSession.trace_count.label("traces"),
+            ai.scalar_subquery().label("ai_involvement"),
+            commits.scalar_subquery().label("commits"),
+            attempts.scalar_subquery().label("attempts"),
+            risks.scalar_subquery().label("risks"),
+            risks.where(Risk.resolved.is_(False)).scalar_subquery().label("unresolved_risks"),
+            latest.scalar_subquery().label("last_score"),
+            latest.with_only_columns(Evaluation.overall_competency_level).scalar_subquery().label("last_level"),
+        ).where(condition)
+
+    async def days(self, condition: ColumnElement[bool]) -> list[Any]:
+        """Steps by day, session and state; of a student with more than 20,000 such groups the latest."""
+        day = utc_day(HAPPENED).label("day")
+        keys = (day, TRACES.c.session_id, TRACES.c.cognitive_state)
+        involvement = func.sum(TRACES.c.ai_involvement).label("involvement")
+        statement = select(*keys, func.count().label("traces"), involvement)
+        grouped = statement.where(TRACES.c.session_id.in_(self.within(condition))).group_by(*keys)
+        latest = grouped.order_by(day.desc(), TRACES.c.session_id, TRACES.c.cognitive_state).limit(MAX_DAYS)
+        return list(await self.session.execute(latest))
+
+    async def risks(self, condition: ColumnElement[bool]) -> dict[UUID, int]:
+        """How many risks stand in each session that has any."""
+        statement = select(Risk.session_id, func.count().label("number"))
+        grouped = statement.where(Risk.session_id.in_(self.within(condition)), STANDS).group_by(Risk.session_id)
+        return {row.session_id: row.number for row in await self.session.execute(grouped)}
+
+    async def students_of(self, activity_id: str) -> list[Any]:
+        """The first 1,001 students with sessions on the activity, by id."""
+        student_id = LearningSession.student_id
+        statement = self.select(
+            student_id,
+            func.count().label("sessions"),
+            many(LearningSession.status == SessionStatus.COMPLETED).label("completed"),
+            func.min(LearningSession.start_time).label("first_started"),
+            func.max(LearningSession.start_time).label("last_started"),
+        ).where(LearningSession.activity_id == activity_id)
+        ordered = statement.group_by(student_id).order_by(student_id).limit(MAX_STUDENTS + 1)
+        return list(await self.session.execute(ordered))
+
+    async def per_student(
+        self, condition: ColumnElement[bool], model: Any, *columns: ColumnElement[Any], by: Any = None
+    ) -> list[Any]:
+        """Aggregates over rows that hang on sessions, by student (and by one more column)."""
+        keys = [LearningSession.student_id, *([by] if by is not None else [])]
+        statement = self.select(*keys, *columns).join(model, model.session_id == LearningSession.id)
+        return list(await self.session.execute(statement.where(condition).group_by(*keys)))

@@ -1,0 +1,111 @@
+"""How a student works over the weeks: the process score, and which way the AI's share goes."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from statistics import mean
+from typing import Any, Literal
+from uuid import UUID
+
+from msgspec import Struct
+
+from cortez.traces.models import CognitiveState
+
+MARGIN = 0.05
+Trend = Literal["improving", "declining", "stable", "insufficient_data"]
+
+
+class Week(Struct, frozen=True):
+    """An ISO week (2026-W10, in UTC) with at least one step; involvement 0 to 1, score 0 to 100."""
+
+    week: str
+    sessions: int
+    ai_involvement: float
+    process_score: float
+
+
+class Trends(Struct, frozen=True):
+    """`trend` compares the mean weekly share of the AI in the first half of the weeks with the second.
+
+    improving: it fell by more than 0.05; declining: it rose by more than 0.05; else stable. Of an odd number of weeks
+    the middle one belongs to the second half; with fewer than two it is insufficient_data.
+    """
+
+    student_id: str
+    weeks: list[Week]
+    trend: Trend
+
+
+class Work:
+    """What was done in one week."""
+
+    def __init__(self) -> None:
+        self.traces = 0
+        self.involvement = 0.0
+        self.sessions: set[UUID] = set()
+        self.states: Counter[str] = Counter()
+
+    def add(self, row: Any) -> None:
+        self.traces += row.traces
+        self.involvement += row.involvement
+        self.sessions.add(row.session_id)
+        if row.cognitive_state:
+            self.states[row.cognitive_state] += row.traces
+
+    @property
+    def ai_involvement(self) -> float:
+        return self.involvement / self.traces
+
+
+def process_score(ai_involvement: float, states: Mapping[str, int], risks_per_session: float) -> float:
+    """0 to 100: 40 % autonomy, 20 % diversity, 20 % persistence, 20 % absence of risks.
+
+    autonomy: 1 less the mean share of the AI; diversity: distinct states ÷ all nine; persistence: 1 less twice the
+    share of atascado among the steps that name a state (1 where none does); absence: 1 less a third of the risks per
+    session. Each lies between 0 and 1. It says how somebody worked, and is no grade.
+    """
+    named = sum(states.values())
+    stuck = states.get(CognitiveState.ATASCADO, 0) / named if named else 0.0
+    parts = (1 - ai_involvement, len(states) / len(CognitiveState), 1 - 2 * stuck, 1 - risks_per_session / 3)
+    autonomy, diversity, persistence, absence = (min(1.0, max(0.0, part)) for part in parts)
+    return round(100 * (0.4 * autonomy + 0.2 * diversity + 0.2 * persistence + 0.2 * absence), 1)
+
+
+def week_of(day: date) -> str:
+    """The ISO week that a day (in UTC) lies in: 2026-W10."""
+    year, week, _ = day.isocalendar()
+    return f"{year}-W{week:02}"
+
+
+def weeks_of(days: Iterable[Any], risks: Mapping[UUID, int]) -> list[Week]:
+    """From rows of (day, session_id, cognitive_state, traces, involvement), and the number of risks of each session.
+
+    A session counts in every week in which it has a step, and so do its risks.
+    """
+    weeks: dict[str, Work] = defaultdict(Work)
+    for row in days:
+        weeks[week_of(date.fromisoformat(row.day))].add(row)
+    return [
+        Week(
+            name,
+            len(work.sessions),
+            round(work.ai_involvement, 4),
+            process_score(
+                work.ai_involvement,
+                work.states,
+                sum(risks.get(session_id, 0) for session_id in work.sessions) / len(work.sessions),
+            ),
+        )
+        for name, work in sorted(weeks.items())
+    ]
+
+
+def trend_of(weeks: Sequence[Week]) -> Trend:
+    if len(weeks) < 2:
+        return "insufficient_data"
+    half = len(weeks) // 2
+    before, after = (mean(week.ai_involvement for week in part) for part in (weeks[:half], weeks[half:]))
+    change = round(after - before, 6)
+    if abs(change) <= MARGIN:
+        return "stable"
+    return "improving" if change < 0 else "declining"

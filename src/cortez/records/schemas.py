@@ -1,0 +1,153 @@
+"""What is asked of an export, and what comes out."""
+
+from typing import Annotated, Any, Self
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from cortez.choices import Choice
+from cortez.db import Base
+from cortez.evaluations.models import CompetencyLevel
+from cortez.exercises.schemas import AttemptOut
+from cortez.oversight.schemas import InterventionOut
+from cortez.schemas import BusinessKey, Input, Instant, Title
+from cortez.security import Principal
+from cortez.sessions.models import LearningSession
+from cortez.sessions.schemas import SessionOut
+from cortez.simulators.schemas import EventOut, IncidentOut, InterviewOut
+from cortez.traces.schemas import TraceOut
+
+Least = Annotated[int, Meta(ge=2, le=50, description="How many students a group has at least.")]
+Week = Annotated[str, Meta(description="The ISO week (UTC) in which the session started.")]
+Document = dict[str, Any]
+
+
+class ExportFormat(Choice):
+    NDJSON = "ndjson"
+    CSV = "csv"
+
+
+class SessionExport(Struct, kw_only=True):
+    """A session and all that hangs on it: traces in the order they happened, everything else as it was stored.
+
+    Interventions are there for those who teach. A student does not see which points an answer should name, as long as
+    the interview is going.
+    """
+
+    session: SessionOut
+    traces: list[TraceOut]
+    trace_sequences: list[Document]
+    risks: list[Document]
+    evaluations: list[Document]
+    git_traces: list[Document]
+    interviews: list[InterviewOut]
+    incidents: list[IncidentOut]
+    simulator_events: list[EventOut]
+    attempts: list[AttemptOut]
+    interventions: list[InterventionOut] | UnsetType = UNSET
+
+    @classmethod
+    def of(cls, session: LearningSession, principal: Principal) -> Self:
+        """As far as the principal may see it; everything that hangs on the session is loaded."""
+        mine = session.student_id == principal.student_id and not principal.is_admin
+        teaches = principal.is_teaching and not mine
+        interview = InterviewOut.of if teaches or principal.is_key else InterviewOut.for_student
+        return cls(
+            session=SessionOut.of(session),
+            traces=[TraceOut.of(trace) for trace in sorted(session.traces, key=happened)],
+            trace_sequences=documents(session.trace_sequences),
+            risks=documents(session.risks),
+            evaluations=documents(session.evaluations),
+            git_traces=documents(session.git_traces),
+            interviews=[interview(one) for one in sorted(session.interview_sessions, key=stored_at)],
+            incidents=[IncidentOut.of(one) for one in sorted(session.incident_simulations, key=stored_at)],
+            simulator_events=[EventOut.of(one) for one in sorted(session.simulator_events, key=stored_at)],
+            attempts=[AttemptOut.of(one) for one in sorted(session.exercise_attempts, key=stored_at)],
+            interventions=[InterventionOut.of(one) for one in sorted(session.teacher_interventions, key=stored_at)]
+            if teaches
+            else UNSET,
+        )
+
+
+def stored_at(row: Any) -> Any:
+    return row.created_at, row.id
+
+
+def happened(trace: Any) -> Any:
+    return trace.occurred_at or trace.created_at, trace.id
+
+
+def documents(rows: list[Any]) -> list[Document]:
+    found: list[Base] = sorted(rows, key=stored_at)
+    return [row.to_dict() for row in found]
+
+
+class ResearchIn(Input):
+    """Which sessions, for which study.
+
+    The period is taken in whole ISO weeks (UTC): from the one that `period_start` lies in to the one in which
+    `period_end` is reached, so that no choice of it cuts through a group.
+    """
+
+    study: Title
+    k: Least = 5
+    course_id: BusinessKey | None = None
+    activity_id: BusinessKey | None = None
+    period_start: Instant | None = None
+    period_end: Instant | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.period_start and self.period_end and self.period_start >= self.period_end:
+            raise ValueError("`period_end` must be later than `period_start`")
+
+
+class ResearchRow(Struct, frozen=True, kw_only=True):
+    """A session. The pseudonym means one student within one group (the five fields after it), and nothing elsewhere.
+
+    Shares, means of shares and the figures from `understanding_level` to `process_efficiency` are 0 to 1 (a mean over
+    the traces that say it; `alternatives_explored` is a number of them), scores 0 to 10; null where nothing says it.
+    Risks that a person judged unfounded are not counted.
+    """
+
+    pseudonym: str
+    course_id: str | None
+    commission: str | None
+    activity_id: str
+    week: Week
+    competency_level: CompetencyLevel | None
+    trace_count: int
+    duration_minutes: int | None
+    ai_share: float | None
+    student_prompts: int
+    ai_responses: int
+    understanding_level: float | None
+    alternatives_explored: float | None
+    metacognitive_awareness: float | None
+    prompt_quality: float | None
+    academic_integrity: float | None
+    process_efficiency: float | None
+    risks_cognitive: int
+    risks_ethical: int
+    risks_epistemic: int
+    risks_technical: int
+    risks_governance: int
+    evaluation_score: float | None
+    commits: int
+    attempts: int
+    best_attempt_score: float | None
+
+
+class Counts(Struct, frozen=True):
+    groups: int
+    students: int
+    rows: int
+
+
+class ResearchOut(Struct, frozen=True):
+    """The dataset. `suppressed` counts what was left out: students are those of whom no row is left."""
+
+    study: str
+    k: int
+    released: Counts
+    suppressed: Counts
+    items: list[ResearchRow]

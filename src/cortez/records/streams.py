@@ -1,0 +1,61 @@
+"""An export on its way out: rows some at a time, as bytes, and no connection held while the other side is slow."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from typing import TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from cortez.database import Database
+from cortez.records.repository import TraceExports
+from cortez.records.schemas import ExportFormat
+from cortez.security import Principal
+from cortez.spreadsheets import CSV, csv_lines
+from cortez.traces.schemas import TraceFilter, TraceOut
+
+T = TypeVar("T")
+
+LOT = 500  # traces that are held at a time
+MEDIA = {ExportFormat.NDJSON: "application/x-ndjson", ExportFormat.CSV: CSV}
+
+
+async def trace_lots(
+    database: Database, principal: Principal, wanted: TraceFilter
+) -> AsyncGenerator[Sequence[TraceOut]]:
+    """In the order they were stored; each lot by a statement on a session of its own."""
+    after = None
+    while True:
+        async with database.reading() as session:
+            lot = await TraceExports(session, principal).lot(wanted, after, LOT)
+        if lot:
+            yield lot
+            after = (lot[-1].created_at, lot[-1].id)
+        if len(lot) < LOT:
+            return
+
+
+async def begun(lots: AsyncIterator[T]) -> AsyncIterator[T]:
+    """The same, once the first is there: what goes wrong before it can still be answered as an error."""
+    first = await anext(lots, None)
+
+    async def all_of_them() -> AsyncGenerator[T]:
+        if first is not None:
+            yield first
+        async for lot in lots:
+            yield lot
+
+    return all_of_them()
+
+
+async def encoded(
+    lots: AsyncIterator[Sequence[Struct]], kind: type[Struct], form: ExportFormat
+) -> AsyncGenerator[bytes]:
+    """As NDJSON, one object a line; or as CSV with a line of names, documents in their cells as JSON."""
+    names = kind.__struct_fields__
+    if form == ExportFormat.CSV:
+        yield csv_lines([names])
+    async for lot in lots:
+        if form == ExportFormat.CSV:
+            yield csv_lines([getattr(row, name) for name in names] for row in lot)
+        else:
+            yield b"".join(msgspec.json.encode(row) + b"\n" for row in lot)

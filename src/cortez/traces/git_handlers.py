@@ -1,0 +1,146 @@
+"""The git history of a session: what was committed, how it grew, and which steps lay near."""
+
+from uuid import UUID
+
+from litestar import Router, get, post
+from litestar.di import NamedDependency, Provide
+from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.status_codes import HTTP_200_OK
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cortez.batches import BatchResult, batch_of, is_ndjson, read, split
+from cortez.database import Database
+from cortez.db import utc_now
+from cortez.paging import Page
+from cortez.responses import Answer, created
+from cortez.schemas import Listing, StrictRequest
+from cortez.security import Principal, allow
+from cortez.sessions.repository import SessionRepository
+from cortez.traces.git_bundle import Window
+from cortez.traces.git_import import PARSERS, GitIngest, read_history
+from cortez.traces.git_repository import GIT, GitSessionRepository, GitTraceRepository
+from cortez.traces.git_rules import window_of
+from cortez.traces.git_schemas import GitTraceIn, GitTraceOut, ImportResult
+from cortez.traces.git_views import Correlation, Evolution, correlation, evolution
+
+readers = allow("student", "tutor", "teacher", "key:read", "key:git")
+writers = allow("student", "key:git")
+FILES = {media: {"type": "string", "contentMediaType": media} for media in PARSERS}
+HISTORY = {"bodies": FILES, "max_body": 20_000_000}
+BATCH = batch_of(GitTraceIn)
+
+
+async def provide_git_traces(
+    session: NamedDependency[AsyncSession], principal: NamedDependency[Principal]
+) -> GitTraceRepository:
+    return GitTraceRepository(session, principal)
+
+
+async def provide_git_ingest(
+    session: NamedDependency[AsyncSession], principal: NamedDependency[Principal]
+) -> GitIngest:
+    return GitIngest(GitSessionRepository(session, principal))
+
+
+GitTraces = NamedDependency[GitTraceRepository]
+Ingesting = NamedDependency[GitIngest]
+
+
+@post("/sessions/{session_id:uuid}/git-traces", guards=[writers], opt={"also": (HTTP_200_OK,)})
+async def create_git_trace(
+    session_id: FromPath[UUID], data: JSONBody[GitTraceIn], git_ingest: Ingesting, git_traces: GitTraces
+) -> Answer[GitTraceOut]:
+    """Store one event, made during the session. A commit that is there already answers 200 with the stored one."""
+    id_, new = await git_ingest.one(session_id, data.commit())
+    answer = created(GitTraceOut.of(await git_traces.row(id_)), f"/git-traces/{id_}")
+    answer.status_code = 201 if new else 200
+    return answer
+
+
+@post("/sessions/{session_id:uuid}/git-traces/batch", guards=[writers], status_code=HTTP_200_OK, opt=BATCH)
+async def create_git_traces(
+    session_id: FromPath[UUID], request: StrictRequest, git_ingest: Ingesting, atomic: FromQuery[bool] = False
+) -> BatchResult:
+    """Up to 1,000 events, as a JSON array or as NDJSON; one result for each.
+
+    A commit that the session has already is a duplicate.
+    """
+    items = [read(raw, GitTraceIn) for raw in split(await request.body(), ndjson=is_ndjson(request))]
+    return await git_ingest.batch(session_id, items, atomic=atomic)
+
+
+@post("/sessions/{session_id:uuid}/git-traces/import", guards=[writers], status_code=HTTP_200_OK, opt=HISTORY)
+async def import_git_history(
+    session_id: FromPath[UUID],
+    request: StrictRequest,
+    git_ingest: Ingesting,
+    database: NamedDependency[Database],
+) -> ImportResult:
+    """The commits of a repository that were made during the session (five minutes of grace at either end).
+
+    As application/x-git-bundle the file of `git bundle create work.bundle --all`; as text/plain the output of `git log
+    --branches --numstat --summary --no-renames --pretty=format:%x1e%H%x1f%P%x1f%an%x1f%ae%x1f%cI%x1f%S%x1f%B%x1f`. At
+    most 20 MB, and 1,000 commits during the session. Time is the committer's. The same again creates nothing.
+    """
+    window = await window_for(session_id, git_ingest.sessions, database)
+    found = await read_history(await request.body(), request.content_type[0].strip().lower(), window)
+    return await git_ingest.history(session_id, found)
+
+
+async def window_for(session_id: UUID, sessions: GitSessionRepository, database: Database) -> Window:
+    """When the session was, read so that no connection is held while the history is parsed.
+
+    Only an Idempotency-Key, claimed before the handler, has opened the unit of work by now.
+    """
+    if sessions.session.in_transaction():
+        return window_of(await sessions.writable(session_id, lock=False), utc_now())
+    async with database.reading() as brief:
+        own = GitSessionRepository(brief, sessions.principal)
+        return window_of(await own.writable(session_id, lock=False), utc_now())
+
+
+@get("/sessions/{session_id:uuid}/git-traces", guards=[readers])
+async def list_git_traces(
+    session_id: FromPath[UUID], git_traces: GitTraces, page: NamedDependency[Page]
+) -> Listing[GitTraceOut]:
+    """In the order they were stored; `…/evolution` has them in git's own."""
+    await SessionRepository(git_traces.session, git_traces.principal).require(session_id)
+    statement = git_traces.rows().where(GIT.c.session_id == session_id)
+    return await git_traces.page(statement, page, GitTraceOut.of)
+
+
+@get("/git-traces/{git_trace_id:uuid}", guards=[readers])
+async def read_git_trace(git_trace_id: FromPath[UUID], git_traces: GitTraces) -> GitTraceOut:
+    return GitTraceOut.of(await git_traces.row(git_trace_id))
+
+
+@get("/sessions/{session_id:uuid}/git-traces/evolution", guards=[readers])
+async def read_git_evolution(session_id: FromPath[UUID], git_traces: GitTraces) -> Evolution:
+    """How the code grew, commit by commit; of the first 2,000."""
+    await SessionRepository(git_traces.session, git_traces.principal).require(session_id)
+    return evolution(await git_traces.in_order(session_id))
+
+
+@get("/sessions/{session_id:uuid}/git-traces/correlation", guards=[readers])
+async def read_git_correlation(session_id: FromPath[UUID], git_traces: GitTraces) -> Correlation:
+    """Each commit with the step nearest to it, at most 30 minutes away; of the first 2,000 commits."""
+    await SessionRepository(git_traces.session, git_traces.principal).require(session_id)
+    rows = await git_traces.in_order(session_id)
+    steps = await git_traces.steps(session_id, rows[0].timestamp, rows[-1].timestamp) if rows else []
+    return correlation(rows, steps)
+
+
+router = Router(
+    "/",
+    route_handlers=[
+        create_git_trace,
+        create_git_traces,
+        import_git_history,
+        list_git_traces,
+        read_git_trace,
+        read_git_evolution,
+        read_git_correlation,
+    ],
+    dependencies={"git_traces": Provide(provide_git_traces), "git_ingest": Provide(provide_git_ingest)},
+    tags=["git traces"],
+)

@@ -1,0 +1,98 @@
+"""Queries of git events: always of sessions, in the order of git's own time."""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, func, insert
+
+from cortez.errors import Forbidden
+from cortez.repository import Repository, group_by
+from cortez.security import Principal
+from cortez.sessions.models import LearningSession
+from cortez.sessions.repository import SessionRepository, on_visible_session
+from cortez.traces.git_models import GitTrace
+from cortez.traces.git_rules import NEAR
+from cortez.traces.git_schemas import GitTraceOut
+from cortez.traces.models import CognitiveTrace
+from cortez.traces.repository import HAPPENED, TraceRepository
+
+GIT = GitTrace.__table__
+TRACES = CognitiveTrace.__table__
+SHOWN = [GIT.c[name] for name in GitTraceOut.__struct_fields__ if name in GIT.c]
+MAX_EVENTS = 2_000
+MAX_STEPS = 20_000
+
+
+class GitTraceRepository(Repository[GitTrace]):
+    model = GitTrace
+    noun = "git trace"
+
+    def visible(self) -> ColumnElement[bool]:
+        return on_visible_session(GitTrace.session_id, self.principal)
+
+    def rows(self) -> Select[Any]:
+        """A statement over the columns that are shown."""
+        return self.select(*SHOWN)
+
+    async def row(self, id_: UUID) -> Any:
+        return self.present((await self.session.execute(self.rows().where(GIT.c.id == id_))).one_or_none(), id_)
+
+    async def in_order(self, session_id: UUID) -> list[Any]:
+        """The first 2,000 events of the session, by git's time, then by how they were stored."""
+        statement = self.rows().where(GIT.c.session_id == session_id)
+        ordered = statement.order_by(GIT.c.timestamp, GIT.c.created_at, GIT.c.id).limit(MAX_EVENTS)
+        return list(await self.session.execute(ordered))
+
+    async def get_by_session_ids(self, session_ids: Collection[UUID]) -> dict[UUID, list[Any]]:
+        """One query for all, each session's events by git's time."""
+        statement = self.rows().where(GIT.c.session_id.in_(session_ids)).order_by(GIT.c.timestamp, GIT.c.id)
+        return group_by(await self.session.execute(statement), lambda row: row.session_id, session_ids)
+
+    async def by_hashes(self, session_id: UUID, hashes: Collection[str]) -> dict[str, UUID]:
+        """The ids of those commits that the session has already."""
+        statement = self.select(GIT.c.commit_hash, GIT.c.id).where(
+            GIT.c.session_id == session_id, GIT.c.commit_hash.in_(hashes)
+        )
+        return {row.commit_hash: row.id for row in await self.session.execute(statement)}
+
+    async def count_by_session(self, session_id: UUID) -> int:
+        statement = self.select(func.count(GIT.c.id)).where(GIT.c.session_id == session_id)
+        return await self.session.scalar(statement) or 0
+
+    async def store(self, rows: list[dict[str, Any]]) -> None:
+        if rows:
+            await self.session.execute(insert(GitTrace), rows)
+
+    async def steps(self, session_id: UUID, first: datetime, last: datetime) -> list[Any]:
+        """The session's first 20,000 steps near enough to the given times, in the order they happened."""
+        traces = TraceRepository(self.session, self.principal)
+        columns = [TRACES.c[name] for name in ("id", "interaction_type", "cognitive_state", "occurred_at")]
+        statement = (
+            traces.select(*columns, HAPPENED.label("happened"))
+            .where(TRACES.c.session_id == session_id, HAPPENED.between(first - NEAR, last + NEAR))
+            .order_by(HAPPENED, TRACES.c.id)
+            .limit(MAX_STEPS)
+        )
+        return list(await self.session.execute(statement))
+
+
+class GitSessionRepository(SessionRepository):
+    """The session that a history belongs to."""
+
+    async def writable(self, session_id: UUID, *, lock: bool) -> Any:
+        """Raises NotFound, or Forbidden where a person would write into another's session."""
+        names = ("id", "student_id", "activity_id", "start_time", "end_time")
+        columns = (LearningSession.__table__.c[name] for name in names)
+        statement = self.select(*columns).where(LearningSession.id == session_id)
+        if lock:
+            statement = statement.with_for_update(key_share=True)
+        found = self.present((await self.session.execute(statement)).one_or_none(), session_id)
+        if not may_write(self.principal, found.student_id):
+            raise Forbidden(None, "A student adds commits to their own sessions only.")
+        return found
+
+
+def may_write(principal: Principal, student_id: str) -> bool:
+    return principal.may("key:git") or principal.student_id == student_id
