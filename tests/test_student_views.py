@@ -299,6 +299,36 @@ def test_the_process_score_lies_between_0_and_100(
     assert process_score(share, states, risks) == pytest.approx(expected)
 
 
+async def test_the_statistics_of_risks_are_of_the_sessions_one_may_see(school: School) -> None:
+    make, path = school.make, f"/students/{school.ana.student_id}/risks/statistics"
+    kinds = [("cognitive_delegation", "critical", "cognitive"), ("policy_violation", "low", "governance")]
+    for session in school.of(school.ana):
+        for type_, level, dimension in kinds:
+            await make.risk(session, risk_type=type_, risk_level=level, dimension=dimension)
+    for someone, sessions in (
+        (school.ana, school.of(school.ana)),
+        (school.teacher, school.of(school.ana, school.activity)),
+    ):
+        risks = await school.rows(Risk, *sessions)
+        shown = (await someone.get(path)).json()
+        assert shown.pop("student_id") == school.ana.student_id
+        assert {name: count for name, count in shown.pop("by_dimension").items() if count} == counted(
+            risk.dimension for risk in risks
+        )
+        assert {name: count for name, count in shown.pop("by_level").items() if count} == counted(
+            risk.risk_level for risk in risks
+        )
+        assert shown.pop("by_type") == counted(risk.risk_type for risk in risks)
+        assert shown == {
+            "total": len(risks),
+            "unresolved": sum(not risk.resolved for risk in risks),
+            "confirmed": sum(risk.resolution == "confirmed" for risk in risks),
+            "unfounded": sum(risk.resolution == "unfounded" for risk in risks),
+        }
+    nothing = (await school.idle.get(f"/students/{school.idle.student_id}/risks/statistics")).json()
+    assert (nothing["total"], nothing["by_type"], nothing["by_level"]["critical"]) == (0, {}, 0)
+
+
 async def test_the_students_of_an_activity_are_compared(school: School) -> None:
     view = (await school.teacher.get(f"/students/compare?activity_id={school.activity}")).json()
     assert (view["activity_id"], view["truncated"]) == (school.activity, False)
@@ -340,7 +370,7 @@ async def test_a_comparison_shows_only_sessions_one_may_see(school: School) -> N
     assert len((await key.get(f"/students/compare?activity_id={school.activity}")).json()["students"]) == 2
 
 
-VIEWS = ("traceability", "history", "trends")
+VIEWS = ("traceability", "history", "trends", "risks/statistics")
 
 
 @pytest.mark.parametrize("view", VIEWS)

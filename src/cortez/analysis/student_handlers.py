@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from cortez.activities.repository import ActivityRepository
 from cortez.analysis.comparison import compare
 from cortez.analysis.student_repository import SessionViews
-from cortez.analysis.student_rules import Trends, trend_of, weeks_of
-from cortez.analysis.student_schemas import Comparison, PastSession, Traceability
+from cortez.analysis.student_rules import Trends, statistics_of, trend_of, weeks_of
+from cortez.analysis.student_schemas import Comparison, PastSession, RiskStatistics, Traceability
 from cortez.paging import Page
 from cortez.parameters import PathKey
 from cortez.schemas import KEY_PATTERN, Listing
@@ -59,6 +59,12 @@ async def read_student_trends(student_id: PathKey, views: Views) -> Trends:
     return Trends(student_id, weeks, trend_of(weeks))
 
 
+@get("/students/{student_id:str}/risks/statistics", guards=[readers])
+async def read_risk_statistics(student_id: PathKey, views: Views) -> RiskStatistics:
+    """How many findings there are in the student's sessions that may be seen, and what became of them."""
+    return statistics_of(student_id, await views.risk_counts(await views.require_student(student_id)))
+
+
 @get("/students/compare", guards=[comparers])
 async def compare_students(activity_id: QueryActivity, views: Views) -> Comparison:
     """The students of an activity side by side, over the sessions that may be seen."""
@@ -73,6 +79,7 @@ router = Router(
         read_student_traceability,
         list_student_history,
         read_student_trends,
+        read_risk_statistics,
         compare_students,
     ],
     dependencies={"views": Provide(provide_views)},

@@ -157,6 +157,12 @@ class SessionViews(SessionRepository):
         grouped = statement.where(Risk.session_id.in_(self.within(condition)), STANDS).group_by(Risk.session_id)
         return {row.session_id: row.number for row in await self.session.execute(grouped)}
 
+    async def risk_counts(self, condition: ColumnElement[bool]) -> list[Any]:
+        """Risks of those sessions by type, dimension, level and what became of them."""
+        keys = (Risk.risk_type, Risk.dimension, Risk.risk_level, Risk.resolved, Risk.resolution)
+        statement = select(*keys, func.count().label("number")).where(Risk.session_id.in_(self.within(condition)))
+        return list(await self.session.execute(statement.group_by(*keys)))
+
     async def students_of(self, activity_id: str) -> list[Any]:
         """The first 1,001 students with sessions on the activity, by id."""
         student_id = LearningSession.student_id

@@ -9,6 +9,8 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from cortez.analysis.student_schemas import RiskStatistics
+from cortez.risks.models import Resolution, RiskDimension, RiskLevel
 from cortez.traces.models import CognitiveState
 
 MARGIN = 0.05
@@ -109,3 +111,27 @@ def trend_of(weeks: Sequence[Week]) -> Trend:
     if abs(change) <= MARGIN:
         return "stable"
     return "improving" if change < 0 else "declining"
+
+
+def statistics_of(student_id: str, rows: Iterable[Any]) -> RiskStatistics:
+    """From rows of (risk_type, dimension, risk_level, resolved, resolution, number)."""
+    types, dimensions, levels, ends = Counter[str](), Counter[str](), Counter[str](), Counter[str]()
+    unresolved = 0
+    for row in rows:
+        types[row.risk_type] += row.number
+        dimensions[row.dimension] += row.number
+        levels[row.risk_level] += row.number
+        if row.resolved:
+            ends[row.resolution or ""] += row.number
+        else:
+            unresolved += row.number
+    return RiskStatistics(
+        student_id=student_id,
+        total=types.total(),
+        unresolved=unresolved,
+        confirmed=ends[Resolution.CONFIRMED],
+        unfounded=ends[Resolution.UNFOUNDED],
+        by_dimension={dimension.value: dimensions[dimension] for dimension in RiskDimension},
+        by_level={level.value: levels[level] for level in RiskLevel},
+        by_type=dict(types.most_common()),
+    )

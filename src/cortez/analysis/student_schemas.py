@@ -53,6 +53,22 @@ class Traceability(Struct, frozen=True):
     n4: Reasoning
 
 
+class RiskStatistics(Struct, frozen=True):
+    """Findings in the student's sessions, every dimension and level named.
+
+    `confirmed` and `unfounded`: what a person made of those that are resolved. `by_type` leaves out what never came up.
+    """
+
+    student_id: str
+    total: int
+    unresolved: int
+    confirmed: int
+    unfounded: int
+    by_dimension: dict[str, int]
+    by_level: dict[str, int]
+    by_type: dict[str, int]
+
+
 class PastSession(Struct, frozen=True):
     """A session in a student's history.
 
