@@ -377,18 +377,11 @@ EXAMPLES: dict[str, Any] = {
         "risk_type": "uncritical_acceptance",
         "risk_level": "medium",
         "description": "Took over an answer that contradicts the one before; perhaps tried it out elsewhere.",
-        "evidence": ["Two answers on the base case, one of them wrong."],
-    },
-    "ResolveIn": {
-        "resolution": "unfounded",
-        "resolution_notes": "Talked it through: the class had agreed on this tool.",
     },
     "EvaluationIn": {
         "overall_score": 7.5,
         "dimensions": [{"name": "debugging", "score": 8, "evidence": ["Isolated the failing case first."]}],
-        "key_strengths": ["isolates a failing case"],
         "evaluator": "a language model's prompt",
-        "evaluator_version": "2026-03",
     },
     "ResearchIn": {"study": "Base cases 2026", "k": 5, "course_id": "PROG2-2026"},
     "Problem": {

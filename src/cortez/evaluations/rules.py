@@ -13,7 +13,7 @@ from cortez.errors import Conflict
 from cortez.evaluations.models import CompetencyLevel
 from cortez.traces.ingest import STUDENT_TYPES
 from cortez.traces.models import CognitiveState, InteractionType
-from cortez.traces.rules import EXPLAINING, PLACE, is_justified
+from cortez.traces.rules import PLACE, is_justified, transitions
 
 EVALUATOR, VERSION = "process-rules", "1"
 MIN_STEPS = 5  # of the student
@@ -148,21 +148,9 @@ def self_explanation(own: Sequence[Any]) -> Figure:
 
 def coherent_moves(own: Iterable[Any]) -> Figure:
     """Of the changes of phase, those that are no unexplained jump; each is named by the step that arrives."""
-    changes = list(moves(own))
+    changes = list(transitions(own))
     said = "The changes of phase that lead to a neighbouring one, or are explained."
     return Figure("coherence", said, [to for to, leaps in changes if not leaps], [to for to, leaps in changes if leaps])
-
-
-def moves(own: Iterable[Any]) -> Iterator[tuple[Any, bool]]:
-    """The steps that arrive in another phase, each with whether by an unexplained jump; `coherence` counts the same."""
-    place, explained = None, False
-    for step in own:
-        explained = explained or step.interaction_type in EXPLAINING or is_justified(step)
-        if step.cognitive_state in PLACE:
-            there = PLACE[step.cognitive_state]
-            if place is not None and place != there:
-                yield step, abs(place - there) > 1 and not explained
-            place, explained = there, False
 
 
 def reasoning(steps: Iterable[Any], own: Sequence[Any]) -> dict[str, Any]:

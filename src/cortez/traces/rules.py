@@ -1,7 +1,6 @@
 """What a row of steps says of how a student moved through the task."""
 
-from collections.abc import Iterable
-from itertools import pairwise
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from cortez.traces.ingest import STUDENT_TYPES
@@ -36,29 +35,28 @@ def is_justified(step: Any) -> bool:
 def coherence(steps: Iterable[Any]) -> float | None:
     """How far the changes of phase are small or explained: 1 - unexplained jumps ÷ transitions, 0 to 1.
 
+    None where there is no transition: nothing can be said then.
+    """
+    leaps = [is_leap for _, is_leap in transitions(steps)]
+    return round(1 - sum(leaps) / len(leaps), 4) if leaps else None
+
+
+def transitions(steps: Iterable[Any]) -> Iterator[tuple[Any, bool]]:
+    """The steps that arrive in another phase, each with whether it gets there by an unexplained jump.
+
     `steps` come in the order they happened, each with `interaction_type`, `cognitive_state` and
     `decision_justification`. Only the student's own steps count. A transition is a change between two consecutive
     phases; a jump is a transition over more than one place of PHASES, forward or backward. A jump is explained where
     the step that arrives is a strategy_change, a hypothesis_formulation or a self_correction, or is justified in at
-    least 20 characters, or where such a step without a phase of its own lies between the two. None where there is no
-    transition: nothing can be said then.
+    least 20 characters, or where such a step without a phase of its own lies between the two.
     """
-    arrivals = list(_arrivals(steps))
-    transitions = [(before, after, explained) for (before, _), (after, explained) in pairwise(arrivals)]
-    changes = [(before, after, explained) for before, after, explained in transitions if before != after]
-    if not changes:
-        return None
-    unexplained = sum(abs(before - after) > 1 and not explained for before, after, explained in changes)
-    return round(1 - unexplained / len(changes), 4)
-
-
-def _arrivals(steps: Iterable[Any]) -> Iterable[tuple[int, bool]]:
-    """The place of each of the student's phases, and whether coming there was explained."""
-    explained = False
+    place, explained = None, False
     for step in steps:
         if step.interaction_type not in STUDENT_TYPES:
             continue
         explained = explained or step.interaction_type in EXPLAINING or is_justified(step)
         if step.cognitive_state in PLACE:
-            yield PLACE[step.cognitive_state], explained
-            explained = False
+            there = PLACE[step.cognitive_state]
+            if place is not None and place != there:
+                yield step, abs(place - there) > 1 and not explained
+            place, explained = there, False
