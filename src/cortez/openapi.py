@@ -25,9 +25,11 @@ from cortez.errors import PROBLEM_JSON, Problem
 from cortez.illustration import example_of
 from cortez.responses import Answer
 from cortez.schemas import Listing, Resource
+from cortez.security import allow
 from cortez.shapes import Json, Shapes
 
 UNIONS = (Union, UnionType)
+VERBS = ("OPTIONS", "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 JSON, NDJSON = "application/json", "application/x-ndjson"
 
 DESCRIPTION = """The system of record for how students work with AI tutors.
@@ -146,7 +148,7 @@ def routes(app: Litestar) -> Iterator[tuple[str, str, Any]]:
     """Path, verb and handler of every route that is part of the contract."""
     for route in app.routes:
         if isinstance(route, HTTPRoute):
-            for verb, (handler, _) in route.route_handler_map.items():
+            for verb, (handler, _) in sorted(route.route_handler_map.items(), key=lambda item: VERBS.index(item[0])):
                 if verb != "OPTIONS" and handler.resolve_include_in_schema():
                     yield route.path_format, str(verb), handler
 
@@ -182,12 +184,28 @@ def answer_type(handler: Any) -> Any:
     return next(kind for kind in bare if kind is not Problem)
 
 
+def roles_of(handler: Any) -> list[str]:
+    """The roles and scopes (`key:…`) that may call it, besides admins."""
+    held = [guard.roles for guard in handler.resolve_guards() if isinstance(guard, allow)]
+    return [role for roles in held for role in roles if role != "admin"]
+
+
+def callers(handler: Any) -> str:
+    """In words, who may make the call."""
+    if handler.opt.get("public") or handler.opt.get("outside"):
+        return "everybody"
+    roles = [role for role in roles_of(handler) if not role.startswith("key:")]
+    scopes = [role.removeprefix("key:") for role in roles_of(handler) if role.startswith("key:")]
+    return ", ".join([*roles, "admin", *(f"key with `{scope}`" for scope in scopes)])
+
+
 def operation(handler: Any, path: str, verb: str, shapes: Shapes) -> Json:
-    name, said = handler.name or handler.fn.__name__, inspect.getdoc(handler.fn)
+    name = handler.name or handler.fn.__name__
+    said = "\n\n".join(part for part in (inspect.getdoc(handler.fn), f"For: {callers(handler)}.") if part)
     made: Json = {
         "operationId": name,
         "summary": name.replace("_", " ").capitalize(),
-        **({"description": said} if said else {}),
+        "description": said,
         "tags": sorted(handler.resolve_tags()),
         "parameters": [*parameters(handler, path, shapes), *headers(handler, verb)],
         "responses": responses(handler, path, verb, shapes),

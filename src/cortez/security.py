@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import secrets
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Literal
 from uuid import UUID, uuid4
@@ -24,8 +23,6 @@ REFRESH_TTL = timedelta(days=30)
 RESET_TTL = timedelta(hours=24)
 ISSUER, AUDIENCE = "cortez", "cortez-api"
 KEY_PREFIX = "ck_"
-
-Guard = Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], None]
 
 
 class Principal(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,14 +58,15 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
         return self.is_admin or not held.isdisjoint(roles)
 
 
-def allow(*roles: str) -> Guard:
+class allow:  # noqa: N801 - reads as a function
     """Deny everybody but these roles and scopes: `allow("teacher", "key:sessions")`."""
 
-    def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-        if not connection.user.may(*roles):
-            raise Forbidden
+    def __init__(self, *roles: str) -> None:
+        self.roles = roles
 
-    return guard
+    async def __call__(self, connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+        if not connection.user.may(*self.roles):
+            raise Forbidden
 
 
 people = allow("student", "tutor", "teacher")

@@ -1,13 +1,13 @@
 """indexes of the lists of risks and evaluations; an evaluation says who made it
 
-Revision ID: findings
+Revision ID: 0006
 Revises: 0005
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "findings"
+revision = "0006"
 down_revision = "0005"
 branch_labels = None
 depends_on = None
