@@ -221,4 +221,3 @@ def at(school: School, lesson: Lesson, seconds: float) -> str:
     """A moment of the lesson: half an hour before this morning, some days ago."""
     start = school.morning - timedelta(days=lesson.days_ago, minutes=30)
     return (start + timedelta(seconds=seconds)).isoformat()
-

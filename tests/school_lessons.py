@@ -110,7 +110,11 @@ def steps_of(school: School, lesson: Lesson, manner: str, luck: Random) -> list[
     """What the tutor agent has recorded of the lesson; an answer names the prompt it answers."""
     steps: list[Json] = []
     for seconds, kind, state, content, reason, low, high in MANNERS[manner].rows:
-        step = {"id": str(UUID(int=luck.getrandbits(128), version=4)), "interaction_type": kind, "content": content}
+        step: Json = {
+            "id": str(UUID(int=luck.getrandbits(128), version=4)),
+            "interaction_type": kind,
+            "content": content,
+        }
         step |= {"occurred_at": at(school, lesson, seconds), "ai_involvement": round(luck.uniform(low, high), 3)}
         step |= {"cognitive_state": state} if state else {}
         step |= {"decision_justification": reason} if reason else {}
@@ -168,6 +172,7 @@ async def record(school: School, lesson: Lesson, session: Json, steps: list[Json
         assert answer["items"][-1]["code"] == "SESSION_NOT_FOUND"
     else:
         answer = await done(agent.post(f"/sessions/{session['id']}/traces/batch", json=steps))
+    if lesson is LOOPS:
         again = await done(agent.post(f"/sessions/{session['id']}/traces/batch", json=steps))
         assert (again["created"], again["duplicate"]) == (0, len(steps))
     for step, item in zip(steps, answer["items"], strict=False):
@@ -213,14 +218,13 @@ async def grade(school: School, runner: Someone, attempt: Json) -> None:
     passed = luck.randrange(total + 1)
     result: Json = {"status": "PASS" if passed == total else "FAIL", "tests_passed": passed, "tests_total": total}
     if luck.random() < 0.3:
-        scores = [{"criterion_name": one["criterion_name"], "score": luck.choice([4, 6, 8, 9.5])} for one in criteria()]
+        scores = [
+            {"criterion_name": one["criterion_name"], "score": luck.choice([4, 6, 8, 9.5])}
+            for one in RUBRIC["criteria"]
+        ]
         result["rubric_evaluation"] = {"criteria": scores}
     school.ledger.graded[attempt["id"]] = result
     school.ledger.attempts[attempt["id"]] = await done(runner.patch(f"/attempts/{attempt['id']}", json=result))
-
-
-def criteria() -> list[Json]:
-    return RUBRIC["criteria"]
 
 
 async def simulate(school: School, student: Someone, session: Json, luck: Random) -> None:
@@ -300,7 +304,7 @@ async def leave(school: School, student: Someone, lesson: Lesson, session: Json,
     if end:
         session |= await done(student.post(f"{path}/{end}"))
     if luck.random() < 0.3:
-        last = {"interaction_type": ANSWER, "content": "Well then.", "occurred_at": at(school, lesson, 1_200)}
+        last: Json = {"interaction_type": ANSWER, "content": "Well then.", "occurred_at": at(school, lesson, 1_200)}
         last["ai_involvement"] = 1.0
         found = await made(school.keys["traces"].post(f"{path}/traces", json=last))
         school.ledger.note_trace(session, last | {"id": found["id"]}, last["occurred_at"])

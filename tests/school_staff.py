@@ -11,7 +11,7 @@ FORMATS = {"cohort_summary": "xlsx", "risk_dashboard": "csv", "competency_distri
 
 async def launches_from_the_platform(school: School) -> None:
     """Some of the projects began in the institution's own platform."""
-    urls = {name: "https://lms.example.edu/x" for name in ("auth_login_url", "auth_token_url", "public_keyset_url")}
+    urls = dict.fromkeys(("auth_login_url", "auth_token_url", "public_keyset_url"), "https://lms.example.edu/x")
     names = {"platform_name": "Moodle", "issuer": "https://lms.example.edu", "client_id": "c", "deployment_id": "1"}
     deployment = await made(school.admin.post("/lti/deployments", json=names | urls))
     machine = school.keys["lti"]
@@ -55,7 +55,8 @@ async def analyse(school: School, session: Json) -> None:
     school.ledger.evaluations.append(await made(agent.post(f"{path}/evaluations/generate")))
     if luck.random() < 0.4:
         school.ledger.evaluations.append(await made(agent.post(f"{path}/evaluations", json=opinion(luck))))
-    school.ledger.sequences.append(await made(agent.post(f"{path}/trace-sequences")))
+    if session["activity_id"] == PROJECT.activity_id:
+        school.ledger.sequences.append(await made(agent.post(f"{path}/trace-sequences")))
 
 
 def opinion(luck: Any) -> Json:
@@ -67,14 +68,14 @@ def opinion(luck: Any) -> Json:
 
 
 async def judge_risks(school: School) -> None:
-    """The teacher talks with some students, and closes what is confirmed or unfounded."""
+    """The teacher talks with some students, and closes what they confirm or explain."""
     mine = [one for one in school.ledger.risks.values() if one["student_id"] != school.outsider.student_id]
     await in_groups(judge(school, risk) for risk in mine)
 
 
 async def judge(school: School, risk: Json) -> None:
     luck = school.luck("judge", risk["student_id"], risk["activity_id"], risk["rule"], risk["subject"] == "session")
-    if luck.random() < 0.5:
+    if luck.random() < 0.1:
         verdict = {"resolution": luck.choice(["confirmed", "unfounded"]), "resolution_notes": "We talked."}
         path = f"/risks/{risk['id']}/resolve"
         school.ledger.risks[risk["id"]] = await done(school.teacher.post(path, json=verdict))
