@@ -285,8 +285,8 @@ def weighted(one: Json) -> Decimal:
     criterion = next(other for other in RUBRIC["criteria"] if other["criterion_name"] == one["criterion_name"])
     levels = criterion["levels"]
     reached = next(level for level in levels if level["min_score"] <= one["score"])
-    share = Decimal(reached["points"]) / max(level["points"] for level in levels)
-    return 100 * Decimal(str(criterion["weight"])) * share
+    best: int = max(level["points"] for level in levels)
+    return 100 * Decimal(str(criterion["weight"])) * Decimal(reached["points"]) / best
 
 
 def live_alerts(ledger: Ledger) -> dict[str, list[str]]:

@@ -155,7 +155,7 @@ async def begin(school: School, student: Someone, lesson: Lesson) -> Json:
     if lesson is PROJECT:
         body |= {"mode": "simulator", "simulator_type": "devsecops"}
     session: Json = await made(starter.post("/sessions", json=body))
-    if lesson is LISTS:
+    if lesson is LISTS and school.luck("pause", student.student_id).random() < 0.3:
         await done(student.post(f"/sessions/{session['id']}/pause"))
         await done(student.post(f"/sessions/{session['id']}/resume"))
     return session
@@ -172,7 +172,7 @@ async def record(school: School, lesson: Lesson, session: Json, steps: list[Json
         assert answer["items"][-1]["code"] == "SESSION_NOT_FOUND"
     else:
         answer = await done(agent.post(f"/sessions/{session['id']}/traces/batch", json=steps))
-    if lesson is LOOPS:
+    if lesson is LOOPS and school.luck("again", session["student_id"]).random() < 0.3:
         again = await done(agent.post(f"/sessions/{session['id']}/traces/batch", json=steps))
         assert (again["created"], again["duplicate"]) == (0, len(steps))
     for step, item in zip(steps, answer["items"], strict=False):

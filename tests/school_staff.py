@@ -75,7 +75,7 @@ async def judge_risks(school: School) -> None:
 
 async def judge(school: School, risk: Json) -> None:
     luck = school.luck("judge", risk["student_id"], risk["activity_id"], risk["rule"], risk["subject"] == "session")
-    if luck.random() < 0.1:
+    if luck.random() < 0.08:
         verdict = {"resolution": luck.choice(["confirmed", "unfounded"]), "resolution_notes": "We talked."}
         path = f"/risks/{risk['id']}/resolve"
         school.ledger.risks[risk["id"]] = await done(school.teacher.post(path, json=verdict))
