@@ -218,7 +218,7 @@ async def listed(someone: Someone, query: str = "") -> list[str]:
 async def test_the_rules_evaluate_a_session_by_the_steps_they_name(make: Make, group: Group) -> None:
     ids = await work(make, group, LOOK, PLAN, WRITE, TEST, WRITE)
     await make.trace(group.session, interaction_type="ai_response", ai_involvement=0.6)
-    await make.trace(await make.session(group.student), cognitive_state=WRITE)
+    await make.trace(await make.session(group.student, course_id="c"), cognitive_state=WRITE)
     found = await generated(group.teacher, group)
     by_name = {one["name"]: one for one in found["dimensions"]}
     assert by_name["planning"]["score"] == 5.0
@@ -357,16 +357,17 @@ async def test_an_evaluation_is_seen_by_whose_it_is_and_who_teaches_them(make: M
 
 
 async def test_what_is_not_there_is_not_found(group: Group) -> None:
-    for verb, path, body in (
-        ("GET", f"{group.path}/evaluations/latest", None),
-        ("GET", f"/sessions/{uuid4()}/evaluations", None),
-        ("GET", f"/sessions/{uuid4()}/evaluations/latest", None),
-        ("POST", f"/sessions/{uuid4()}/evaluations", SAID),
-        ("POST", f"/sessions/{uuid4()}/evaluations/generate", {}),
-        ("GET", f"/evaluations/{uuid4()}", None),
+    for verb, path, code in (
+        ("GET", f"{group.path}/evaluations/latest", "EVALUATION_NOT_FOUND"),
+        ("GET", f"/sessions/{uuid4()}/evaluations", "SESSION_NOT_FOUND"),
+        ("GET", f"/sessions/{uuid4()}/evaluations/latest", "SESSION_NOT_FOUND"),
+        ("POST", f"/sessions/{uuid4()}/evaluations", "SESSION_NOT_FOUND"),
+        ("POST", f"/sessions/{uuid4()}/evaluations/generate", "SESSION_NOT_FOUND"),
+        ("GET", f"/evaluations/{uuid4()}", "EVALUATION_NOT_FOUND"),
     ):
+        body = SAID if path.endswith("/evaluations") and verb == "POST" else None
         answer = await group.teacher.client.request(verb, path, json=body)
-        assert answer.status_code == 404, (verb, path)
+        assert (answer.status_code, answer.json()["code"]) == (404, code), (verb, path)
 
 
 async def test_evaluations_are_listed_newest_first_by_what_is_asked(make: Make, group: Group) -> None:

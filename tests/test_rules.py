@@ -12,7 +12,7 @@ from uuid_utils.compat import uuid7
 from cortez.risks import event_rules, rules, step_rules
 from cortez.risks.analysis import NAMES, judge
 from cortez.risks.event_rules import EVENT_RULES
-from cortez.risks.findings import EVIDENCE, MOST, Event, Finding, Step, Thresholds
+from cortez.risks.findings import Event, Finding, Step, Thresholds
 from cortez.risks.language import INSECURE, asks_for_the_whole, insecurities, is_question, likeness, words
 from cortez.risks.models import DIMENSION_OF, RiskDimension, RiskType
 from cortez.risks.rules import STEP_RULES
@@ -305,9 +305,9 @@ def test_a_finding_on_the_whole_keeps_its_subject_when_more_is_seen() -> None:
 
 
 def test_what_a_rule_says_is_bounded() -> None:
-    assert len(step_rules.delegation([says(WHOLE) for _ in range(MOST + 5)], DEFAULT)) == MOST
-    (found,) = rules.few_reasons(reasons(0, of=EVIDENCE + 50), DEFAULT)
-    assert len(found.trace_ids) == EVIDENCE
+    assert len(step_rules.delegation([says(WHOLE) for _ in range(25)], DEFAULT)) == 20
+    (found,) = rules.few_reasons(reasons(0, of=250), DEFAULT)
+    assert len(found.trace_ids) == 200
 
 
 @pytest.mark.parametrize(
