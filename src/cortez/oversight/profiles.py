@@ -14,7 +14,7 @@ from uuid_utils.compat import uuid7
 
 from cortez.accounts.models import User
 from cortez.database import Database
-from cortez.db import utc_now
+from cortez.db import utc_now, written
 from cortez.evaluations.models import Evaluation
 from cortez.evaluations.rules import level_of
 from cortez.oversight.models import StudentProfile
@@ -212,7 +212,7 @@ async def evaluations(session: AsyncSession, student_ids: Collection[str]) -> Fa
 
 def point(evaluation: Evaluation) -> dict[str, Any]:
     return {
-        "evaluated_at": evaluation.created_at.isoformat(),
+        "evaluated_at": written(evaluation.created_at),
         "score": evaluation.overall_score,
         "level": evaluation.overall_competency_level,
     }
