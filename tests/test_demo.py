@@ -3,7 +3,7 @@
 from collections import Counter
 from datetime import UTC, datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from cortez.database import Database
 from cortez.demo import model
@@ -12,6 +12,7 @@ from cortez.security import Passwords
 from cortez.sessions.models import LearningSession
 from cortez.traces.models import CognitiveState, CognitiveTrace
 from factory import Make
+from test_schema import AUDITED
 
 START = datetime(2026, 8, 31, tzinfo=UTC)
 
@@ -45,6 +46,8 @@ async def test_loading_twice_adds_nothing_and_its_people_can_sign_in(database: D
     async with database.reading() as session:
         assert await session.scalar(select(func.count()).select_from(CognitiveTrace)) == first[1]
         assert await session.scalar(select(func.sum(LearningSession.trace_count))) == first[1]
+        empty = [name for name in AUDITED if not await session.scalar(select(func.count()).select_from(text(name)))]
+    assert empty == []
     admin = await make.admin()
     signed_in = await admin.post("/auth/login", json={"login": TEACHER, "password": PASSWORD})
     token = {"Authorization": f"Bearer {signed_in.json()['access_token']}"}

@@ -106,6 +106,7 @@ async def test_findings_and_evaluations_are_summed_up(make: Make) -> None:
     assert found["risk_trends"] == {"cognitive": {"open": 1, "confirmed": 0}, "ethical": {"open": 0, "confirmed": 1}}
     assert (found["average_competency_score"], found["average_competency_level"]) == (6.0, "en_desarrollo")
     assert [point["score"] for point in found["competency_evolution"]] == [4.0, 8.0]
+    assert all(point["evaluated_at"].endswith("Z") for point in found["competency_evolution"])
     assert found["competency_levels"] == {"planning": "experto", "coherence": "en_desarrollo"}
     assert (found["strengths"], found["areas_for_improvement"]) == (["plans"], ["tests"])
 

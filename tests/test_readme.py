@@ -15,10 +15,10 @@ from tour import blocks, plain, printed
 async def test_the_tour_prints_what_the_readme_shows(database: Database, settings: Settings, tmp_path: Path) -> None:
     hashed = await Passwords(settings).hash(PASSWORD)
     async with database.unit() as session:
-        await people_and_activities(session, hashed)
+        await people_and_activities(session, hashed, settings)
     url = settings.url.render_as_string(hide_password=False)
     commands, shown = zip(*blocks(), strict=True)
-    assert len(commands) == 6
+    assert len(commands) == 7
     with serving(tmp_path, {"DATABASE_URL": url, "CORTEZ_SECRET_KEY": SECRET}) as address:
         outputs = await asyncio.to_thread(printed, list(commands), address)
     assert [plain(output) for output in outputs] == [plain(output) for output in shown]

@@ -68,6 +68,7 @@ async def test_an_interview_goes_from_question_to_answer_to_its_end(play: Play) 
     assert (await play.student.post(f"{path}/responses", json=assessed)).status_code == 403
     answered = (await play.student.post(f"{path}/responses", json={"response": "It decouples."})).json()
     assert (answered["responses"][0]["question_id"], answered["responses"][0]["response"]) == (1, "It decouples.")
+    assert answered["responses"][0]["timestamp"].endswith("Z")
     end = {"evaluation_score": 0.8, "evaluation_breakdown": {"clarity": 1}, "feedback": "Good."}
     assert (await play.student.post(f"{path}/complete", json=end)).status_code == 403
     ended = (await play.machine.post(f"{path}/complete", json=end)).json()

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from cortez.settings import Settings
 
 IMMEDIATE = "immediate"
-STUDENT_CHANGED = "student_changed"
+STUDENT_CHANGED, CHANGED = "student_changed", "changed_students"
 
 # Told, in the unit of work that did it, whose sessions, findings or account have changed.
 StudentChanged = Callable[[AsyncSession, Collection[str]], Awaitable[None]]
@@ -48,23 +48,29 @@ class Database:
         await self.engine.dispose()
 
 
-async def student_changed(session: AsyncSession, *student_ids: str | None) -> None:
-    """Let what is kept about these students be worked out anew, in this unit of work."""
+def student_changed(session: AsyncSession, *student_ids: str | None) -> None:
+    """Let what is kept about these students be worked out anew, once, before this unit of work commits."""
+    session.info.setdefault(CHANGED, set()).update(student_id for student_id in student_ids if student_id)
+
+
+async def tell(session: AsyncSession) -> None:
+    """Have the listener work out what it keeps about the students that the unit has changed."""
     listener: StudentChanged | None = session.info.get(STUDENT_CHANGED)
-    known = sorted({student_id for student_id in student_ids if student_id})
-    if listener and known:
-        await listener(session, known)
+    changed = session.info.pop(CHANGED, None)
+    if listener and changed:
+        await listener(session, sorted(changed))
 
 
 @asynccontextmanager
 async def committed(session: AsyncSession) -> AsyncGenerator[None]:
-    """Commit after the block; whatever goes wrong, the commit included, is rolled back and let out.
+    """Commit after the block and what follows from it; whatever goes wrong, also in the commit, is rolled back.
 
     The explicit rollback matters: after a COMMIT that SQLite refuses, closing alone would hand the connection back
     with the transaction open, and the next unit's commit would save these rows.
     """
     try:
         yield
+        await tell(session)
         await session.commit()
     except BaseException:
         await session.rollback()

@@ -12,7 +12,8 @@ import msgspec
 from msgspec import Struct, UnsetType
 from msgspec.inspect import type_info
 
-from cortez.examples import EXAMPLES, FIELDS, START
+from cortez.examples import EXAMPLES
+from cortez.field_examples import FIELDS, START
 
 PLAIN: dict[Any, Any] = {
     str: "text",

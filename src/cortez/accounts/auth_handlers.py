@@ -23,6 +23,7 @@ from cortez.accounts.schemas import (
 )
 from cortez.database import Database
 from cortez.db import utc_now
+from cortez.dependencies import provided
 from cortez.errors import Forbidden, Problem, Unauthorized
 from cortez.responses import Answer, created, refused
 from cortez.schemas import StrictRequest
@@ -45,10 +46,7 @@ async def provide_sign_ins(session: NamedDependency[AsyncSession]) -> SignIns:
     return SignIns(session)
 
 
-async def provide_own(session: NamedDependency[AsyncSession], principal: NamedDependency[Principal]) -> SignIns:
-    return SignIns(session, principal)
-
-
+provide_own = provided(SignIns)
 Anyones = NamedDependency[SignIns]
 
 
@@ -153,6 +151,6 @@ async def change_password(
 router = Router(
     "/auth",
     route_handlers=[register, login, refresh, reset_password, logout, change_password],
-    dependencies={"anyones": Provide(provide_sign_ins), "own": Provide(provide_own)},
+    dependencies={"anyones": Provide(provide_sign_ins), "own": provide_own},
     tags=["auth"],
 )

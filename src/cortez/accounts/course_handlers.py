@@ -3,39 +3,27 @@
 from uuid import UUID
 
 from litestar import Router, delete, get, patch, post, put
-from litestar.di import NamedDependency, Provide
+from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.status_codes import HTTP_200_OK
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.accounts.enrolment import CSV, EnrolIn, Enrolment, EnrolResult, lines_of
 from cortez.accounts.models import Course, CourseMember, CourseRole
 from cortez.accounts.repository import CourseRepository, MemberRepository
 from cortez.accounts.schemas import CourseIn, CourseOut, CoursePatch, MemberIn, MemberOut
 from cortez.batches import MAX_ITEMS
+from cortez.dependencies import provided
 from cortez.paging import Page
 from cortez.parameters import PathKey
 from cortez.responses import Answer, created
 from cortez.schemas import Listing, Match, StrictRequest
-from cortez.security import Principal, allow, teachers, teaching
+from cortez.security import allow, teachers, teaching
 
 CLASS_LIST = {"bodies": {"application/json": list[EnrolIn], "text/csv": CSV}, "max_items": MAX_ITEMS}
 
 readers = allow("student", "tutor", "teacher", "key:read")
-
-
-async def provide_courses(
-    session: NamedDependency[AsyncSession], principal: NamedDependency[Principal]
-) -> CourseRepository:
-    return CourseRepository(session, principal)
-
-
-async def provide_members(
-    session: NamedDependency[AsyncSession], principal: NamedDependency[Principal]
-) -> MemberRepository:
-    return MemberRepository(session, principal)
-
-
+provide_courses = provided(CourseRepository)
+provide_members = provided(MemberRepository)
 Courses = NamedDependency[CourseRepository]
 Members = NamedDependency[MemberRepository]
 
@@ -125,6 +113,6 @@ router = Router(
         enrol_members,
         delete_member,
     ],
-    dependencies={"courses": Provide(provide_courses), "members": Provide(provide_members)},
+    dependencies={"courses": provide_courses, "members": provide_members},
     tags=["courses"],
 )

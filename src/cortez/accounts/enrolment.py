@@ -108,7 +108,7 @@ class Enrolment:
         await self._know([line for line in lines if isinstance(line, EnrolIn)])
         items = [self._result(index, line) for index, line in enumerate(lines)]
         await self.session.flush()
-        await student_changed(self.session, *self.made)
+        student_changed(self.session, *self.made)
         count = Counter(item.status for item in items)
         return EnrolResult(
             created=count["created"],

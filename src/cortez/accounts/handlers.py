@@ -3,10 +3,9 @@
 from uuid import UUID
 
 from litestar import Router, delete, get, patch, post, put
-from litestar.di import NamedDependency, Provide
+from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.status_codes import HTTP_200_OK
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.accounts.models import ApiKey, RefreshToken, Role, User
 from cortez.accounts.repository import (
@@ -26,6 +25,7 @@ from cortez.accounts.schemas import (
     UserOut,
     UserPatch,
 )
+from cortez.dependencies import provided
 from cortez.errors import Conflict
 from cortez.paging import Page
 from cortez.parameters import QueryKey, QueryText
@@ -33,19 +33,8 @@ from cortez.responses import Answer, created
 from cortez.schemas import Listing, Match
 from cortez.security import KEY_PREFIX, Passwords, Principal, admins, digest, new_secret
 
-
-async def provide_users(
-    session: NamedDependency[AsyncSession], principal: NamedDependency[Principal]
-) -> UserRepository:
-    return UserRepository(session, principal)
-
-
-async def provide_keys(
-    session: NamedDependency[AsyncSession], principal: NamedDependency[Principal]
-) -> ApiKeyRepository:
-    return ApiKeyRepository(session, principal)
-
-
+provide_users = provided(UserRepository)
+provide_keys = provided(ApiKeyRepository)
 Users = NamedDependency[UserRepository]
 Keys = NamedDependency[ApiKeyRepository]
 
@@ -206,13 +195,13 @@ router = Router(
         reactivate_user,
         offer_reset,
     ],
-    dependencies={"users": Provide(provide_users)},
+    dependencies={"users": provide_users},
     tags=["users"],
 )
 
 keys_router = Router(
     "/api-keys",
     route_handlers=[list_keys, create_key, delete_key],
-    dependencies={"keys": Provide(provide_keys)},
+    dependencies={"keys": provide_keys},
     tags=["API keys"],
 )

@@ -66,7 +66,7 @@ class UserRepository(Repository[User]):
         if Role.STUDENT in user.roles and user.student_id is None:
             user.student_id = str(user.id)
         await self.add(user)
-        await student_changed(self.session, user.student_id)
+        student_changed(self.session, user.student_id)
         return user
 
     async def update(self, user: User, changes: dict[str, Any]) -> User:
@@ -76,12 +76,12 @@ class UserRepository(Repository[User]):
             raise Conflict("STUDENT_ID_IN_USE", "Sessions carry this student_id; it can no longer change.")
         before = user.student_id
         await self.change(user, changes)
-        await student_changed(self.session, before, user.student_id)
+        student_changed(self.session, before, user.student_id)
         return user
 
     async def delete(self, user: User) -> None:
         await super().delete(user)
-        await student_changed(self.session, user.student_id)
+        student_changed(self.session, user.student_id)
 
     async def count_sign_in(self, user: User) -> bool:
         """Record a login; False where the account has changed since its password was read."""

@@ -3,16 +3,16 @@
 from uuid import UUID
 
 from litestar import Router, delete, get, patch, post, put
-from litestar.di import NamedDependency, Provide
+from litestar.di import NamedDependency
 from litestar.params import FromQuery, JSONBody
 from litestar.status_codes import HTTP_200_OK
 from sqlalchemy import ColumnElement
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.activities.models import Activity, ActivityDifficulty, ActivityStatus
 from cortez.activities.repository import ActivityRepository
 from cortez.activities.schemas import ActivityIn, ActivityOut, ActivityPatch, MoodleLinkIn
 from cortez.db import holds
+from cortez.dependencies import provided
 from cortez.errors import Forbidden, Invalid
 from cortez.paging import Page
 from cortez.parameters import PathKey, QueryKey, QueryText
@@ -21,14 +21,7 @@ from cortez.schemas import Listing, Match, stored
 from cortez.security import Principal, allow, teachers
 
 readers = allow("student", "tutor", "teacher", "key:read", "key:sessions", "key:traces")
-
-
-async def provide_activities(
-    session: NamedDependency[AsyncSession], principal: NamedDependency[Principal]
-) -> ActivityRepository:
-    return ActivityRepository(session, principal)
-
-
+provide_activities = provided(ActivityRepository)
 Activities = NamedDependency[ActivityRepository]
 
 
@@ -148,6 +141,6 @@ router = Router(
         link_to_moodle,
         unlink_from_moodle,
     ],
-    dependencies={"activities": Provide(provide_activities)},
+    dependencies={"activities": provide_activities},
     tags=["activities"],
 )

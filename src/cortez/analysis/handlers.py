@@ -4,7 +4,6 @@ from typing import Any
 from uuid import UUID
 
 from litestar import Router, get
-from litestar.di import Provide
 from litestar.params import FromPath, FromQuery
 from msgspec import UNSET, UnsetType
 
@@ -78,10 +77,10 @@ router = Router(
     "/",
     route_handlers=[read_session, read_cognitive_path],
     dependencies={
-        "sessions": Provide(provide_sessions),
-        "traces": Provide(provide_traces),
-        "risks": Provide(provide_risks),
-        "evaluations": Provide(provide_evaluations),
+        "sessions": provide_sessions,
+        "traces": provide_traces,
+        "risks": provide_risks,
+        "evaluations": provide_evaluations,
     },
     tags=["session views"],
 )

@@ -3,28 +3,21 @@
 from uuid import UUID
 
 from litestar import Router, get, post
-from litestar.di import NamedDependency, Provide
+from litestar.di import NamedDependency
 from litestar.params import FromPath
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.analysis.sequence_repository import TraceSequenceRepository
 from cortez.analysis.sequence_schemas import TraceSequenceOut
+from cortez.dependencies import provided
 from cortez.paging import Page
 from cortez.responses import Answer, created
 from cortez.schemas import Listing
-from cortez.security import Principal, allow
+from cortez.security import allow
 from cortez.sessions.repository import SessionRepository
 
 readers = allow("student", "tutor", "teacher", "key:read", "key:traces", "key:analysis")
 rollers = allow("teacher", "key:traces", "key:analysis")
-
-
-async def provide_sequences(
-    session: NamedDependency[AsyncSession], principal: NamedDependency[Principal]
-) -> TraceSequenceRepository:
-    return TraceSequenceRepository(session, principal)
-
-
+provide_sequences = provided(TraceSequenceRepository)
 Sequences = NamedDependency[TraceSequenceRepository]
 
 
@@ -52,6 +45,6 @@ async def read_trace_sequence(sequence_id: FromPath[UUID], sequences: Sequences)
 router = Router(
     "/",
     route_handlers=[roll_up_traces, list_trace_sequences, read_trace_sequence],
-    dependencies={"sequences": Provide(provide_sequences)},
+    dependencies={"sequences": provide_sequences},
     tags=["trace sequences"],
 )

@@ -4,19 +4,19 @@ from typing import Annotated
 from uuid import UUID
 
 from litestar import Router, get
-from litestar.di import NamedDependency, Provide
+from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.activities.repository import ActivityRepository
 from cortez.analysis.comparison import compare
 from cortez.analysis.student_repository import SessionViews
 from cortez.analysis.student_rules import Trends, statistics_of, trend_of, weeks_of
 from cortez.analysis.student_schemas import Comparison, PastSession, RiskStatistics, Traceability
+from cortez.dependencies import provided
 from cortez.paging import Page
 from cortez.parameters import PathKey
 from cortez.schemas import KEY_PATTERN, Listing
-from cortez.security import Principal, allow
+from cortez.security import allow
 from cortez.sessions.models import LearningSession
 
 readers = allow("student", "tutor", "teacher", "key:read", "key:sessions", "key:analysis")
@@ -24,10 +24,7 @@ comparers = allow("tutor", "teacher", "key:read", "key:analysis")
 QueryActivity = Annotated[str, QueryParameter(pattern=KEY_PATTERN, min_length=1, max_length=100)]
 
 
-async def provide_views(session: NamedDependency[AsyncSession], principal: NamedDependency[Principal]) -> SessionViews:
-    return SessionViews(session, principal)
-
-
+provide_views = provided(SessionViews)
 Views = NamedDependency[SessionViews]
 
 
@@ -82,6 +79,6 @@ router = Router(
         read_risk_statistics,
         compare_students,
     ],
-    dependencies={"views": Provide(provide_views)},
+    dependencies={"views": provide_views},
     tags=["student views"],
 )

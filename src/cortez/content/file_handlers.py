@@ -11,12 +11,11 @@ from urllib.parse import quote
 from uuid import UUID
 
 from litestar import Router, delete, get, patch, post
-from litestar.di import NamedDependency, Provide
+from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.response import Stream
 from litestar.status_codes import HTTP_200_OK
 from sqlalchemy import func, or_, select
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.content.handlers import Unidades, may_restore, provide_unidades, readers
 from cortez.content.models import Apuntes, ArchivoAdjunto
@@ -26,11 +25,12 @@ from cortez.content.schemas import ArchivoOut, ArchivoPatch
 from cortez.content.storage import Storage
 from cortez.content.types import kind_of, safe_name
 from cortez.db import utc_now
+from cortez.dependencies import provided
 from cortez.errors import Conflict, CortezError, Invalid, NotFound
 from cortez.paging import Page
 from cortez.responses import Answer, created
 from cortez.schemas import Listing, Match, StrictRequest
-from cortez.security import Principal, teachers
+from cortez.security import teachers
 from cortez.settings import Settings
 from cortez.uploads import MEDIA, Upload
 
@@ -50,12 +50,7 @@ CHUNK = 256 * 1024
 MAX_DESCRIPTION = 500
 
 
-async def provide_files(
-    session: NamedDependency[AsyncSession], principal: NamedDependency[Principal]
-) -> ArchivoRepository:
-    return ArchivoRepository(session, principal)
-
-
+provide_files = provided(ArchivoRepository)
 Files = NamedDependency[ArchivoRepository]
 
 
@@ -269,9 +264,9 @@ router = Router(
         download_file,
     ],
     dependencies={
-        "files": Provide(provide_files),
-        "notes": Provide(provide_notes),
-        "unidades": Provide(provide_unidades),
+        "files": provide_files,
+        "notes": provide_notes,
+        "unidades": provide_unidades,
     },
     tags=["content"],
 )

@@ -4,10 +4,9 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from litestar import Router, delete, get, patch, post
-from litestar.di import NamedDependency, Provide
+from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, PathParameter
 from litestar.status_codes import HTTP_200_OK
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.content.models import Subject, Unidad
 from cortez.content.repository import SubjectRepository, UnidadRepository
@@ -23,6 +22,7 @@ from cortez.content.schemas import (
     UnidadView,
 )
 from cortez.db import utc_now
+from cortez.dependencies import provided
 from cortez.errors import Conflict, Forbidden
 from cortez.paging import Page
 from cortez.responses import Answer, created
@@ -47,18 +47,8 @@ def toggled(entity: Any, flag: str, publish: bool) -> dict[str, Any]:
     return {flag: publish, "published_at": utc_now() if publish else None}
 
 
-async def provide_subjects(
-    session: NamedDependency[AsyncSession], principal: NamedDependency[Principal]
-) -> SubjectRepository:
-    return SubjectRepository(session, principal)
-
-
-async def provide_unidades(
-    session: NamedDependency[AsyncSession], principal: NamedDependency[Principal]
-) -> UnidadRepository:
-    return UnidadRepository(session, principal)
-
-
+provide_subjects = provided(SubjectRepository)
+provide_unidades = provided(UnidadRepository)
 Subjects = NamedDependency[SubjectRepository]
 Unidades = NamedDependency[UnidadRepository]
 
@@ -169,7 +159,7 @@ async def unpublish_unidad(unidad_id: FromPath[UUID], unidades: Unidades, match:
     return UnidadOut.of(await unidades.change(unidad, toggled(unidad, "esta_publicada", False)))
 
 
-DEPENDENCIES = {"subjects": Provide(provide_subjects), "unidades": Provide(provide_unidades)}
+DEPENDENCIES = {"subjects": provide_subjects, "unidades": provide_unidades}
 
 subjects_router = Router(
     "/subjects",

@@ -4,27 +4,21 @@ from typing import Any
 from uuid import UUID
 
 from litestar import Router, delete, get, patch, post, put
-from litestar.di import NamedDependency, Provide
+from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.status_codes import HTTP_200_OK
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.content.handlers import Unidades, may_restore, provide_unidades, readers, toggled
 from cortez.content.models import Apuntes
 from cortez.content.repository import ApuntesRepository, UnidadRepository
 from cortez.content.schemas import ApuntesIn, ApuntesOut, ApuntesPatch, Order
+from cortez.dependencies import provided
 from cortez.paging import Page
 from cortez.responses import Answer, created
 from cortez.schemas import Listing, Match
-from cortez.security import Principal, teachers
+from cortez.security import teachers
 
-
-async def provide_notes(
-    session: NamedDependency[AsyncSession], principal: NamedDependency[Principal]
-) -> ApuntesRepository:
-    return ApuntesRepository(session, principal)
-
-
+provide_notes = provided(ApuntesRepository)
 Notes = NamedDependency[ApuntesRepository]
 
 
@@ -131,6 +125,6 @@ router = Router(
         publish_note,
         unpublish_note,
     ],
-    dependencies={"notes": Provide(provide_notes), "unidades": Provide(provide_unidades)},
+    dependencies={"notes": provide_notes, "unidades": provide_unidades},
     tags=["content"],
 )

@@ -1,7 +1,8 @@
-"""Loads the demo course, session by session, through the repositories and the ingest that the API uses."""
+"""Loads the demo course, student by student, through the repositories and the ingest that the API uses."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from itertools import groupby
 from uuid import UUID, uuid5
 
 import msgspec
@@ -12,11 +13,15 @@ from cortez.accounts.authentication import SYSTEM
 from cortez.accounts.models import Course, CourseMember, CourseRole, Role, User
 from cortez.activities.models import Activity
 from cortez.database import Database
+from cortez.demo.classroom import furnish
 from cortez.demo.material import ASSIGNMENTS, POLICIES
-from cortez.demo.model import NAMESPACE, WEEKS, Session, sessions, students
-from cortez.security import Passwords
+from cortez.demo.model import NAMESPACE, WEEKS, Session, Student, sessions, students
+from cortez.demo.teaching import teach
+from cortez.demo.work import work
+from cortez.security import Passwords, Principal
 from cortez.sessions.models import LearningSession
 from cortez.sessions.repository import SessionRepository
+from cortez.settings import Settings
 from cortez.traces.ingest import Ingest
 
 COURSE = "PROG2-2026"
@@ -29,22 +34,34 @@ async def load(database: Database, passwords: Passwords, report: Callable[[int, 
     """Load what is not there yet; how many sessions and traces that was. `report` hears (done, of how many)."""
     hashed = await passwords.hash(PASSWORD)
     async with database.unit() as session:
-        start = await people_and_activities(session, hashed)
+        start = await people_and_activities(session, hashed, database.settings)
     made = list(sessions(start))
     async with database.reading() as session:
         there = set(await session.scalars(select(LearningSession.id)))
     stored = traces = 0
-    for done, one in enumerate(made, start=1):
-        if one.id not in there:
-            async with database.unit() as session:
-                traces += await store(session, one)
-            stored += 1
-        report(done, len(made))
+    for _, lot in groupby(enumerate(made, start=1), key=lambda numbered: numbered[1].student.number):
+        async with database.unit() as session:
+            for done, one in lot:
+                if one.id not in there:
+                    traces += await store(session, one)
+                    stored += 1
+                report(done, len(made))
+    async with database.unit() as session:
+        await teach(session, teacher(), COURSE, students())
     return stored, traces
 
 
-async def people_and_activities(session: AsyncSession, hashed: str) -> datetime:
-    """The course with its members and activities, once; the beginning of its term."""
+def teacher() -> Principal:
+    return Principal(id=uuid5(NAMESPACE, TEACHER), roles=frozenset({Role.TEACHER.value}))
+
+
+def learner(student: Student) -> Principal:
+    key = student.student_id
+    return Principal(id=uuid5(NAMESPACE, key), student_id=key, roles=frozenset({Role.STUDENT.value}))
+
+
+async def people_and_activities(session: AsyncSession, hashed: str, settings: Settings) -> datetime:
+    """The course with its members, what they learn from and activities, once; the beginning of its term."""
     course = await session.scalar(select(Course).where(Course.course_id == COURSE))
     if course is None:
         course = Course(course_id=COURSE, title="Programación 2", description="A class of 30, invented.")
@@ -66,6 +83,7 @@ async def people_and_activities(session: AsyncSession, hashed: str) -> datetime:
         )
         session.add_all(activities(people[0].id))
         await session.flush()
+        await furnish(session, teacher(), settings)
     return course.created_at - timedelta(weeks=WEEKS)
 
 
@@ -107,9 +125,9 @@ def activities(teacher_id: UUID) -> list[Activity]:
 
 
 async def store(session: AsyncSession, one: Session) -> int:
-    """One session with its traces, whole or not at all; how many traces."""
+    """One session with all that hangs on it, whole or not at all; how many traces."""
     repository = SessionRepository(session, SYSTEM)
-    await repository.add(
+    learning = await repository.add(
         LearningSession(
             id=one.id,
             student_id=one.student.student_id,
@@ -125,4 +143,5 @@ async def store(session: AsyncSession, one: Session) -> int:
     )
     raws = [msgspec.Raw(msgspec.json.encode(trace)) for trace in one.traces]
     result = await Ingest(repository).batch(raws, one.id, atomic=True)
+    await work(session, learner(one.student), learning, one)
     return result.created

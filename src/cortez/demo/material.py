@@ -4,6 +4,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from cortez.exercises.models import LevelName
+
 
 class Assignment(Struct, frozen=True):
     """An activity, with the words and the code that its traces are made of."""
@@ -19,6 +21,7 @@ class Assignment(Struct, frozen=True):
     step: str
     snippets: list[str]
     status: str = "active"
+    cases: list[tuple[str, str]] = []
 
 
 ASSIGNMENTS = [
@@ -38,6 +41,11 @@ ASSIGNMENTS = [
             "def clave(par):\n    return -par[1]",
             "for nombre, nota in list(notas):\n    if nota < 6:\n        notas.remove((nombre, nota))",
         ],
+        cases=[
+            ("aprobados([])", "[]"),
+            ("aprobados([('Ana', 9), ('Luis', 4)])", "['Ana']"),
+            ("aprobados([('Ana', 6), ('Eva', 8)])", "['Eva', 'Ana']"),
+        ],
     ),
     Assignment(
         "prog2-tp2-recursion",
@@ -55,6 +63,7 @@ ASSIGNMENTS = [
             "def tamano(nodo):\n    for h in nodo.values():\n        tamano(h)",
             "assert tamano({'a': 1, 'b': {'c': 2}}) == 3",
         ],
+        cases=[("tamano({})", "0"), ("tamano({'a': 1})", "1"), ("tamano({'a': 1, 'b': {'c': 2}})", "3")],
     ),
     Assignment(
         "prog2-tp3-colas",
@@ -71,6 +80,7 @@ ASSIGNMENTS = [
             "def desencolar(self):\n    if not self.salida:\n        while self.entrada:\n            self.salida.append(self.entrada.pop())\n    return self.salida.pop()",
             "def encolar(self, x):\n    self.entrada.append(x)",
         ],
+        cases=[("encolar(1); desencolar()", "1"), ("encolar(1); encolar(2); desencolar()", "1"), ("vacia()", "True")],
     ),
     Assignment(
         "prog2-tp4-grafos",
@@ -88,6 +98,7 @@ ASSIGNMENTS = [
             "while cola:\n    actual = cola.popleft()\n    for vecina in red[actual]:\n        if vecina not in previo:\n            previo[vecina] = actual\n            cola.append(vecina)",
             "def recorrer(red, a):\n    for v in red[a]:\n        recorrer(red, v)",
         ],
+        cases=[("camino('A', 'A')", "['A']"), ("camino('A', 'C')", "['A', 'B', 'C']"), ("camino('A', 'Z')", "None")],
     ),
     Assignment(
         "prog2-tp5-final",
@@ -165,3 +176,12 @@ POLICIES: dict[str, Any] = {
     "allow_code_snippets": False,
     "risk_thresholds": {"ai_dependency": 0.7, "lack_justification": 0.4},
 }
+
+# The levels of a rubric, with the share of the criterion's points that each gives.
+LEVELS = (
+    (LevelName.EXCELENTE, "Funciona y se entiende sin explicación.", 9, 10, 1.0),
+    (LevelName.BUENO, "Funciona salvo en un caso de borde.", 7, 9, 0.75),
+    (LevelName.REGULAR, "Funciona en los casos fáciles.", 5, 7, 0.5),
+    (LevelName.INSUFICIENTE, "No funciona todavía.", 0, 5, 0.0),
+)
+CRITERIA = (("Funcionalidad", 0.4), ("Calidad de código", 0.3), ("Robustez", 0.3))

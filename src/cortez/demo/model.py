@@ -70,10 +70,11 @@ class Student(Struct, frozen=True):
 
 
 class Session(Struct, frozen=True):
-    """`traces` are bodies as the API takes them."""
+    """`number` counts the student's sessions from 0; `traces` are bodies as the API takes them."""
 
     id: UUID
     student: Student
+    number: int
     assignment: Assignment
     start_time: datetime
     end_time: datetime | None
@@ -110,9 +111,9 @@ def session(chance: random.Random, student: Student, count: int, start: datetime
     ended = datetime.fromisoformat(traces[-1]["occurred_at"]) + timedelta(minutes=1)
     if still_open:
         status = "paused" if student.number == STILL_OPEN else "active"
-        return Session(id_, student, assignment, began, None, status, traces)
+        return Session(id_, student, count, assignment, began, None, status, traces)
     status = chance.choice(["abandoned", "aborted"]) if giving_up else "completed"
-    return Session(id_, student, assignment, began, ended, status, traces)
+    return Session(id_, student, count, assignment, began, ended, status, traces)
 
 
 class Walker:

@@ -3,10 +3,10 @@
 from uuid import UUID
 
 from litestar import Router, get, post
-from litestar.di import NamedDependency, Provide
+from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
-from sqlalchemy.ext.asyncio import AsyncSession
 
+from cortez.dependencies import provided
 from cortez.errors import Invalid
 from cortez.evaluations.models import Evaluation
 from cortez.evaluations.repository import EvaluationRepository
@@ -17,20 +17,13 @@ from cortez.parameters import QueryKey
 from cortez.responses import Answer, created
 from cortez.risks.repository import judged, require_traces
 from cortez.schemas import Listing
-from cortez.security import Principal, allow
+from cortez.security import allow
 from cortez.sessions.handlers import Sessions, provide_sessions
 from cortez.sessions.models import LearningSession
 
 readers = allow("student", "tutor", "teacher", "key:read", "key:analysis")
 judges = allow("teacher", "key:analysis")
-
-
-async def provide_evaluations(
-    session: NamedDependency[AsyncSession], principal: NamedDependency[Principal]
-) -> EvaluationRepository:
-    return EvaluationRepository(session, principal)
-
-
+provide_evaluations = provided(EvaluationRepository)
 Evaluations = NamedDependency[EvaluationRepository]
 
 
@@ -116,6 +109,6 @@ router = Router(
         list_evaluations,
         read_evaluation,
     ],
-    dependencies={"sessions": Provide(provide_sessions), "evaluations": Provide(provide_evaluations)},
+    dependencies={"sessions": provide_sessions, "evaluations": provide_evaluations},
     tags=["evaluations"],
 )

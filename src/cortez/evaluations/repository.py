@@ -46,5 +46,5 @@ class EvaluationRepository(Repository[Evaluation]):
     async def store(self, session: LearningSession, values: dict[str, Any]) -> Evaluation:
         """One more evaluation of the locked session."""
         evaluation = await self.add(Evaluation(**values, **belonging(session)))
-        await student_changed(self.session, session.student_id)
+        student_changed(self.session, session.student_id)
         return evaluation

@@ -3,10 +3,10 @@
 from uuid import UUID
 
 from litestar import Router, get, patch, post
-from litestar.di import NamedDependency, Provide
+from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
-from sqlalchemy.ext.asyncio import AsyncSession
 
+from cortez.dependencies import provided
 from cortez.exercises.handlers import Exercises, provide_exercises
 from cortez.exercises.models import AttemptStatus
 from cortez.exercises.repository import AttemptRepository
@@ -15,18 +15,11 @@ from cortez.paging import Page
 from cortez.parameters import QueryKey
 from cortez.responses import Answer, created
 from cortez.schemas import Listing, Match
-from cortez.security import Principal, allow
+from cortez.security import allow
 from cortez.sessions.handlers import Sessions, provide_sessions
 
 readers = allow("student", "tutor", "teacher", "key:read", "key:grading")
-
-
-async def provide_attempts(
-    session: NamedDependency[AsyncSession], principal: NamedDependency[Principal]
-) -> AttemptRepository:
-    return AttemptRepository(session, principal)
-
-
+provide_attempts = provided(AttemptRepository)
 Attempts = NamedDependency[AttemptRepository]
 
 
@@ -83,9 +76,9 @@ router = Router(
     "/",
     route_handlers=[submit_attempt, list_attempts, read_attempt, grade_attempt],
     dependencies={
-        "exercises": Provide(provide_exercises),
-        "attempts": Provide(provide_attempts),
-        "sessions": Provide(provide_sessions),
+        "exercises": provide_exercises,
+        "attempts": provide_attempts,
+        "sessions": provide_sessions,
     },
     tags=["attempts"],
 )

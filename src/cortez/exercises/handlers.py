@@ -4,15 +4,15 @@ from collections import Counter
 from uuid import UUID
 
 from litestar import Router, delete, get, patch, post, put
-from litestar.di import NamedDependency, Provide
+from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.status_codes import HTTP_200_OK
 from sqlalchemy import or_
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.content.handlers import may_restore
 from cortez.content.repository import SubjectRepository
 from cortez.db import holds
+from cortez.dependencies import provided
 from cortez.errors import Conflict, Invalid
 from cortez.exercises.models import Exercise, ExerciseDifficulty
 from cortez.exercises.repository import CriterionRepository, ExerciseRepository, sees_all
@@ -32,23 +32,11 @@ from cortez.paging import Page
 from cortez.parameters import QueryKey, QueryNumber, QueryText
 from cortez.responses import Answer, created
 from cortez.schemas import Listing, Match
-from cortez.security import Principal, allow, teachers
+from cortez.security import allow, teachers
 
 readers = allow("student", "tutor", "teacher", "key:read", "key:grading")
-
-
-async def provide_exercises(
-    session: NamedDependency[AsyncSession], principal: NamedDependency[Principal]
-) -> ExerciseRepository:
-    return ExerciseRepository(session, principal)
-
-
-async def provide_criteria(
-    session: NamedDependency[AsyncSession], principal: NamedDependency[Principal]
-) -> CriterionRepository:
-    return CriterionRepository(session, principal)
-
-
+provide_exercises = provided(ExerciseRepository)
+provide_criteria = provided(CriterionRepository)
 Exercises = NamedDependency[ExerciseRepository]
 Criteria = NamedDependency[CriterionRepository]
 
@@ -179,6 +167,6 @@ router = Router(
         read_rubric,
         replace_rubric,
     ],
-    dependencies={"exercises": Provide(provide_exercises), "criteria": Provide(provide_criteria)},
+    dependencies={"exercises": provide_exercises, "criteria": provide_criteria},
     tags=["exercises"],
 )

@@ -3,11 +3,11 @@
 from uuid import UUID
 
 from litestar import Router, delete, get, patch, post
-from litestar.di import NamedDependency, Provide
+from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 from litestar.status_codes import HTTP_200_OK
-from sqlalchemy.ext.asyncio import AsyncSession
 
+from cortez.dependencies import provided
 from cortez.exercises.handlers import Exercises, provide_exercises, readers
 from cortez.exercises.models import ExerciseHint, ExerciseTest
 from cortez.exercises.repository import HintRepository, TestRepository
@@ -15,22 +15,11 @@ from cortez.exercises.schemas import HintIn, HintOut, HintPatch, RevealIn, Revea
 from cortez.paging import Page
 from cortez.responses import Answer, created
 from cortez.schemas import Listing, Match
-from cortez.security import Principal, allow, teachers
+from cortez.security import allow, teachers
 from cortez.sessions.handlers import Sessions, provide_sessions
 
-
-async def provide_hints(
-    session: NamedDependency[AsyncSession], principal: NamedDependency[Principal]
-) -> HintRepository:
-    return HintRepository(session, principal)
-
-
-async def provide_tests(
-    session: NamedDependency[AsyncSession], principal: NamedDependency[Principal]
-) -> TestRepository:
-    return TestRepository(session, principal)
-
-
+provide_hints = provided(HintRepository)
+provide_tests = provided(TestRepository)
 Hints = NamedDependency[HintRepository]
 Tests = NamedDependency[TestRepository]
 
@@ -131,10 +120,10 @@ router = Router(
         delete_test,
     ],
     dependencies={
-        "exercises": Provide(provide_exercises),
-        "hints": Provide(provide_hints),
-        "tests": Provide(provide_tests),
-        "sessions": Provide(provide_sessions),
+        "exercises": provide_exercises,
+        "hints": provide_hints,
+        "tests": provide_tests,
+        "sessions": provide_sessions,
     },
     tags=["exercises"],
 )

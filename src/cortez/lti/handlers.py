@@ -4,10 +4,10 @@ import hashlib
 from uuid import UUID
 
 from litestar import Router, delete, get, patch, post, put
-from litestar.di import NamedDependency, Provide
+from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
-from sqlalchemy.ext.asyncio import AsyncSession
 
+from cortez.dependencies import provided
 from cortez.errors import Conflict
 from cortez.lti.models import LtiDeployment, LtiSession
 from cortez.lti.repository import DeploymentRepository, LaunchRepository
@@ -16,24 +16,12 @@ from cortez.paging import Page
 from cortez.parameters import QueryText
 from cortez.responses import Answer, created
 from cortez.schemas import Listing, Match
-from cortez.security import Principal, admins, allow
+from cortez.security import admins, allow
 from cortez.sessions.repository import SessionRepository
 
 machines = allow("key:lti")
-
-
-async def provide_deployments(
-    session: NamedDependency[AsyncSession], principal: NamedDependency[Principal]
-) -> DeploymentRepository:
-    return DeploymentRepository(session, principal)
-
-
-async def provide_launches(
-    session: NamedDependency[AsyncSession], principal: NamedDependency[Principal]
-) -> LaunchRepository:
-    return LaunchRepository(session, principal)
-
-
+provide_deployments = provided(DeploymentRepository)
+provide_launches = provided(LaunchRepository)
 Deployments = NamedDependency[DeploymentRepository]
 Launches = NamedDependency[LaunchRepository]
 
@@ -129,6 +117,6 @@ router = Router(
         record_launch,
         link_launch,
     ],
-    dependencies={"deployments": Provide(provide_deployments), "launches": Provide(provide_launches)},
+    dependencies={"deployments": provide_deployments, "launches": provide_launches},
     tags=["LTI"],
 )

@@ -4,13 +4,13 @@ from typing import Annotated
 from uuid import UUID
 
 from litestar import Router, get, post
-from litestar.di import NamedDependency, Provide
+from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from litestar.status_codes import HTTP_200_OK
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.accounts.repository import CourseRepository
 from cortez.db import utc_now
+from cortez.dependencies import provided
 from cortez.errors import Forbidden, Invalid
 from cortez.oversight.live import live_alert, watched
 from cortez.oversight.models import MANUAL, AlertScope, AlertSeverity, AlertStatus, RiskAlert
@@ -30,19 +30,14 @@ from cortez.paging import Page
 from cortez.parameters import QueryKey
 from cortez.responses import Answer, created
 from cortez.schemas import Listing, Match, stored
-from cortez.security import Principal, teachers, teaching
+from cortez.security import teachers, teaching
 from cortez.sessions.repository import SessionRepository
 
 # What an alert of each scope must name.
 NEEDED = {AlertScope.STUDENT: "student_id", AlertScope.ACTIVITY: "activity_id", AlertScope.COURSE: "course_id"}
 
 
-async def provide_alerts(
-    session: NamedDependency[AsyncSession], principal: NamedDependency[Principal]
-) -> AlertRepository:
-    return AlertRepository(session, principal)
-
-
+provide_alerts = provided(AlertRepository)
 Alerts = NamedDependency[AlertRepository]
 
 
@@ -176,6 +171,6 @@ router = Router(
         resolve_alert,
         dismiss_alert,
     ],
-    dependencies={"alerts": Provide(provide_alerts)},
+    dependencies={"alerts": provide_alerts},
     tags=["alerts"],
 )

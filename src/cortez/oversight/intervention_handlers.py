@@ -5,11 +5,12 @@ from uuid import UUID
 
 import msgspec
 from litestar import Router, get, patch, post
-from litestar.di import NamedDependency, Provide
+from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.db import utc_now
+from cortez.dependencies import provided
 from cortez.errors import Invalid, NotFound
 from cortez.oversight.live import PREFIX, live_alert, watched
 from cortez.oversight.models import InterventionStatus, TeacherIntervention
@@ -23,13 +24,7 @@ from cortez.security import Principal, teaching
 from cortez.sessions.models import LearningSession
 from cortez.sessions.repository import SessionRepository
 
-
-async def provide_interventions(
-    session: NamedDependency[AsyncSession], principal: NamedDependency[Principal]
-) -> InterventionRepository:
-    return InterventionRepository(session, principal)
-
-
+provide_interventions = provided(InterventionRepository)
 Interventions = NamedDependency[InterventionRepository]
 
 
@@ -111,6 +106,6 @@ async def change_intervention(
 router = Router(
     "/interventions",
     route_handlers=[list_interventions, intervene, read_intervention, change_intervention],
-    dependencies={"interventions": Provide(provide_interventions)},
+    dependencies={"interventions": provide_interventions},
     tags=["interventions"],
 )

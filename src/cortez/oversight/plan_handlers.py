@@ -4,12 +4,12 @@ from typing import Any
 from uuid import UUID
 
 from litestar import Router, get, patch, post
-from litestar.di import NamedDependency, Provide
+from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.status_codes import HTTP_200_OK
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.db import utc_now
+from cortez.dependencies import provided
 from cortez.oversight.models import PlanStatus, RemediationPlan
 from cortez.oversight.repository import SPAN, PlanRepository
 from cortez.oversight.rules import UNFINISHED
@@ -18,17 +18,10 @@ from cortez.paging import Page
 from cortez.parameters import QueryKey
 from cortez.responses import Answer, created
 from cortez.schemas import Listing, Match, stored
-from cortez.security import Principal, allow, teachers
+from cortez.security import allow, teachers
 
 readers = allow("student", "tutor", "teacher")
-
-
-async def provide_plans(
-    session: NamedDependency[AsyncSession], principal: NamedDependency[Principal]
-) -> PlanRepository:
-    return PlanRepository(session, principal)
-
-
+provide_plans = provided(PlanRepository)
 Plans = NamedDependency[PlanRepository]
 
 
@@ -104,6 +97,6 @@ async def complete_plan(
 router = Router(
     "/remediation-plans",
     route_handlers=[list_plans, open_plan, read_plan, change_plan, _action("start"), complete_plan, _action("cancel")],
-    dependencies={"plans": Provide(provide_plans)},
+    dependencies={"plans": provide_plans},
     tags=["remediation"],
 )

@@ -14,8 +14,9 @@ from uuid_utils.compat import uuid7
 
 from cortez.accounts.models import User
 from cortez.database import Database
-from cortez.db import utc_now
-from cortez.evaluations.models import CompetencyLevel, Evaluation
+from cortez.db import utc_now, written
+from cortez.evaluations.models import Evaluation
+from cortez.evaluations.rules import level_of
 from cortez.oversight.models import StudentProfile
 from cortez.risks.models import Resolution, Risk, RiskLevel
 from cortez.sessions.models import LearningSession
@@ -23,18 +24,10 @@ from cortez.sessions.rules import FINAL
 from cortez.traces.models import CognitiveTrace
 
 REMEMBERED = 20  # evaluations in a profile's competency_evolution
-BANDS = ((8.5, CompetencyLevel.EXPERTO), (7.0, CompetencyLevel.AUTONOMO), (5.0, CompetencyLevel.EN_DESARROLLO))
 CHUNK = 200
 
 ENDED = LearningSession.status.in_([status.value for status in FINAL])
 SUPPORTED = func.coalesce(Risk.resolution, Resolution.CONFIRMED.value) != Resolution.UNFOUNDED.value
-
-
-def level_of(score: float | None) -> str | None:
-    """The band of a score of 0 to 10."""
-    if score is None:
-        return None
-    return next((level.value for least, level in BANDS if score >= least), CompetencyLevel.INICIAL.value)
 
 
 async def rebuild(database: Database) -> int:
@@ -210,7 +203,7 @@ async def evaluations(session: AsyncSession, student_ids: Collection[str]) -> Fa
         fact = facts.setdefault(student_id, {"competency_evolution": []})
         fact["competency_evolution"].append(point(evaluation))
         fact["average_competency_score"] = round(average, 4)
-        fact["average_competency_level"] = level_of(round(average, 4))
+        fact["average_competency_level"] = level_of(round(average, 4)).value
         fact["strengths"] = evaluation.key_strengths
         fact["areas_for_improvement"] = evaluation.improvement_areas
         fact["competency_levels"] = levels_in(evaluation.dimensions)
@@ -219,13 +212,13 @@ async def evaluations(session: AsyncSession, student_ids: Collection[str]) -> Fa
 
 def point(evaluation: Evaluation) -> dict[str, Any]:
     return {
-        "evaluated_at": evaluation.created_at.isoformat(),
+        "evaluated_at": written(evaluation.created_at),
         "score": evaluation.overall_score,
         "level": evaluation.overall_competency_level,
     }
 
 
-def levels_in(dimensions: Sequence[Any]) -> dict[str, str | None]:
+def levels_in(dimensions: Sequence[Any]) -> dict[str, str]:
     """The level of each dimension of an evaluation that has a name and a score."""
     scored = [one for one in dimensions if isinstance(one, dict) and isinstance(one.get("score"), int | float)]
-    return {str(one["name"]): level_of(one["score"]) for one in scored if "name" in one}
+    return {str(one["name"]): level_of(one["score"]).value for one in scored if "name" in one}

@@ -4,13 +4,13 @@ import asyncio
 from uuid import UUID
 
 from litestar import Router, get, post
-from litestar.di import NamedDependency, Provide
+from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.status_codes import HTTP_200_OK
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.accounts.repository import CourseRepository
 from cortez.db import utc_now
+from cortez.dependencies import provided
 from cortez.errors import Conflict, Invalid
 from cortez.oversight.models import ReportFormat, ReportType
 from cortez.oversight.report_files import MEDIA, file_name, render
@@ -20,7 +20,7 @@ from cortez.paging import Page
 from cortez.parameters import QueryKey
 from cortez.responses import Answer, created
 from cortez.schemas import Listing, Match
-from cortez.security import Principal, teachers, teaching
+from cortez.security import teachers, teaching
 from cortez.spreadsheets import CSV, XLSX
 
 FILES = {
@@ -29,12 +29,7 @@ FILES = {
 }
 
 
-async def provide_reports(
-    session: NamedDependency[AsyncSession], principal: NamedDependency[Principal]
-) -> ReportRepository:
-    return ReportRepository(session, principal)
-
-
+provide_reports = provided(ReportRepository)
 Reports = NamedDependency[ReportRepository]
 
 
@@ -96,6 +91,6 @@ async def download_report(report_id: FromPath[UUID], reports: Reports) -> Answer
 router = Router(
     "/reports",
     route_handlers=[create_report, list_reports, read_report, export_report, download_report],
-    dependencies={"reports": Provide(provide_reports)},
+    dependencies={"reports": provide_reports},
     tags=["reports"],
 )

@@ -12,8 +12,9 @@ from cortez.analysis.sql import monday_of
 from cortez.analysis.student_rules import week_of
 from cortez.errors import FieldError, Invalid
 from cortez.evaluations.models import CompetencyLevel, Evaluation
+from cortez.evaluations.rules import level_of
 from cortez.oversight.models import CourseReport, ReportType
-from cortez.oversight.profiles import SUPPORTED, level_of
+from cortez.oversight.profiles import SUPPORTED
 from cortez.oversight.report_rules import (
     Findings,
     Student,
@@ -223,6 +224,6 @@ def student_of(row: Any) -> Student:
         open_critical_risks=row.critical or 0,
         evaluations=row.evaluations or 0,
         mean_score=score,
-        competency_level=level_of(score),
+        competency_level=None if score is None else level_of(score).value,
         last_session_at=row.last,
     )

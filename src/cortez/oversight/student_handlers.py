@@ -3,13 +3,13 @@
 from typing import Any
 
 from litestar import Router, get, patch
-from litestar.di import NamedDependency, Provide
+from litestar.di import NamedDependency
 from litestar.params import FromQuery, JSONBody
 from sqlalchemy import or_, select
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.accounts.models import CourseMember, CourseRole, User
 from cortez.accounts.repository import UserRepository, taught_courses
+from cortez.dependencies import provided
 from cortez.errors import Forbidden, Invalid
 from cortez.evaluations.models import CompetencyLevel
 from cortez.oversight.models import StudentProfile
@@ -18,19 +18,12 @@ from cortez.oversight.schemas import MeOut, MePatch, ProfileOut, ProfilePatch
 from cortez.paging import Page
 from cortez.parameters import PathKey, QueryKey
 from cortez.schemas import Listing, Match
-from cortez.security import Principal, allow, people, teaching
+from cortez.security import allow, people, teaching
 
 AT_RISK = 0.7  # mean share of the AI above which a student counts as at risk, as in alerts and reports
 
 readers = allow("student", "tutor", "teacher")
-
-
-async def provide_profiles(
-    session: NamedDependency[AsyncSession], principal: NamedDependency[Principal]
-) -> ProfileRepository:
-    return ProfileRepository(session, principal)
-
-
+provide_profiles = provided(ProfileRepository)
 Profiles = NamedDependency[ProfileRepository]
 
 
@@ -105,7 +98,7 @@ async def me(profiles: ProfileRepository) -> MeOut:
     return MeOut.of(user, preferred_language=language)
 
 
-DEPENDENCIES = {"profiles": Provide(provide_profiles)}
+DEPENDENCIES = {"profiles": provide_profiles}
 
 router = Router(
     "/students",

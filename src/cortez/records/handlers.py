@@ -12,6 +12,7 @@ from litestar.status_codes import HTTP_200_OK
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.database import Database
+from cortez.dependencies import provided
 from cortez.illustration import example_of
 from cortez.records.repository import SessionExports
 from cortez.records.research import dataset
@@ -41,10 +42,7 @@ LINES = {
 }
 
 
-async def provide_exports(
-    session: NamedDependency[AsyncSession], principal: NamedDependency[Principal]
-) -> SessionExports:
-    return SessionExports(session, principal)
+provide_exports = provided(SessionExports)
 
 
 @get("/traces", guards=[trace_readers], opt={"answers": LINES})
@@ -94,6 +92,6 @@ async def export_research(
 router = Router(
     "/exports",
     route_handlers=[export_traces, export_session, export_research],
-    dependencies={"exports": Provide(provide_exports), "wanted": Provide(provide_filter)},
+    dependencies={"exports": provide_exports, "wanted": Provide(provide_filter)},
     tags=["exports"],
 )

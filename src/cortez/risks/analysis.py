@@ -16,7 +16,7 @@ from cortez.simulators.repository import EventRepository
 from cortez.traces.repository import HAPPENED, TRACES, TraceRepository
 
 MAX_STEPS, MAX_EVENTS = 5_000, 500  # of a session, the first
-MAX_TEXT = 4_000  # characters of a step
+MAX_TEXT = 2_000  # characters of a step
 
 NAMES = frozenset(rule.__name__ for rule in (*STEP_RULES, *EVENT_RULES))
 

@@ -3,11 +3,11 @@
 from uuid import UUID
 
 from litestar import Router, get, post
-from litestar.di import NamedDependency, Provide
+from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.status_codes import HTTP_200_OK
-from sqlalchemy.ext.asyncio import AsyncSession
 
+from cortez.dependencies import provided
 from cortez.errors import Invalid
 from cortez.paging import Page
 from cortez.parameters import QueryKey
@@ -18,20 +18,13 @@ from cortez.risks.repository import RiskRepository, judged
 from cortez.risks.schemas import FoundOut, ResolveIn, RiskIn, RiskOut
 from cortez.risks.scores import SessionScores, scores
 from cortez.schemas import Listing, Match
-from cortez.security import Principal, allow, teachers
+from cortez.security import allow, teachers
 from cortez.sessions.handlers import Sessions, provide_sessions
 from cortez.sessions.models import LearningSession
 
 readers = allow("student", "tutor", "teacher", "key:read", "key:analysis")
 judges = allow("teacher", "key:analysis")
-
-
-async def provide_risks(
-    session: NamedDependency[AsyncSession], principal: NamedDependency[Principal]
-) -> RiskRepository:
-    return RiskRepository(session, principal)
-
-
+provide_risks = provided(RiskRepository)
 Risks = NamedDependency[RiskRepository]
 
 
@@ -125,6 +118,6 @@ router = Router(
         read_risk,
         resolve_risk,
     ],
-    dependencies={"sessions": Provide(provide_sessions), "risks": Provide(provide_risks)},
+    dependencies={"sessions": provide_sessions, "risks": provide_risks},
     tags=["risks"],
 )

@@ -87,7 +87,7 @@ class RiskRepository(Repository[Risk]):
         trace_ids = [UUID(id_) for id_ in values["trace_ids"]]
         await require_traces(self.session, self.principal, session.id, trace_ids, "/trace_ids")
         risk = await self.add(Risk(**values, **belonging(session)))
-        await student_changed(self.session, session.student_id)
+        student_changed(self.session, session.student_id)
         return risk
 
     async def keep(self, session: LearningSession, findings: Sequence[Finding]) -> Kept:
@@ -108,7 +108,7 @@ class RiskRepository(Repository[Risk]):
             kept.append(risk)
         await self.session.flush()
         if new or updated:
-            await student_changed(self.session, session.student_id)
+            student_changed(self.session, session.student_id)
         return Kept(kept, new, updated)
 
     async def _found_before(self, session_id: UUID) -> dict[tuple[str | None, str | None], Risk]:
@@ -123,7 +123,7 @@ class RiskRepository(Repository[Risk]):
             raise Conflict("RISK_RESOLVED", "This risk is closed already.")
         closed = {"resolved": True, "resolved_at": utc_now(), "resolution": resolution.value, "resolution_notes": notes}
         await self.change(risk, closed)
-        await student_changed(self.session, risk.student_id)
+        student_changed(self.session, risk.student_id)
         return risk
 
 

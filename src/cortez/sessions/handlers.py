@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from litestar import Router, delete, get, patch, post
-from litestar.di import NamedDependency, Provide
+from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.status_codes import HTTP_200_OK
 from sqlalchemy import exists, select
@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.accounts.models import CourseMember, User
 from cortez.activities.repository import ActivityRepository
+from cortez.dependencies import provided
 from cortez.errors import Forbidden, Invalid, NotFound
 from cortez.paging import Page
 from cortez.parameters import QueryKey, QueryTime, instant
@@ -24,14 +25,7 @@ from cortez.sessions.schemas import SessionIn, SessionOut, SessionPatch
 
 readers = allow("student", "tutor", "teacher", "key:read", "key:sessions")
 workers = allow("student", "key:sessions")
-
-
-async def provide_sessions(
-    session: NamedDependency[AsyncSession], principal: NamedDependency[Principal]
-) -> SessionRepository:
-    return SessionRepository(session, principal)
-
-
+provide_sessions = provided(SessionRepository)
 Sessions = NamedDependency[SessionRepository]
 
 
@@ -152,6 +146,6 @@ router = Router(
         *(_action(name) for name in ("pause", "resume", "complete", "abort")),
         delete_session,
     ],
-    dependencies={"sessions": Provide(provide_sessions)},
+    dependencies={"sessions": provide_sessions},
     tags=["sessions"],
 )

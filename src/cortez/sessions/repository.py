@@ -58,12 +58,12 @@ class SessionRepository(Repository[LearningSession]):
         """Take the locked session through its life cycle. Raises Conflict on an illegal transition."""
         await self.change(session, next_status(session.status, action))
         if session.status in FINAL:
-            await student_changed(self.session, session.student_id)
+            student_changed(self.session, session.student_id)
         return session
 
     async def delete(self, session: LearningSession) -> None:
         await super().delete(session)
-        await student_changed(self.session, session.student_id)
+        student_changed(self.session, session.student_id)
 
     async def abandon_idle(self, before: datetime, limit: int) -> int:
         """End some of the open sessions in which nothing has happened since `before`; how many there were.
@@ -82,7 +82,7 @@ class SessionRepository(Repository[LearningSession]):
             session.end_time = max(moment or session.updated_at, session.updated_at)
             session.status = after(TRANSITIONS, self.noun, session.status, "abandon")
         await self.session.flush()
-        await student_changed(self.session, *(session.student_id for session, _ in rows))
+        student_changed(self.session, *(session.student_id for session, _ in rows))
         return len(rows)
 
     async def require(self, id_: UUID) -> None:

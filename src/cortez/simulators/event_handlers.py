@@ -3,30 +3,23 @@
 from uuid import UUID
 
 from litestar import Router, get, post
-from litestar.di import NamedDependency, Provide
+from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.status_codes import HTTP_200_OK
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.batches import BatchResult, answer_of, batch_of, is_ndjson, read, refuse_rejections, split
+from cortez.dependencies import provided
 from cortez.errors import CortezError
 from cortez.paging import Page
 from cortez.responses import Answer, created
 from cortez.schemas import Listing, StrictRequest
-from cortez.security import Principal
 from cortez.sessions.handlers import Sessions, provide_sessions
 from cortez.simulators.handlers import readers, takers
 from cortez.simulators.models import SimulatorEvent
 from cortez.simulators.repository import EventRepository
 from cortez.simulators.schemas import EventIn, EventOut
 
-
-async def provide_events(
-    session: NamedDependency[AsyncSession], principal: NamedDependency[Principal]
-) -> EventRepository:
-    return EventRepository(session, principal)
-
-
+provide_events = provided(EventRepository)
 Events = NamedDependency[EventRepository]
 
 
@@ -77,6 +70,6 @@ async def create_events(
 router = Router(
     "/",
     route_handlers=[list_events, create_event, create_events],
-    dependencies={"sessions": Provide(provide_sessions), "events": Provide(provide_events)},
+    dependencies={"sessions": provide_sessions, "events": provide_events},
     tags=["simulators"],
 )

@@ -4,17 +4,17 @@ from typing import Any
 from uuid import UUID
 
 from litestar import Router, get, post
-from litestar.di import NamedDependency, Provide
+from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 from litestar.status_codes import HTTP_200_OK
-from sqlalchemy.ext.asyncio import AsyncSession
 
+from cortez.dependencies import provided
 from cortez.errors import Forbidden
 from cortez.paging import Page
 from cortez.parameters import PathKey
 from cortez.responses import Answer, created
 from cortez.schemas import Listing, Match
-from cortez.security import Principal, allow
+from cortez.security import allow
 from cortez.sessions.handlers import Sessions, provide_sessions
 from cortez.sessions.models import LearningSession
 from cortez.simulators.models import IncidentSimulation, InterviewSession
@@ -35,20 +35,8 @@ from cortez.simulators.schemas import (
 readers = allow("student", "tutor", "teacher", "key:read", "key:simulators")
 machines = allow("key:simulators")
 takers = allow("student", "key:simulators")
-
-
-async def provide_interviews(
-    session: NamedDependency[AsyncSession], principal: NamedDependency[Principal]
-) -> InterviewRepository:
-    return InterviewRepository(session, principal)
-
-
-async def provide_incidents(
-    session: NamedDependency[AsyncSession], principal: NamedDependency[Principal]
-) -> IncidentRepository:
-    return IncidentRepository(session, principal)
-
-
+provide_interviews = provided(InterviewRepository)
+provide_incidents = provided(IncidentRepository)
 Interviews = NamedDependency[InterviewRepository]
 Incidents = NamedDependency[IncidentRepository]
 
@@ -190,9 +178,9 @@ router = Router(
         complete_incident,
     ],
     dependencies={
-        "sessions": Provide(provide_sessions),
-        "interviews": Provide(provide_interviews),
-        "incidents": Provide(provide_incidents),
+        "sessions": provide_sessions,
+        "interviews": provide_interviews,
+        "incidents": provide_incidents,
     },
     tags=["simulators"],
 )

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, select
 from uuid_utils.compat import uuid7
 
 from cortez.batches import ItemResult
-from cortez.db import utc_now
+from cortez.db import utc_now, written
 from cortez.errors import Conflict, CortezError, Invalid
 from cortez.repository import M, Repository
 from cortez.schemas import stored
@@ -49,14 +49,14 @@ class InterviewRepository(OfSession[InterviewSession]):
         if len(interview.questions_asked) > len(interview.responses):
             raise Conflict("QUESTION_OPEN", "The last question has no answer yet.")
         bounded(interview.questions_asked)
-        asked = {"id": len(interview.questions_asked) + 1, **question, "timestamp": utc_now().isoformat()}
+        asked = {"id": len(interview.questions_asked) + 1, **question, "timestamp": written(utc_now())}
         return await self.change(interview, {"questions_asked": [*interview.questions_asked, asked]})
 
     async def answer(self, interview: InterviewSession, response: dict[str, Any]) -> InterviewSession:
         """To the open question. Raises Conflict (NO_OPEN_QUESTION)."""
         if len(interview.questions_asked) <= len(interview.responses):
             raise Conflict("NO_OPEN_QUESTION", "Every question has its answer.")
-        given = {"question_id": len(interview.responses) + 1, **response, "timestamp": utc_now().isoformat()}
+        given = {"question_id": len(interview.responses) + 1, **response, "timestamp": written(utc_now())}
         return await self.change(interview, {"responses": [*interview.responses, given]})
 
     async def end(self, interview: InterviewSession, values: dict[str, Any]) -> InterviewSession:
@@ -76,7 +76,7 @@ class IncidentRepository(OfSession[IncidentSimulation]):
 
     async def diagnose(self, incident: IncidentSimulation, step: dict[str, Any]) -> IncidentSimulation:
         bounded(incident.diagnosis_process)
-        taken = {"step": len(incident.diagnosis_process) + 1, **step, "timestamp": utc_now().isoformat()}
+        taken = {"step": len(incident.diagnosis_process) + 1, **step, "timestamp": written(utc_now())}
         return await self.change(incident, {"diagnosis_process": [*incident.diagnosis_process, taken]})
 
     async def end(self, incident: IncidentSimulation, values: dict[str, Any]) -> IncidentSimulation:

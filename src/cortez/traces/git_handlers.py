@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from cortez.batches import BatchResult, batch_of, is_ndjson, read, split
 from cortez.database import Database
 from cortez.db import utc_now
+from cortez.dependencies import provided
 from cortez.paging import Page
 from cortez.responses import Answer, created
 from cortez.schemas import Listing, StrictRequest
@@ -30,10 +31,7 @@ HISTORY = {"bodies": FILES, "max_body": 20_000_000}
 BATCH = batch_of(GitTraceIn)
 
 
-async def provide_git_traces(
-    session: NamedDependency[AsyncSession], principal: NamedDependency[Principal]
-) -> GitTraceRepository:
-    return GitTraceRepository(session, principal)
+provide_git_traces = provided(GitTraceRepository)
 
 
 async def provide_git_ingest(
@@ -141,6 +139,6 @@ router = Router(
         read_git_evolution,
         read_git_correlation,
     ],
-    dependencies={"git_traces": Provide(provide_git_traces), "git_ingest": Provide(provide_git_ingest)},
+    dependencies={"git_traces": provide_git_traces, "git_ingest": Provide(provide_git_ingest)},
     tags=["git traces"],
 )

@@ -9,6 +9,7 @@ from litestar.status_codes import HTTP_200_OK
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.batches import BatchResult, batch_of, is_ndjson, split
+from cortez.dependencies import provided
 from cortez.paging import Page
 from cortez.parameters import QueryKey, QueryTime, instant
 from cortez.responses import Answer, created
@@ -22,12 +23,7 @@ from cortez.traces.schemas import SessionTraceIn, TraceFilter, TraceIn, TraceOut
 
 readers = allow("student", "tutor", "teacher", "key:read", "key:traces")
 writers = allow("student", "tutor", "teacher", "key:traces")
-
-
-async def provide_traces(
-    session: NamedDependency[AsyncSession], principal: NamedDependency[Principal]
-) -> TraceRepository:
-    return TraceRepository(session, principal)
+provide_traces = provided(TraceRepository)
 
 
 async def provide_ingest(session: NamedDependency[AsyncSession], principal: NamedDependency[Principal]) -> Ingest:
@@ -145,7 +141,7 @@ router = Router(
     ],
     dependencies={
         "wanted": Provide(provide_filter),
-        "traces": Provide(provide_traces),
+        "traces": provide_traces,
         "ingest": Provide(provide_ingest),
     },
     tags=["traces"],

@@ -88,7 +88,7 @@ class Ingest:
         if rows:
             await self.session.execute(insert(CognitiveTrace).returning(TRACES.c.id), list(rows.values()))
             ended = {row["session_id"] for row in rows.values()} - known.open()
-            await student_changed(self.session, *(known.sessions[id_].student_id for id_ in ended))
+            student_changed(self.session, *(known.sessions[id_].student_id for id_ in ended))
         return results
 
     async def _know(self, items: list[Item]) -> Known:

@@ -62,7 +62,7 @@ class TraceRepository(Repository[CognitiveTrace]):
         await self.change(trace, changes)
         ended = select(LearningSession.student_id).where(LearningSession.id == trace.session_id)
         final = LearningSession.status.in_([status.value for status in FINAL])
-        await student_changed(self.session, await self.session.scalar(ended.where(final)))
+        student_changed(self.session, await self.session.scalar(ended.where(final)))
         return trace
 
     async def count_by_session(self, session_id: UUID) -> int:
