@@ -4,7 +4,6 @@ import csv
 import io
 import json
 from collections import Counter
-from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
@@ -13,7 +12,6 @@ from sqlalchemy import func, select
 
 import school_figures as figures
 import school_reports as reports
-from conftest import client_of, empty
 from cortez import tables
 from factory import Make
 from school import (
@@ -51,27 +49,6 @@ TABLES = """
 """.split()
 
 
-@pytest.fixture(scope="module")
-async def school(running_app: Litestar) -> AsyncGenerator[School]:
-    """The school as it is when the day is over."""
-    await empty(running_app.state.database)
-    async with Make(running_app, client_of) as make:
-        school = await open_school(running_app, make)
-        await prepare(school)
-        await in_groups(read_material(school, student) for student in school.students[::3])
-        await lessons_of_the_class(school)
-        await grade_attempts(school)
-        await launches_from_the_platform(school)
-        await feedback(school)
-        await analyse_everything(school)
-        await judge_risks(school)
-        await look_after_alerts(school)
-        await step_in(school)
-        await report(school)
-        yield school
-    await empty(running_app.state.database)
-
-
 async def rows_in(school: School) -> dict[str, int]:
     async with school.make.database.reading() as session:
         counts = {}
@@ -89,7 +66,7 @@ def shown(answer: Json, expected: Json) -> Json:
     return {name: answer[name] for name in expected}
 
 
-async def test_every_table_holds_what_the_day_left_there(school: School) -> None:
+async def every_table_holds_what_the_day_left_there(school: School) -> None:
     ledger, counts = school.ledger, await rows_in(school)
     assert len(TABLES) == 28
     assert [name for name, count in counts.items() if not count] == []
@@ -112,7 +89,7 @@ async def test_every_table_holds_what_the_day_left_there(school: School) -> None
     assert {name: counts[name] for name in expected} == expected
 
 
-async def test_every_session_counts_the_traces_that_were_acknowledged(school: School) -> None:
+async def every_session_counts_the_traces_that_were_acknowledged(school: School) -> None:
     found = await everything(school.admin, "/sessions")
     acknowledged = Counter(trace["session_id"] for trace in school.ledger.traces)
     assert {one["id"]: one["trace_count"] for one in found} == acknowledged
@@ -122,7 +99,7 @@ async def test_every_session_counts_the_traces_that_were_acknowledged(school: Sc
     assert len({one["status"] for one in found}) == 3
 
 
-async def test_every_step_is_there_as_it_was_sent(school: School) -> None:
+async def every_step_is_there_as_it_was_sent(school: School) -> None:
     exported = await school.teacher.get(f"/exports/traces?course_id={COURSE}")
     found = {one["id"]: one for one in map(json.loads, exported.text.splitlines())}
     sent = [one for one in school.ledger.traces if one["course_id"] == COURSE]
@@ -135,7 +112,7 @@ async def test_every_step_is_there_as_it_was_sent(school: School) -> None:
         assert moment(found[one["id"]]["occurred_at"] or found[one["id"]]["created_at"]) == one["happened"]
 
 
-async def test_every_attempt_has_the_score_that_its_result_and_its_hints_give(school: School) -> None:
+async def every_attempt_has_the_score_that_its_result_and_its_hints_give(school: School) -> None:
     ledger = school.ledger
     revealed: dict[str, list[int]] = {}
     for hint in ledger.hints:
@@ -149,7 +126,7 @@ async def test_every_attempt_has_the_score_that_its_result_and_its_hints_give(sc
         assert attempt == ledger.attempts[attempt["id"]]
 
 
-async def test_the_rules_find_what_is_in_how_somebody_worked(school: School) -> None:
+async def the_rules_find_what_is_in_how_somebody_worked(school: School) -> None:
     assert set(school.ledger.manner.values()) == MANNERS.keys()
     for session in school.ledger.sessions.values():
         found = Counter(
@@ -162,7 +139,7 @@ async def test_the_rules_find_what_is_in_how_somebody_worked(school: School) -> 
     assert stored == school.ledger.risks
 
 
-async def test_generated_evaluations_say_how_somebody_worked(school: School) -> None:
+async def generated_evaluations_say_how_somebody_worked(school: School) -> None:
     ledger = school.ledger
     stored = await everything(school.admin, "/evaluations")
     assert {one["id"]: one for one in stored} == {one["id"]: one for one in ledger.evaluations}
@@ -185,7 +162,7 @@ async def test_generated_evaluations_say_how_somebody_worked(school: School) -> 
         )
 
 
-async def test_every_profile_is_what_the_rows_add_up_to(school: School) -> None:
+async def every_profile_is_what_the_rows_add_up_to(school: School) -> None:
     profiles = await everything(school.teacher, f"/students?course_id={COURSE}")
     assert len(profiles) == STUDENTS
     for found in profiles:
@@ -195,7 +172,7 @@ async def test_every_profile_is_what_the_rows_add_up_to(school: School) -> None:
         assert points == figures.evolution(school.ledger, found["student_id"])
 
 
-async def test_every_session_view_is_what_the_rows_add_up_to(school: School) -> None:
+async def every_session_view_is_what_the_rows_add_up_to(school: School) -> None:
     for session in course_sessions(school)[::4]:
         id_, path = session["id"], f"/sessions/{session['id']}"
         assert await done(school.teacher.get(f"{path}/traceability")) == figures.traceability(school.ledger, id=id_)
@@ -209,7 +186,7 @@ async def test_every_session_view_is_what_the_rows_add_up_to(school: School) -> 
         assert {"phases": phases, "transitions": moves, "dependency": curve} == expected
 
 
-async def test_every_view_of_a_student_is_what_the_rows_add_up_to(school: School) -> None:
+async def every_view_of_a_student_is_what_the_rows_add_up_to(school: School) -> None:
     ledger, teacher, seen = school.ledger, school.teacher, set()
     for student in school.students[::2]:
         id_, path = student.student_id, f"/students/{student.student_id}"
@@ -225,7 +202,7 @@ async def test_every_view_of_a_student_is_what_the_rows_add_up_to(school: School
     assert {"improving", "declining"} <= seen
 
 
-async def test_the_class_side_by_side_is_what_the_rows_add_up_to(school: School) -> None:
+async def the_class_side_by_side_is_what_the_rows_add_up_to(school: School) -> None:
     for lesson in LESSONS:
         found = await done(school.teacher.get(f"/students/compare?activity_id={lesson.activity_id}"))
         students = figures.Work(school.ledger, activity_id=lesson.activity_id).students
@@ -233,7 +210,7 @@ async def test_the_class_side_by_side_is_what_the_rows_add_up_to(school: School)
         assert found == {"activity_id": lesson.activity_id, "students": expected, "truncated": False}
 
 
-async def test_alerts_are_those_that_the_rows_call_for(school: School) -> None:
+async def alerts_are_those_that_the_rows_call_for(school: School) -> None:
     found: dict[str, dict[str, Any]] = {rule: {} for rule in school.ledger.scanned["by_rule"]}
     for alert in school.ledger.alerts.values():
         found[alert["detection_rule"]][alert["student_id"]] = alert["actual_value"]
@@ -246,14 +223,14 @@ async def test_alerts_are_those_that_the_rows_call_for(school: School) -> None:
     assert left == expected.keys() - {school.ledger.visited}
 
 
-@pytest.mark.parametrize("kind", ["cohort_summary", "risk_dashboard", "competency_distribution"])
-async def test_a_report_is_what_the_rows_add_up_to(school: School, kind: str) -> None:
-    found = await done(school.teacher.get(f"/reports/{school.ledger.reports[kind]['id']}"))
-    expected = reports.report(school.ledger, kind)
-    assert shown(found, expected) == expected
+async def every_report_is_what_the_rows_add_up_to(school: School) -> None:
+    for kind in ("cohort_summary", "risk_dashboard", "competency_distribution"):
+        found = await done(school.teacher.get(f"/reports/{school.ledger.reports[kind]['id']}"))
+        expected = reports.report(school.ledger, kind)
+        assert shown(found, expected) == expected
 
 
-async def test_each_report_comes_in_the_format_that_it_was_exported_in(school: School) -> None:
+async def each_report_comes_in_the_format_that_it_was_exported_in(school: School) -> None:
     files = [await school.teacher.get(f"/reports/{one['id']}/download") for one in school.ledger.reports.values()]
     summary, dashboard, distribution = files
     students = [student.student_id for student in school.students]
@@ -267,7 +244,7 @@ async def test_each_report_comes_in_the_format_that_it_was_exported_in(school: S
     assert distribution.json() == school.ledger.reports["competency_distribution"]
 
 
-async def test_a_session_is_exported_whole(school: School) -> None:
+async def a_session_is_exported_whole(school: School) -> None:
     for session in course_sessions(school)[::10]:
         work = figures.Work(school.ledger, id=session["id"])
         found = await done(school.teacher.get(f"/exports/sessions/{session['id']}"))
@@ -280,7 +257,7 @@ async def test_a_session_is_exported_whole(school: School) -> None:
         assert len(found["git_traces"]) == len(rows)
 
 
-async def test_research_gets_the_groups_that_enough_students_share(school: School) -> None:
+async def research_gets_the_groups_that_enough_students_share(school: School) -> None:
     asked = {"study": "A day", "k": reports.K, "course_id": COURSE}
     found = await done(school.teacher.post("/exports/research", json=asked))
     assert (found["released"], found["suppressed"]) == reports.research(school.ledger)
@@ -288,7 +265,7 @@ async def test_research_gets_the_groups_that_enough_students_share(school: Schoo
     assert min(found["released"]["rows"], found["suppressed"]["rows"]) > 0
 
 
-async def test_what_was_found_is_not_found_again(school: School) -> None:
+async def what_was_found_is_not_found_again(school: School) -> None:
     before = await rows_in(school)
     again = await done(school.teacher.post("/alerts/scan", json={"course_id": COURSE}))
     assert (again["created"], again["known"]) == (0, school.ledger.scanned["created"])
@@ -298,7 +275,7 @@ async def test_what_was_found_is_not_found_again(school: School) -> None:
     assert await rows_in(school) == before
 
 
-async def test_nobody_of_another_course_sees_any_of_it(school: School) -> None:
+async def nobody_of_another_course_sees_any_of_it(school: School) -> None:
     mine = course_sessions(school)[0]
     hanging = ("", "/traces", "/risks", "/evaluations", "/git-traces", "/traceability", "/analysis", "/cognitive-path")
     absent = [f"/sessions/{mine['id']}{part}" for part in hanging]
@@ -319,3 +296,43 @@ async def test_nobody_of_another_course_sees_any_of_it(school: School) -> None:
     assert (await school.other_teacher.post("/reports", json=refused | period)).status_code == 404
     elsewhere = await everything(school.teacher, f"/sessions?course_id={OTHER_COURSE}")
     assert elsewhere == []
+
+
+CHECKS = (
+    every_table_holds_what_the_day_left_there,
+    every_session_counts_the_traces_that_were_acknowledged,
+    every_step_is_there_as_it_was_sent,
+    every_attempt_has_the_score_that_its_result_and_its_hints_give,
+    the_rules_find_what_is_in_how_somebody_worked,
+    generated_evaluations_say_how_somebody_worked,
+    every_profile_is_what_the_rows_add_up_to,
+    every_session_view_is_what_the_rows_add_up_to,
+    every_view_of_a_student_is_what_the_rows_add_up_to,
+    the_class_side_by_side_is_what_the_rows_add_up_to,
+    alerts_are_those_that_the_rows_call_for,
+    every_report_is_what_the_rows_add_up_to,
+    each_report_comes_in_the_format_that_it_was_exported_in,
+    a_session_is_exported_whole,
+    research_gets_the_groups_that_enough_students_share,
+    what_was_found_is_not_found_again,
+    nobody_of_another_course_sees_any_of_it,
+)
+
+
+async def test_a_school_day(app: Litestar, make: Make, subtests: pytest.Subtests) -> None:
+    """One day, lived once on each database; every check of it is reported by its name."""
+    school = await open_school(app, make)
+    await prepare(school)
+    await in_groups(read_material(school, student) for student in school.students[::3])
+    await lessons_of_the_class(school)
+    await grade_attempts(school)
+    await launches_from_the_platform(school)
+    await feedback(school)
+    await analyse_everything(school)
+    await judge_risks(school)
+    await look_after_alerts(school)
+    await step_in(school)
+    await report(school)
+    for check in CHECKS:
+        with subtests.test(check.__name__):
+            await check(school)
