@@ -14,6 +14,7 @@ from cortez.traces.models import CognitiveState, CognitiveTrace
 from factory import Make
 from test_schema import AUDITED
 
+WORKING = 6  # students of the class, one of each archetype
 START = datetime(2026, 8, 31, tzinfo=UTC)
 
 
@@ -40,9 +41,9 @@ def test_the_class_is_as_it_is_described() -> None:
 
 async def test_loading_twice_adds_nothing_and_its_people_can_sign_in(database: Database, make: Make) -> None:
     passwords = Passwords(database.settings)
-    first = await load(database, passwords, lambda done, total: None)
-    assert first[0] == 300
-    assert await load(database, passwords, lambda done, total: None) == (0, 0)
+    first = await load(database, passwords, lambda done, total: None, WORKING)
+    assert first[0] == 10 * WORKING
+    assert await load(database, passwords, lambda done, total: None, WORKING) == (0, 0)
     async with database.reading() as session:
         assert await session.scalar(select(func.count()).select_from(CognitiveTrace)) == first[1]
         assert await session.scalar(select(func.sum(LearningSession.trace_count))) == first[1]
@@ -52,7 +53,7 @@ async def test_loading_twice_adds_nothing_and_its_people_can_sign_in(database: D
     signed_in = await admin.post("/auth/login", json={"login": TEACHER, "password": PASSWORD})
     token = {"Authorization": f"Bearer {signed_in.json()['access_token']}"}
     seen = await admin.get("/sessions?course_id=PROG2-2026&count=true", headers=token)
-    assert seen.json()["total"] == 300
+    assert seen.json()["total"] == 10 * WORKING
     path = await admin.get(f"/sessions/{seen.json()['items'][0]['id']}/cognitive-path", headers=token)
     assert path.json()["phases"]
     assert path.json()["dependency"][0].keys() == {"occurred_at", "ai_involvement", "moving_average"}
