@@ -4,7 +4,7 @@ BIN := .venv/bin
 export DATABASE_URL CORTEZ_PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test lint types check trace migrate migration migrations lock
+.PHONY: help install run demo test lint types check reliability trace migrate migration migrations lock
 
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -47,7 +47,11 @@ migrations: install
 trace: install ## Print requirement -> tests
 	$(BIN)/python tests/requirements.py
 
+reliability: install ## Try to break every promise, and print what was measured: make reliability [figures="S1 S3"] [quick=1]
+	PYTHONPATH=tests $(BIN)/python -m reliability $(figures) $(if $(quick),--quick)
+
 check: lint types migrations trace test ## Everything that CI runs
+	$(MAKE) reliability quick=1
 
 lock: install
 	$(BIN)/pip install --quiet uv

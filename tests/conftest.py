@@ -4,25 +4,23 @@ import asyncio
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 from litestar import Litestar
-from sqlalchemy import text
 
-from cortez import migrations, tables
+from cortez import migrations
 from cortez.app import create_app
 from cortez.database import Database
 from cortez.settings import Settings
 from factory import Make
 from postgres import create_database, server
+from running import client_of, empty, live, settings_for
 
 POSTGRES = "CORTEZ_TEST_POSTGRES"
-SECRET = "a secret that only the tests know, long enough"
 held = ExitStack()
 
 # The README's tour is made of curl; the rest of the suite needs nothing but Python.
@@ -38,17 +36,6 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     held.close()
-
-
-def settings_for(url: str, **changes: Any) -> Settings:
-    """Cheap passwords, short locks."""
-    values: dict[str, Any] = {
-        "secret_key": SECRET,
-        "password_time_cost": 1,
-        "password_memory_kib": 64,
-        "db_lock_timeout": 2.0,
-    }
-    return Settings(database_url=url, **(values | changes))
 
 
 @pytest.fixture(scope="session")
@@ -68,26 +55,6 @@ async def settings(request: pytest.FixtureRequest, worker: str, tmp_path_factory
     return made
 
 
-@asynccontextmanager
-async def live(app: Litestar) -> AsyncIterator[Litestar]:
-    """The application with its lifespan held open in a task of its own, on this very loop."""
-    up, stop = asyncio.Event(), asyncio.Event()
-
-    async def run() -> None:
-        async with app.lifespan():
-            up.set()
-            await stop.wait()
-
-    task = asyncio.create_task(run())
-    waiting = asyncio.create_task(up.wait())
-    await asyncio.wait([task, waiting], return_when=asyncio.FIRST_COMPLETED)
-    if task.done():
-        task.result()
-    yield app
-    stop.set()
-    await task
-
-
 @pytest.fixture(scope="session")
 async def running_app(settings: Settings) -> AsyncGenerator[Litestar]:
     async with live(create_app(settings)) as app:
@@ -101,31 +68,10 @@ async def app(running_app: Litestar) -> AsyncGenerator[Litestar]:
     await empty(running_app.state.database)
 
 
-async def empty(database: Database) -> None:
-    """Delete every row, without the cascades and triggers that an ordinary delete would run."""
-    names = [table.name for table in reversed(tables.metadata.sorted_tables)]
-    async with database.engine.connect() as connection:
-        if database.is_sqlite:
-            for name in names:
-                await connection.execute(text(f"DELETE FROM {name}"))
-            await connection.commit()
-        else:
-            driver = (await connection.get_raw_connection()).driver_connection
-            assert driver
-            deletes = ";".join(f"DELETE FROM {name}" for name in names)
-            await driver.execute(f"BEGIN; SET LOCAL session_replication_role = replica; {deletes}; COMMIT")
-
-
 @pytest.fixture
 def database(app: Litestar) -> Database:
     found: Database = app.state.database
     return found
-
-
-def client_of(app: Litestar, token: str | None = None) -> httpx.AsyncClient:
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)  # type: ignore[arg-type]
-    return httpx.AsyncClient(transport=transport, base_url="http://test/api/v1", headers=headers, timeout=30)
 
 
 @pytest.fixture

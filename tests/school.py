@@ -11,8 +11,8 @@ from uuid import UUID
 import httpx
 from litestar import Litestar
 
-from conftest import client_of
 from factory import PASSWORD, Make, Someone
+from running import client_of
 from test_rubrics import RUBRIC
 
 Json = dict[str, Any]

@@ -6,11 +6,11 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from conftest import client_of
 from cortez.accounts.models import ApiKey, User
 from cortez.db import utc_now
 from cortez.security import digest, new_secret
 from factory import Make
+from running import client_of
 
 PERSON = {"email": "Ana@Example.edu", "username": "ana", "password": "long enough", "full_name": "Ana"}
 SIGN_IN = {"login": "ana", "password": "long enough"}

@@ -12,7 +12,6 @@ from litestar.di import NamedDependency
 from sqlalchemy import event, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from conftest import client_of, live
 from cortez.accounts.models import Course
 from cortez.app import create_app
 from cortez.database import Database
@@ -21,6 +20,7 @@ from cortez.responses import Answer, refused
 from cortez.schemas import StrictRequest
 from cortez.settings import Settings
 from factory import Make
+from running import client_of, live
 
 COURSE = {"course_id": "c-1", "title": "One"}
 

@@ -12,10 +12,10 @@ from uuid import uuid4
 import pytest
 from litestar import Litestar
 
-from conftest import client_of
 from cortez.content.models import Apuntes, ArchivoAdjunto, Subject, Unidad
 from cortez.content.storage import Storage
 from factory import Make, Someone
+from running import client_of
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 40 + b"IEND\xaeB`\x82"
 GIF = b"GIF89a" + b"\0" * 20 + b";"

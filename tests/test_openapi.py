@@ -10,7 +10,6 @@ import msgspec
 import pytest
 from litestar import Litestar, Response, get, post
 
-from conftest import client_of
 from cortez import openapi
 from cortez.analysis.handlers import PARTS
 from cortez.app import create_app
@@ -22,6 +21,7 @@ from cortez.schemas import Input, StrictRequest, decode
 from cortez.settings import Settings
 from factory import Make
 from json_schema import faults, resolve
+from running import client_of
 
 VERBS = {"get", "post", "put", "patch", "delete"}
 

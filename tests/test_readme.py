@@ -3,11 +3,11 @@
 import asyncio
 from pathlib import Path
 
-from conftest import SECRET
 from cortez.database import Database
 from cortez.demo.load import PASSWORD, people_and_activities
 from cortez.security import Passwords
 from cortez.settings import Settings
+from running import SECRET
 from serving import serving
 from tour import blocks, plain, printed
 

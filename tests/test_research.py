@@ -19,7 +19,6 @@ from litestar import Litestar
 from sqlalchemy import event, insert
 from uuid_utils.compat import uuid7
 
-from conftest import client_of, live, settings_for
 from cortez.accounts.models import CourseMember, User
 from cortez.analysis.student_rules import week_of
 from cortez.app import create_app
@@ -32,6 +31,7 @@ from cortez.records.rules import Group, Pseudonyms, Selection, end_of_week, mond
 from cortez.sessions.models import LearningSession
 from cortez.traces.git_models import GitTrace
 from factory import Make, Someone
+from running import client_of, live, settings_for
 
 RESEARCH = "/exports/research"
 QUASI = ("course_id", "commission", "activity_id", "week", "competency_level")

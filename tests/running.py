@@ -1,0 +1,68 @@
+"""The application as the tests run it: its settings, its lifespan, its clients, and an empty database."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+from litestar import Litestar
+from sqlalchemy import text
+
+from cortez import tables
+from cortez.database import Database
+from cortez.settings import Settings
+
+SECRET = "a secret that only the tests know, long enough"
+
+
+def settings_for(url: str, **changes: Any) -> Settings:
+    """Cheap passwords, short locks."""
+    values: dict[str, Any] = {
+        "secret_key": SECRET,
+        "password_time_cost": 1,
+        "password_memory_kib": 64,
+        "db_lock_timeout": 2.0,
+    }
+    return Settings(database_url=url, **(values | changes))
+
+
+@asynccontextmanager
+async def live(app: Litestar) -> AsyncIterator[Litestar]:
+    """The application with its lifespan held open in a task of its own, on this very loop."""
+    up, stop = asyncio.Event(), asyncio.Event()
+
+    async def run() -> None:
+        async with app.lifespan():
+            up.set()
+            await stop.wait()
+
+    task = asyncio.create_task(run())
+    waiting = asyncio.create_task(up.wait())
+    await asyncio.wait([task, waiting], return_when=asyncio.FIRST_COMPLETED)
+    if task.done():
+        task.result()
+    yield app
+    stop.set()
+    await task
+
+
+def client_of(app: Litestar, token: str | None = None) -> httpx.AsyncClient:
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)  # type: ignore[arg-type]
+    return httpx.AsyncClient(transport=transport, base_url="http://test/api/v1", headers=headers, timeout=30)
+
+
+async def empty(database: Database) -> None:
+    """Delete every row, without the cascades and triggers that an ordinary delete would run."""
+    names = [table.name for table in reversed(tables.metadata.sorted_tables)]
+    async with database.engine.connect() as connection:
+        if database.is_sqlite:
+            for name in names:
+                await connection.execute(text(f"DELETE FROM {name}"))
+            await connection.commit()
+        else:
+            driver = (await connection.get_raw_connection()).driver_connection
+            assert driver
+            deletes = ";".join(f"DELETE FROM {name}" for name in names)
+            await driver.execute(f"BEGIN; SET LOCAL session_replication_role = replica; {deletes}; COMMIT")
