@@ -31,7 +31,10 @@ from cortez.oversight import alert_handlers, intervention_handlers, plan_handler
 from cortez.oversight import report_handlers as reports
 from cortez.pages import handlers as pages
 from cortez.paging import Cursors, provide_page
+from cortez.records import audit_handlers
 from cortez.records import handlers as exports
+from cortez.records.access import Journal
+from cortez.records.upkeep import Upkeep
 from cortez.responses import Answer
 from cortez.risks import handlers as risks
 from cortez.schemas import Match, StrictRequest
@@ -49,6 +52,7 @@ def create_app(settings: Settings | None = None, extra: Sequence[ControllerRoute
     """The service with these settings (default: those of the environment), and extra routes where a test needs them."""
     settings = settings or load()
     database, tokens, passwords = open_database(settings), Tokens(settings), Passwords(settings)
+    journal = Journal(database)
     api = Router(
         "/api/v1",
         route_handlers=[
@@ -82,6 +86,7 @@ def create_app(settings: Settings | None = None, extra: Sequence[ControllerRoute
             lti.router,
             git_handlers.router,
             exports.router,
+            audit_handlers.router,
         ],
     )
     app = Service(
@@ -95,15 +100,22 @@ def create_app(settings: Settings | None = None, extra: Sequence[ControllerRoute
             "tokens": constant(tokens),
             "passwords": constant(passwords),
             "settings": constant(settings),
+            "journal": constant(journal),
         },
-        middleware=[UnitOfWork(database, authenticator(database, tokens))],
+        middleware=[UnitOfWork(database, authenticator(database, tokens), journal.note)],
         exception_handlers={Exception: on_exception},
         request_class=StrictRequest,
         response_class=Answer,
         before_send=[add_headers],
         lifespan=[running],
         state=State(
-            {"database": database, "settings": settings, "cursors": Cursors(settings.secret_key)}, deep_copy=False
+            {
+                "database": database,
+                "settings": settings,
+                "cursors": Cursors(settings.secret_key),
+                "upkeep": Upkeep(database, journal),
+            },
+            deep_copy=False,
         ),
         cors_config=CORSConfig(allow_origins=list(settings.cors_origins)) if settings.cors_origins else None,
         openapi_config=None,  # openapi.py makes the document from the types that decode
@@ -114,9 +126,12 @@ def create_app(settings: Settings | None = None, extra: Sequence[ControllerRoute
     return app
 
 
-def open_database(settings: Settings) -> Database:
-    """The database, with what a higher package keeps up to date when a lower one changes something."""
-    return Database(settings, student_changed=profiles.refresh)
+def open_database(settings: Settings, actor: str = "service") -> Database:
+    """The database, with what a higher package keeps up to date when a lower one changes something.
+
+    `actor` (`command:NAME`) is who the audit log names where no request says it.
+    """
+    return Database(settings, student_changed=profiles.refresh, actor=actor)
 
 
 class Service(Litestar):
@@ -138,7 +153,8 @@ def without_body(send: Send) -> Send:
 @asynccontextmanager
 async def running(app: Litestar) -> AsyncGenerator[None]:
     """Connections are made when they are needed, and closed when the service stops."""
-    yield
+    async with app.state.upkeep.going():
+        yield
     await app.state.database.close()
 
 

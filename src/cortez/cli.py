@@ -68,6 +68,11 @@ def coroutine(command: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
+def connect(settings: Settings) -> Database:
+    """The database, as this command."""
+    return open_database(settings, f"command:{click.get_current_context().info_name}")
+
+
 @cli.command()
 @click.pass_obj
 def serve(settings: Settings) -> None:
@@ -103,7 +108,7 @@ def migrate(settings: Settings, sql: bool) -> None:
 @coroutine
 async def doctor(settings: Settings) -> None:
     """Check settings, connection, schema and secrets; say what to do about what is wrong."""
-    database = open_database(settings)
+    database = connect(settings)
     reasons = await shortcomings(database)
     await database.close()
     click.echo(f"✓ settings: {settings.env}, {settings.url.render_as_string(hide_password=True)}")
@@ -119,7 +124,7 @@ async def demo(settings: Settings) -> None:
     """Load a demo course: 30 students, 5 activities, 300 sessions, 21,000 traces. Twice adds nothing."""
     if settings.env == "production":
         raise click.ClickException("The demo accounts share a known password, so they are for development only.")
-    database = open_database(settings)
+    database = connect(settings)
     with Progress(disable=not sys.stdout.isatty()) as progress:
         bar = progress.add_task("Loading the demo course")
         loaded = await load_demo(
@@ -143,7 +148,7 @@ async def abandon_idle(settings: Settings, idle_hours: float) -> None:
     if idle_hours <= 0:
         raise click.BadParameter("Give more than zero hours.", param_hint="--idle-hours")
     before, total = utc_now() - timedelta(hours=idle_hours), 0
-    database = open_database(settings)
+    database = connect(settings)
     while True:
         async with database.unit() as session:
             ended = await SessionRepository(session, SYSTEM).abandon_idle(before, LOT)
@@ -164,7 +169,7 @@ def profiles() -> None:
 @coroutine
 async def rebuild(settings: Settings) -> None:
     """Work every profile out anew from what is stored; nothing changes where nothing is wrong."""
-    database = open_database(settings)
+    database = connect(settings)
     count = await rebuild_profiles(database)
     await database.close()
     click.echo(f"Worked out {count} profiles.")
@@ -181,7 +186,7 @@ def files() -> None:
 @coroutine
 async def sweep(settings: Settings, older_than: int) -> None:
     """Remove files that no row names, left behind by uploads that were refused or cut short."""
-    database = open_database(settings)
+    database = connect(settings)
     async with database.reading() as session:
         known = set(await session.scalars(select(ArchivoAdjunto.nombre_almacenado)))
     await database.close()
@@ -238,7 +243,7 @@ async def write(database: Database, chunks: AsyncIterator[bytes], output: Path |
 @coroutine
 async def export_traces(settings: Settings, form: str, output: Path | None, **given: Any) -> None:
     """Traces, oldest first."""
-    wanted, database = read_options(TraceFilter, given), open_database(settings)
+    wanted, database = read_options(TraceFilter, given), connect(settings)
     await write(database, encoded(trace_lots(database, SYSTEM, wanted), TraceOut, ExportFormat(form)), output)
 
 
@@ -249,7 +254,7 @@ async def export_traces(settings: Settings, form: str, output: Path | None, **gi
 @coroutine
 async def export_session(settings: Settings, session_id: UUID, output: Path | None) -> None:
     """A session with all that hangs on it, as one JSON document."""
-    database = open_database(settings)
+    database = connect(settings)
 
     async def document() -> AsyncIterator[bytes]:
         async with database.reading() as session:
@@ -267,7 +272,7 @@ async def export_session(settings: Settings, session_id: UUID, output: Path | No
 @coroutine
 async def export_research(settings: Settings, form: str, output: Path | None, **given: Any) -> None:
     """A k-anonymous dataset of sessions; what was left out is counted on standard error."""
-    wanted, database, tally = read_options(ResearchIn, given), open_database(settings), Tally()
+    wanted, database, tally = read_options(ResearchIn, given), connect(settings), Tally()
     await write(
         database, encoded(by_activity(database, SYSTEM, wanted, tally), ResearchRow, ExportFormat(form)), output
     )
@@ -291,7 +296,7 @@ async def create(settings: Settings, email: str) -> None:
     if len(password) < MIN_PASSWORD:
         raise click.ClickException(f"A password has at least {MIN_PASSWORD} characters.")
     hashed = await Passwords(settings).hash(password)
-    database = open_database(settings)
+    database = connect(settings)
     try:
         async with database.unit() as session:
             values = {"hashed_password": hashed, "roles": [Role.ADMIN.value], "is_verified": True}

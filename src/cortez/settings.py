@@ -51,6 +51,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     password_time_cost: int = 3
     password_memory_kib: int = 65536
     body_timeout: float = 30.0
+    access_log_interval: float = 1.0
+    seal_interval: float = 60.0
     files: str = "./var/files"
     max_upload: int = 50_000_000
     file_quota: int = 1_000_000_000  # for all files of a unit
@@ -82,6 +84,8 @@ POSITIVE = (
     "db_statement_timeout",
     "db_lock_timeout",
     "db_connect_timeout",
+    "access_log_interval",
+    "seal_interval",
     "workers",
     "max_upload",
     "file_quota",

@@ -10,6 +10,7 @@ from cortez.evaluations import models as evaluations
 from cortez.exercises import models as exercises
 from cortez.lti import models as lti
 from cortez.oversight import models as oversight
+from cortez.records import audit_models as audit
 from cortez.risks import models as risks
 from cortez.sessions import models as sessions
 from cortez.simulators import models as simulators
@@ -22,6 +23,7 @@ __all__ = [
     "accounts",
     "activities",
     "analysis",
+    "audit",
     "content",
     "evaluations",
     "exercises",
