@@ -4,22 +4,31 @@ import asyncio
 import hashlib
 import hmac
 import importlib.util
+import os
+import re
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
+import asyncpg
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import delete, text, update
 from sqlalchemy.exc import DBAPIError
 
-from cortez import auditing, tables
+from cortez import auditing, migrations, tables
 from cortez.accounts.models import ApiKey, User
+from cortez.app import create_app
 from cortez.database import Database
 from cortez.oversight.models import RemediationPlan
 from cortez.records.audit_models import AuditEntry, AuditSeal, SubjectKey
 from cortez.records.sealing import backlog, root_of, seal_all, verify
 from factory import PASSWORD, Make
+from postgres import create_database
+from running import SECRET, client_of, live
 from tampering import unguarded
 
 REVISION = Path(__file__).parents[1] / "alembic" / "versions" / "0007_audit.py"
@@ -354,3 +363,59 @@ async def test_a_person_without_a_key_is_named_no_more(make: Make) -> None:
     text_ = (await admin.get("/audit")).text
     assert str(student.id) not in text_
     assert student.student_id not in text_
+
+
+PAGE = Path(__file__).parents[1] / "docs" / "audit.md"
+
+
+async def test_the_service_s_role_can_write_everything_but_the_log(make: Make, worker: str) -> None:
+    """The two roles of `docs/audit.md`, made by the very statements of that page."""
+    if make.database.is_sqlite:
+        return  # a file has no roles
+    role = f"cortez_service_{worker}"
+    [grants] = re.findall(r"```sql\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    owner = make.database.settings
+    url = await create_database(os.environ["CORTEZ_TEST_POSTGRES"], f"roles_{worker}")
+    mine = replace(owner, database_url=url)
+    await asyncio.to_thread(migrations.upgrade, mine)
+    connection = await asyncpg.connect(url)
+    await connection.execute(f"DROP ROLE IF EXISTS {role}")
+    await connection.execute(grants.replace("cortez_service", role))
+    as_service = url.replace("cortez@", f"{role}@")
+    async with live(create_app(replace(mine, database_url=as_service))) as app, Make(app, client_of) as own:
+        admin = await own.admin()
+        body = {"email": "ana@example.edu", "username": "ana", "roles": ["student"]}
+        assert (await admin.post("/users", json=body)).status_code == 201
+        assert len((await admin.get("/audit")).json()["items"]) == 2
+        assert (await admin.get("/audit/verify")).json()["intact"]
+        for statement in (
+            "INSERT INTO audit_log SELECT * FROM audit_log",
+            "DELETE FROM audit_log",
+            "UPDATE audit_seals SET number = 5",
+            "UPDATE subject_keys SET alias = 'x'",
+            "ALTER TABLE users DISABLE TRIGGER ALL",
+            "SET session_replication_role = replica",
+        ):
+            with pytest.raises(DBAPIError, match=r"permission denied|must be owner"):
+                async with own.database.engine.begin() as service:
+                    await service.execute(text(statement))
+    await connection.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
+    await connection.close()
+
+
+async def test_the_command_verifies_and_ends_with_1_where_something_was_changed(make: Make) -> None:
+    await make.student()
+    own = {**os.environ, "DATABASE_URL": make.database.settings.database_url, "CORTEZ_SECRET_KEY": SECRET}
+
+    async def run() -> tuple[int, str]:
+        command = [sys.executable, "-m", "cortez", "audit", "verify"]
+        done = await asyncio.to_thread(subprocess.run, command, env=own, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout + done.stderr
+
+    await sealed(make.database)
+    assert (await run())[0] == 0
+    async with unguarded(make.database) as connection:
+        await connection.execute(text("UPDATE audit_log SET operation = 'delete'"))
+    code, said = await run()
+    assert code == 1
+    assert "The entry was changed." in said

@@ -36,6 +36,7 @@ from cortez.records.repository import SessionExports
 from cortez.records.research import by_activity
 from cortez.records.rules import Tally
 from cortez.records.schemas import ExportFormat, ResearchIn, ResearchRow, SessionExport
+from cortez.records.sealing import seal_all, verify
 from cortez.records.streams import encoded, trace_lots
 from cortez.schemas import Input, explain
 from cortez.security import Passwords
@@ -278,6 +279,29 @@ async def export_research(settings: Settings, form: str, output: Path | None, **
     )
     for said, counts in zip(("Released", "Left out"), tally.counts(), strict=True):
         click.echo(f"{said}: {counts.rows} sessions of {counts.students} students in {counts.groups} groups.", err=True)
+
+
+@cli.group()
+def audit() -> None:
+    """The audit log."""
+
+
+@audit.command("verify")
+@click.pass_obj
+@coroutine
+async def verify_audit(settings: Settings) -> None:
+    """Seal what is not sealed yet, then compare every entry and every seal. May be scheduled; note the digest."""
+    database = connect(settings)
+    await seal_all(database)
+    async with database.reading() as session:
+        found = await verify(session)
+    await database.close()
+    for fault in found.faults:
+        click.echo(f"✗ {fault.kind} {fault.id}: {fault.detail}")
+    if not found.intact:
+        raise click.ClickException(f"{found.faults_found} faults: what was sealed has been changed since.")
+    click.echo(f"✓ {found.entries} entries under {found.seals} seals are as they were sealed; {found.waiting} wait.")
+    click.echo(f"  The newest seal is {found.head or 'not there yet'}.")
 
 
 @cli.group()
