@@ -73,6 +73,23 @@ def test_the_service_names_the_actor_for_every_audited_table() -> None:
 
 
 @pytest.mark.requirement("L1")
+@pytest.mark.requirement("G2")
+async def test_every_audited_table_has_its_triggers(make: Make) -> None:
+    """A revision that makes a table of SQLite anew must bring them along."""
+    if make.database.is_sqlite:
+        wanted = {
+            f"trg_audit_{name}_{event.lower()}" for name, one in audited().items() for event in one.events.split()
+        }
+        question = "SELECT name FROM sqlite_master WHERE type = 'trigger' AND name LIKE 'trg_audit_%'"
+    else:
+        wanted = {f"trg_audit_{name}" + end for name in audited() for end in ("", "_truncated")}
+        question = "SELECT tgname FROM pg_trigger WHERE tgname LIKE 'trg_audit_%' AND tgenabled = 'O'"
+    async with make.database.engine.connect() as connection:
+        found = set(await connection.scalars(text(question)))
+    assert wanted <= found
+
+
+@pytest.mark.requirement("L1")
 async def test_a_change_is_recorded_with_who_made_it_in_which_request(make: Make) -> None:
     admin, student = await make.admin(), await make.student()
     answer = await admin.put(f"/users/{student.id}/roles", json={"roles": ["student", "tutor"]})
