@@ -7,7 +7,7 @@ from litestar import Litestar
 
 from routes import PAGE, calls, page
 
-# Verbs and paths as the contract lists them; what privacy and metrics add comes with them.
+# Verbs and paths as the contract lists them; `/metrics` is none of them.
 CONTRACT = """
 POST /auth/register /auth/login /auth/refresh /auth/logout /auth/password-reset
 GET,PATCH /auth/me
@@ -100,6 +100,7 @@ GET,POST /lti/sessions
 PUT /lti/sessions/{}/session
 GET /exports/traces /exports/sessions/{}
 POST /exports/research
+GET,DELETE /students/{}/data
 GET /audit /audit/verify
 """
 

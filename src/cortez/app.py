@@ -31,7 +31,7 @@ from cortez.oversight import alert_handlers, intervention_handlers, plan_handler
 from cortez.oversight import report_handlers as reports
 from cortez.pages import handlers as pages
 from cortez.paging import Cursors, provide_page
-from cortez.records import audit_handlers
+from cortez.records import audit_handlers, privacy_handlers
 from cortez.records import handlers as exports
 from cortez.records.access import Journal
 from cortez.records.upkeep import Upkeep
@@ -86,6 +86,7 @@ def create_app(settings: Settings | None = None, extra: Sequence[ControllerRoute
             lti.router,
             git_handlers.router,
             exports.router,
+            privacy_handlers.router,
             audit_handlers.router,
         ],
     )

@@ -1,6 +1,7 @@
 """The command line."""
 
 import asyncio
+import re
 import secrets
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -34,6 +35,7 @@ from cortez.oversight.profiles import rebuild as rebuild_profiles
 from cortez.records.files import save
 from cortez.records.repository import SessionExports
 from cortez.records.research import by_activity
+from cortez.records.retention import Totals, retain
 from cortez.records.rules import Tally
 from cortez.records.schemas import ExportFormat, ResearchIn, ResearchRow, SessionExport
 from cortez.records.sealing import seal_all, verify
@@ -279,6 +281,26 @@ async def export_research(settings: Settings, form: str, output: Path | None, **
     )
     for said, counts in zip(("Released", "Left out"), tally.counts(), strict=True):
         click.echo(f"{said}: {counts.rows} sessions of {counts.students} students in {counts.groups} groups.", err=True)
+
+
+@cli.command()
+@click.option("--older-than", required=True, help="Since when a session must have ended, in days: 730d.")
+@click.option("--apply", is_flag=True, help="Do it; without this it is only counted.")
+@click.pass_obj
+@coroutine
+async def retention(settings: Settings, older_than: str, apply: bool) -> None:
+    """Take what is personal out of what is old; figures stay. Also removes outdated keys and tokens."""
+    days = re.fullmatch(r"([1-9]\d{0,4})d", older_than)
+    if not days:
+        raise click.BadParameter("Give a number of days, such as 730d.", param_hint="--older-than")
+    database, totals = connect(settings), Totals()
+    done = 0
+    async for _ in retain(database, utc_now() - timedelta(days=int(days[1])), apply=apply, totals=totals):
+        done += 1
+    await database.close()
+    click.echo(f"{'table':24}{'removed':>10}{'emptied':>10}")
+    click.echo("\n".join(totals.lines()))
+    click.echo(f"{'Done' if apply else 'Nothing was changed; add --apply to do it'}: {done} students.")
 
 
 @cli.group()

@@ -155,6 +155,10 @@ def _sqlite(settings: Settings) -> AsyncEngine:
     return engine
 
 
+# What is erased must not lie on in the file's free pages.
+PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "recursive_triggers=ON", "secure_delete=ON")
+
+
 def prepare_sqlite(engine: AsyncEngine) -> None:
     """WAL, full durability, foreign keys; and transactions that we begin ourselves, not the driver."""
 
@@ -162,7 +166,7 @@ def prepare_sqlite(engine: AsyncEngine) -> None:
     def configure(connection: Any, record: Any) -> None:
         connection.isolation_level = None
         cursor = connection.cursor()
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "recursive_triggers=ON"):
+        for pragma in PRAGMAS:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
         add_functions(connection, record.info)

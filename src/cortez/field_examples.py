@@ -31,6 +31,11 @@ FIELDS: dict[str, Any] = {
     "AuditOut.request_id": "5d2f0c1e9b7a4c3d8e6f001122334455",
     "AuditOut.before": {"resolved": False, "resolution": None},
     "AuditOut.after": {"resolved": True, "resolution": "confirmed"},
+    "Certificate.tables": {
+        "cognitive_traces": {"removed": 0, "emptied": 1_038},
+        "sessions": {"removed": 0, "emptied": 10},
+        "users": {"removed": 1, "emptied": 0},
+    },
     "Verification.intact": True,
     "Verification.entries": 8_412,
     "Verification.waiting": 0,

@@ -11,6 +11,7 @@ from cortez.exercises import models as exercises
 from cortez.lti import models as lti
 from cortez.oversight import models as oversight
 from cortez.records import audit_models as audit
+from cortez.records import erasure_models as erasures
 from cortez.risks import models as risks
 from cortez.sessions import models as sessions
 from cortez.simulators import models as simulators
@@ -25,6 +26,7 @@ __all__ = [
     "analysis",
     "audit",
     "content",
+    "erasures",
     "evaluations",
     "exercises",
     "git",

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from cortez.choices import Choice
 from cortez.db import Base, Document, one_of
+from cortez.privacy import Privacy
 
 
 class Operation(Choice):
@@ -47,6 +48,9 @@ class AuditEntry(Base):
         Index("idx_audit_actor", "actor"),
         Index("idx_audit_subject", "subject"),
     )
+    privacy = Privacy(
+        keep="""position xid table_name row_id operation actor_kind actor subject request_id before after salt"""
+    )
 
     position: Mapped[int] = mapped_column(BigInteger, unique=True)
     xid: Mapped[int | None] = mapped_column(BigInteger)
@@ -66,6 +70,7 @@ class AuditSeal(Base):
     """Seals the entries stored since the seal before: the root of their digests, chained to that seal's own digest."""
 
     __tablename__ = "audit_seals"
+    privacy = Privacy(keep="number entries root digest")
 
     number: Mapped[int] = mapped_column(Integer, unique=True)
     entries: Mapped[int] = mapped_column(Integer)
@@ -78,6 +83,7 @@ class AuditLeaf(Base):
 
     __tablename__ = "audit_leaves"
     __table_args__ = (UniqueConstraint("seal_id", "place"),)
+    privacy = Privacy(keep="entry_id seal_id place digest")
 
     entry_id: Mapped[UUID] = mapped_column(unique=True)
     seal_id: Mapped[UUID] = mapped_column(ForeignKey("audit_seals.id", ondelete="RESTRICT"))
@@ -92,6 +98,7 @@ class SubjectKey(Base):
     """
 
     __tablename__ = "subject_keys"
+    privacy = Privacy("subject", removed="subject alias pads")
 
     subject: Mapped[str] = mapped_column(String(100), unique=True)
     alias: Mapped[str] = mapped_column(String(36), unique=True)
@@ -106,6 +113,7 @@ class AccessEntry(Base):
         one_of("ck_access_actor_kind_valid", "actor_kind", ActorKind),
         Index("idx_access_student", "student_id", "created_at"),
     )
+    privacy = Privacy("student_id", removed="actor_kind actor_id student_id route reads last_at request_id")
 
     actor_kind: Mapped[str] = mapped_column(String(10))
     actor_id: Mapped[UUID]

@@ -40,6 +40,14 @@ class Upkeep:
             due = time.monotonic() - self.sealed_at >= settings.seal_interval
             await self.attempt(seal=due)
 
+    async def fold(self) -> None:
+        """Bring SQLite's journal home and cut it to nothing: what was erased must not lie on in it."""
+        if self.database.is_sqlite:
+            async with self.database.engine.connect() as connection:
+                driver = (await connection.get_raw_connection()).driver_connection
+                if driver:
+                    await driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     async def attempt(self, *, seal: bool) -> None:
         """What fails now is tried again the next time."""
         try:
@@ -47,5 +55,6 @@ class Upkeep:
             if seal:
                 self.sealed_at = time.monotonic()
                 await seal_all(self.database)
+                await self.fold()
         except (SQLAlchemyError, OSError) as error:
             logger.warning("upkeep is behind: %s", type(error).__name__)
