@@ -5,10 +5,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from litestar import Litestar, Request, Router
-from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 from litestar.di import Provide
-from litestar.types import ControllerRouterHandler, Message, Scope, Send
+from litestar.types import ControllerRouterHandler, Send
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez import tables  # noqa: F401 - registers every table
@@ -22,10 +21,11 @@ from cortez.analysis import student_handlers as student_views
 from cortez.content import file_handlers, note_handlers
 from cortez.content import handlers as content
 from cortez.database import Database
-from cortez.errors import on_exception, request_id
+from cortez.errors import on_exception
 from cortez.evaluations import handlers as evaluations
 from cortez.exercises import attempt_handlers, part_handlers
 from cortez.exercises import handlers as exercises
+from cortez.hardening import add_headers, cors
 from cortez.lti import handlers as lti
 from cortez.oversight import alert_handlers, intervention_handlers, plan_handlers, profiles, student_handlers
 from cortez.oversight import report_handlers as reports
@@ -118,7 +118,7 @@ def create_app(settings: Settings | None = None, extra: Sequence[ControllerRoute
             },
             deep_copy=False,
         ),
-        cors_config=CORSConfig(allow_origins=list(settings.cors_origins)) if settings.cors_origins else None,
+        cors_config=cors(settings),
         openapi_config=None,  # openapi.py makes the document from the types that decode
         request_max_body_size=None,  # the unit of work bounds every body, by route
         signature_types=[AsyncSession],
@@ -170,18 +170,3 @@ async def provide_principal(request: Request[Any, Any, Any]) -> Principal:
 
 async def provide_match(request: Request[Any, Any, Any]) -> Match:
     return Match(request.headers.get("if-match"))
-
-
-async def add_headers(message: Message, scope: Scope) -> None:
-    """Every answer says which request it belongs to; answers about people are kept by no cache."""
-    if message["type"] == "http.response.start":
-        added = [(b"x-request-id", request_id(scope).encode()), (b"x-content-type-options", b"nosniff")]
-        if scope["path"].startswith("/api/"):
-            added.append((b"cache-control", b"no-store"))
-        message["headers"] = [*map(with_head, message["headers"]), *added]
-
-
-def with_head(header: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
-    """Where GET is allowed, so is HEAD."""
-    name, value = header
-    return (name, value + b", HEAD") if name == b"allow" and b"GET" in value else header

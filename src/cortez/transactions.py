@@ -290,10 +290,11 @@ def check_query(scope: Scope) -> bytes:
 
 
 def learn_query_parameters(app: Litestar) -> None:
-    """Note beside each handler which query parameters it and its dependencies take, and of which type."""
+    """Note beside each handler which query parameters it and its dependencies take, and which methods its path has."""
     for route in app.routes:
         if isinstance(route, HTTPRoute):
             for handler, model in route.route_handler_map.values():
+                handler.opt["methods"] = sorted(route.methods)
                 providers = [provide.parsed_fn_signature for provide in handler.resolve_dependencies().values()]
                 fields = dict(ChainMap(handler.parsed_fn_signature.parameters, *(one.parameters for one in providers)))
                 handler.opt["query"] = {one.field_alias: fields[one.field_name] for one in model.expected_query_params}
