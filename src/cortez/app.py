@@ -1,5 +1,6 @@
 """The application: the one place where everything is wired."""
 
+import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -21,7 +22,7 @@ from cortez.analysis import student_handlers as student_views
 from cortez.content import file_handlers, note_handlers
 from cortez.content import handlers as content
 from cortez.database import Database
-from cortez.errors import on_exception
+from cortez.errors import described, on_exception, request_id
 from cortez.evaluations import handlers as evaluations
 from cortez.exercises import attempt_handlers, part_handlers
 from cortez.exercises import handlers as exercises
@@ -46,6 +47,8 @@ from cortez.simulators import handlers as simulators
 from cortez.traces import git_handlers
 from cortez.traces import handlers as traces
 from cortez.transactions import UnitOfWork, learn_query_parameters, provide_session
+
+logger = logging.getLogger(__name__)
 
 
 def create_app(settings: Settings | None = None, extra: Sequence[ControllerRouterHandler] = ()) -> Litestar:
@@ -119,6 +122,7 @@ def create_app(settings: Settings | None = None, extra: Sequence[ControllerRoute
             deep_copy=False,
         ),
         cors_config=cors(settings),
+        logging_config=None,  # whoever runs the service says where it logs to
         openapi_config=None,  # openapi.py makes the document from the types that decode
         request_max_body_size=None,  # the unit of work bounds every body, by route
         signature_types=[AsyncSession],
@@ -135,13 +139,23 @@ def open_database(settings: Settings, actor: str = "service") -> Database:
     return Database(settings, student_changed=profiles.refresh, actor=actor)
 
 
+class BrokenOff(Exception):
+    """An answer that had begun could not be finished."""
+
+
 class Service(Litestar):
-    """Litestar, with HEAD answered as GET without the body."""
+    """Litestar, with HEAD answered as GET without the body, and nothing of people in what the server logs."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http" and scope["method"] == "HEAD":
             scope, send = {**scope, "method": "GET"}, without_body(send)
-        await super().__call__(scope, receive, send)
+        try:
+            await super().__call__(scope, receive, send)
+        except Exception as error:
+            if scope["type"] != "http":
+                raise
+            logger.error("an answer broke off: %s, request %s", described(error.__cause__ or error), request_id(scope))
+            raise BrokenOff from None  # the server closes the connection, and prints no more than this name
 
 
 def without_body(send: Send) -> Send:

@@ -17,6 +17,7 @@ import uvicorn
 from rich.progress import Progress
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
+from uvicorn.config import LOGGING_CONFIG
 
 from cortez import migrations, tables  # noqa: F401 - registers every table
 from cortez.accounts.authentication import SYSTEM
@@ -91,6 +92,7 @@ def serve(settings: Settings) -> None:
         port=settings.port,
         workers=settings.workers,
         log_level=settings.log,
+        log_config=LOGGING_CONFIG | {"root": {"handlers": ["default"], "level": "WARNING"}},
         access_log=False,
         server_header=False,
     )

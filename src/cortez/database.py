@@ -93,6 +93,7 @@ def _pool(settings: Settings) -> dict[str, Any]:
         "pool_timeout": settings.db_pool_timeout,
         "pool_recycle": settings.db_pool_recycle,
         "pool_use_lifo": True,
+        "hide_parameters": True,
         "json_serializer": _encode,
         "json_deserializer": msgspec.json.decode,
     }

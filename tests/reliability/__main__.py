@@ -7,7 +7,6 @@ TARGET (cells of the table), DATABASES where it plays on one only, and `async de
 import argparse
 import asyncio
 import importlib
-import logging
 import sys
 import tempfile
 import time
@@ -53,7 +52,6 @@ def main() -> None:
     parser.add_argument("figures", nargs="*", help="such as S3; all of them where none is named")
     parser.add_argument("--quick", action="store_true", help="the short form that CI runs")
     asked = parser.parse_args()
-    logging.getLogger("httpx").setLevel(logging.WARNING)
     rows, broken = [HEAD], 0
     with tempfile.TemporaryDirectory(prefix="cortez-") as name, server(Path(name), durable=True) as postgres:
         print(HEAD, flush=True)  # noqa: T201

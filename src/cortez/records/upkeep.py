@@ -6,9 +6,8 @@ import logging
 import time
 from collections.abc import AsyncIterator
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from cortez.database import Database
+from cortez.errors import described
 from cortez.records.access import Journal
 from cortez.records.sealing import seal_all
 
@@ -56,5 +55,5 @@ class Upkeep:
                 self.sealed_at = time.monotonic()
                 await seal_all(self.database)
                 await self.fold()
-        except (SQLAlchemyError, OSError) as error:
-            logger.warning("upkeep is behind: %s", type(error).__name__)
+        except Exception as error:
+            logger.warning("upkeep is behind: %s", described(error))
