@@ -8,6 +8,7 @@ from typing import Any
 from litestar import Litestar, Request, Router
 from litestar.datastructures import State
 from litestar.di import Provide
+from litestar.exceptions import LitestarException
 from litestar.types import ControllerRouterHandler, Send
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -139,6 +140,15 @@ def open_database(settings: Settings, actor: str = "service") -> Database:
     return Database(settings, student_changed=profiles.refresh, actor=actor)
 
 
+def unwrapped(error: BaseException) -> BaseException:
+    """What went wrong, without what the framework has put around it."""
+    if isinstance(error, BaseExceptionGroup):
+        return unwrapped(error.exceptions[0])
+    if isinstance(error, LitestarException) and error.__cause__:
+        return unwrapped(error.__cause__)
+    return error
+
+
 class BrokenOff(Exception):
     """An answer that had begun could not be finished."""
 
@@ -154,7 +164,7 @@ class Service(Litestar):
         except Exception as error:
             if scope["type"] != "http":
                 raise
-            logger.error("an answer broke off: %s, request %s", described(error.__cause__ or error), request_id(scope))
+            logger.error("an answer broke off: %s, request %s", described(unwrapped(error)), request_id(scope))
             raise BrokenOff from None  # the server closes the connection, and prints no more than this name
 
 
