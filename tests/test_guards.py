@@ -8,11 +8,11 @@ from uuid import uuid4
 
 from litestar import Litestar
 
+from corpus import RIGHT, at, places
 from cortez import openapi
 from cortez.accounts.models import Role, Scope
 from factory import Make, Someone
 from routes import calls
-from test_input import RIGHT, address, at  # noqa: F401 - `address` is a fixture
 
 PEOPLE = (Role.STUDENT, Role.TUTOR, Role.TEACHER)
 # What an admin finds empty, or may not do, though the place exists: a hint or an attempt is a student's.
@@ -77,10 +77,10 @@ async def test_every_call_on_what_is_not_there_is_not_found(app: Litestar, make:
     assert asked > 100
 
 
-async def test_every_reading_call_is_answered(app: Litestar, make: Make, address: dict[str, str]) -> None:  # noqa: F811
+async def test_every_reading_call_is_answered(app: Litestar, make: Make) -> None:
     admin = await make.admin()
-    places = {place.partition(":")[0] + "}": value for place, value in address.items()}
+    filled = {place.partition(":")[0] + "}": value for place, value in (await places(make)).items()}
     for verb, path, handler in guarded(app):
         if verb == "GET" and path not in NOT_THERE:
-            answer = await send(admin, verb, at(path, places) + NEEDED.get(path, ""), handler)
+            answer = await send(admin, verb, at(path, filled) + NEEDED.get(path, ""), handler)
             assert answer.status_code == 200, (path, answer.text)
