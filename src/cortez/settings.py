@@ -3,8 +3,9 @@
 import os
 import secrets
 from collections.abc import Mapping
+from ipaddress import ip_network
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 from dotenv import dotenv_values
@@ -19,6 +20,8 @@ DRIVERS = {
     "postgresql+asyncpg": "postgresql+asyncpg",
 }
 MIN_SECRET = 32
+
+Rate = Annotated[int, msgspec.Meta(ge=0)]  # requests a minute; 0 sets no limit
 
 
 class SettingsError(Exception):
@@ -47,6 +50,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     workers: int = 1
     registration: bool | None = None
     cors_origins: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
     log: Literal["debug", "info", "warning", "error"] = "info"
     password_time_cost: int = 3
     password_memory_kib: int = 65536
@@ -54,6 +58,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     files: str = "./var/files"
     max_upload: int = 50_000_000
     file_quota: int = 1_000_000_000  # for all files of a unit
+    rate_reads: Rate = 120_000
+    rate_writes: Rate = 60_000
+    rate_heavy: Rate = 1_200
+    rate_anonymous: Rate = 6_000
 
     @property
     def url(self) -> URL:
@@ -86,6 +94,7 @@ POSITIVE = (
     "max_upload",
     "file_quota",
 )
+LISTS = ("secret_keys", "cors_origins", "trusted_proxies")
 
 
 def parse_url(name: str, text: str) -> URL:
@@ -114,7 +123,7 @@ def load(environ: Mapping[str, str] | None = None, dotenv: Path = Path(".env")) 
     for field, name in NAMES.items():
         if given.get(name, "") == "":
             continue
-        values[field] = _list(given[name]) if field in ("secret_keys", "cors_origins") else _plain(given[name])
+        values[field] = _list(given[name]) if field in LISTS else _plain(given[name])
     try:
         settings = msgspec.convert(values, Settings, strict=False)
     except msgspec.ValidationError as error:
@@ -124,6 +133,7 @@ def load(environ: Mapping[str, str] | None = None, dotenv: Path = Path(".env")) 
             raise SettingsError(f"{NAMES[field]} must be greater than zero.")
     if not 0 < settings.port < 65536:
         raise SettingsError("CORTEZ_PORT must be between 1 and 65535.")
+    _check_proxies(settings.trusted_proxies)
     settings.url, settings.migration_url  # noqa: B018 - parsed here, so that a bad address fails at start
     return _with_secret(settings)
 
@@ -142,10 +152,22 @@ def _explain(message: str) -> str:
     return f"{NAMES.get(field, field)}: {reason[0].lower()}{reason[1:]}."
 
 
+def _check_proxies(names: tuple[str, ...]) -> None:
+    for name in names:
+        try:
+            ip_network(name)
+        except ValueError:
+            raise SettingsError(
+                f"CORTEZ_TRUSTED_PROXIES: {name!r} is no address or network. Write 10.0.0.7 or 10.0.0.0/24."
+            ) from None
+
+
 def _with_secret(settings: Settings) -> Settings:
     if settings.secret_key:
-        if settings.env == "production" and len(settings.secret_key) < MIN_SECRET:
-            raise SettingsError(f"CORTEZ_SECRET_KEY must have at least {MIN_SECRET} characters.")
+        short = [key for key in (settings.secret_key, *settings.secret_keys) if len(key) < MIN_SECRET]
+        if settings.env == "production" and short:
+            name = "CORTEZ_SECRET_KEY" if settings.secret_key in short else "Each of CORTEZ_SECRET_KEYS"
+            raise SettingsError(f"{name} must have at least {MIN_SECRET} characters.")
         return settings
     if settings.env == "production":
         raise SettingsError(

@@ -130,6 +130,7 @@ class ApiKey(Base):
     scopes: Mapped[Items] = mapped_column(default=lambda: [scope.value for scope in DEFAULT_SCOPES])
     course_ids: Mapped[Items | None]
     expires_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
 
 
 class Course(Base):
