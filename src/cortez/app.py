@@ -31,6 +31,7 @@ from cortez.oversight import alert_handlers, intervention_handlers, plan_handler
 from cortez.oversight import report_handlers as reports
 from cortez.pages import handlers as pages
 from cortez.paging import Cursors, provide_page
+from cortez.rates import Rates, limited
 from cortez.records import handlers as exports
 from cortez.responses import Answer
 from cortez.risks import handlers as risks
@@ -96,14 +97,14 @@ def create_app(settings: Settings | None = None, extra: Sequence[ControllerRoute
             "passwords": constant(passwords),
             "settings": constant(settings),
         },
-        middleware=[UnitOfWork(database, authenticator(database, tokens))],
+        middleware=[UnitOfWork(database, limited(authenticator(database, tokens), Rates(database)))],
         exception_handlers={Exception: on_exception},
         request_class=StrictRequest,
         response_class=Answer,
         before_send=[add_headers],
         lifespan=[running],
         state=State(
-            {"database": database, "settings": settings, "cursors": Cursors(settings.secret_key)}, deep_copy=False
+            {"database": database, "settings": settings, "cursors": Cursors(*settings.key_ring)}, deep_copy=False
         ),
         cors_config=CORSConfig(allow_origins=list(settings.cors_origins)) if settings.cors_origins else None,
         openapi_config=None,  # openapi.py makes the document from the types that decode

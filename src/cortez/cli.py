@@ -84,6 +84,7 @@ def serve(settings: Settings) -> None:
         workers=settings.workers,
         log_level=settings.log,
         access_log=False,
+        proxy_headers=False,  # CORTEZ_TRUSTED_PROXIES says whose word is taken for a client's address
         server_header=False,
     )
 

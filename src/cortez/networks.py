@@ -3,7 +3,7 @@
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
-from litestar.types import HTTPScope
+from litestar.types import Scope
 
 from cortez.settings import Settings
 
@@ -13,7 +13,7 @@ UNKNOWN = "unknown"
 IPV6_PREFIX = 64
 
 
-def client_network(scope: HTTPScope, settings: Settings) -> str:
+def client_network(scope: Scope, settings: Settings) -> str:
     """The network that attempts and anonymous requests are counted by.
 
     One IPv4 address: its neighbours in the /24 are strangers as a rule. The /64 of an IPv6 address: whoever has one of
@@ -25,7 +25,7 @@ def client_network(scope: HTTPScope, settings: Settings) -> str:
     return str(ip_network((address, IPV6_PREFIX), strict=False) if address.version == 6 else address)
 
 
-def client_address(scope: HTTPScope, settings: Settings) -> Address | None:
+def client_address(scope: Scope, settings: Settings) -> Address | None:
     """The peer; behind trusted proxies the right-most address of X-Forwarded-For that is none of theirs.
 
     What stands left of it was written by the client and is not read. Where the header ends or makes no sense before
@@ -45,7 +45,7 @@ def client_address(scope: HTTPScope, settings: Settings) -> Address | None:
     return address
 
 
-def forwarded_for(scope: HTTPScope) -> list[str]:
+def forwarded_for(scope: Scope) -> list[str]:
     """The hops, nearest first; a header that was sent twice is one list."""
     lines = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for"]
     return [hop.strip() for hop in reversed(",".join(lines).split(","))] if lines else []

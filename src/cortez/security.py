@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import secrets
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID, uuid4
 
 import jwt
@@ -21,7 +21,9 @@ from cortez.settings import Settings
 ACCESS_TTL = timedelta(minutes=15)
 REFRESH_TTL = timedelta(days=30)
 RESET_TTL = timedelta(hours=24)
+LEEWAY = timedelta(seconds=5)  # by how much the clocks of two workers may differ
 ISSUER, AUDIENCE = "cortez", "cortez-api"
+ALGORITHM, TYPE = "HS256", "at+jwt"  # the media type of access tokens, RFC 9068: no other token of ours is one
 KEY_PREFIX = "ck_"
 
 
@@ -75,12 +77,25 @@ teachers = allow("teacher")
 admins = allow("admin")
 
 
-class Claims(msgspec.Struct, frozen=True, kw_only=True):
-    """What an access token says."""
+class Header(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What stands before an access token: this and nothing else, no key or extension of the sender's."""
 
+    alg: Literal["HS256"]
+    typ: Literal["at+jwt"]
+    kid: str
+
+
+class Claims(msgspec.Struct, frozen=True, kw_only=True):
+    """What an access token says, all of it required; `sid` is the sign-in that it belongs to."""
+
+    iss: Literal["cortez"]
+    aud: Literal["cortez-api"]
     sub: UUID
     sid: UUID
-    jti: str
+    jti: Annotated[str, msgspec.Meta(min_length=1)]
+    iat: int
+    nbf: int
+    exp: int
 
 
 class Tokens:
@@ -88,7 +103,7 @@ class Tokens:
 
     def __init__(self, settings: Settings) -> None:
         self.current = settings.secret_key
-        self.ring = {_kid(key): key for key in (settings.secret_key, *settings.secret_keys)}
+        self.ring = {_kid(key): key for key in settings.key_ring}
 
     def access(self, user_id: UUID, family_id: UUID) -> str:
         now = utc_now()
@@ -102,24 +117,25 @@ class Tokens:
             "nbf": now,
             "exp": now + ACCESS_TTL,
         }
-        return jwt.encode(claims, self.current, algorithm="HS256", headers={"kid": _kid(self.current)})
+        return jwt.encode(claims, self.current, algorithm=ALGORITHM, headers={"kid": _kid(self.current), "typ": TYPE})
 
     def read(self, token: str) -> Claims:
         """Raises Unauthorized where anything about the token is not as it should be."""
         try:
-            key = self.ring[jwt.get_unverified_header(token)["kid"]]
+            header = msgspec.convert(jwt.get_unverified_header(token), Header)
             claims = jwt.decode(
                 token,
-                key,
-                algorithms=["HS256"],
+                self.ring[header.kid],
+                algorithms=[ALGORITHM],
                 audience=AUDIENCE,
                 issuer=ISSUER,
-                options={"require": ["exp", "iat", "nbf", "sub", "sid", "jti", "iss", "aud"]},
+                leeway=LEEWAY,
+                options={"require": list(Claims.__struct_fields__), "strict_aud": True},
             )
-            return msgspec.convert({name: claims[name] for name in Claims.__struct_fields__}, Claims)
+            return msgspec.convert(claims, Claims)
         except jwt.ExpiredSignatureError:
             raise Unauthorized("TOKEN_EXPIRED", "The access token has expired; refresh it.") from None
-        except (jwt.InvalidTokenError, msgspec.ValidationError, KeyError, TypeError):
+        except (jwt.InvalidTokenError, msgspec.ValidationError, KeyError, OverflowError):
             raise Unauthorized("TOKEN_INVALID", "The access token is not valid.") from None
 
 
@@ -150,7 +166,7 @@ class Passwords:
             return await asyncio.to_thread(self.hasher.hash, password)
 
     async def verify(self, hashed: str | None, password: str) -> bool:
-        """Takes as long for an unknown account (None) as for a known one."""
+        """Takes as long for an unknown account (None), or one without a password, as for any other."""
         async with self.turns:
             matches = await asyncio.to_thread(self._matches, hashed or self.decoy, password)
         return matches and hashed is not None
@@ -158,5 +174,8 @@ class Passwords:
     def _matches(self, hashed: str, password: str) -> bool:
         try:
             return self.hasher.verify(hashed, password)
-        except (VerificationError, InvalidHashError):
+        except InvalidHashError:
+            self._matches(self.decoy, password)
+            return False
+        except VerificationError:
             return False

@@ -75,6 +75,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return self.url
 
     @property
+    def key_ring(self) -> tuple[str, ...]:
+        """The key that signs, then the older ones that are still accepted."""
+        return (self.secret_key, *self.secret_keys)
+
+    @property
     def registration_open(self) -> bool:
         """Open in development, closed in production, unless said otherwise."""
         return self.env == "development" if self.registration is None else self.registration
@@ -164,7 +169,7 @@ def _check_proxies(names: tuple[str, ...]) -> None:
 
 def _with_secret(settings: Settings) -> Settings:
     if settings.secret_key:
-        short = [key for key in (settings.secret_key, *settings.secret_keys) if len(key) < MIN_SECRET]
+        short = [key for key in settings.key_ring if len(key) < MIN_SECRET]
         if settings.env == "production" and short:
             name = "CORTEZ_SECRET_KEY" if settings.secret_key in short else "Each of CORTEZ_SECRET_KEYS"
             raise SettingsError(f"{name} must have at least {MIN_SECRET} characters.")

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from cortez.database import Database
 from cortez.dependencies import provided
 from cortez.illustration import example_of
+from cortez.rates import HEAVY
 from cortez.records.repository import SessionExports
 from cortez.records.research import dataset
 from cortez.records.schemas import ExportFormat, ResearchIn, ResearchOut, SessionExport
@@ -93,5 +94,6 @@ router = Router(
     "/exports",
     route_handlers=[export_traces, export_session, export_research],
     dependencies={"exports": provide_exports, "wanted": Provide(provide_filter)},
+    opt=HEAVY,
     tags=["exports"],
 )
