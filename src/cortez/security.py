@@ -123,7 +123,7 @@ class Tokens:
         """Raises Unauthorized where anything about the token is not as it should be."""
         try:
             header = msgspec.convert(jwt.get_unverified_header(token), Header)
-            claims = jwt.decode(
+            said = jwt.decode(
                 token,
                 self.ring[header.kid],
                 algorithms=[ALGORITHM],
@@ -132,11 +132,14 @@ class Tokens:
                 leeway=LEEWAY,
                 options={"require": list(Claims.__struct_fields__), "strict_aud": True},
             )
-            return msgspec.convert(claims, Claims)
+            claims = msgspec.convert(said, Claims)
+            if claims.exp - claims.iat > ACCESS_TTL.total_seconds():  # we never make one that lives longer
+                raise jwt.InvalidTokenError
         except jwt.ExpiredSignatureError:
             raise Unauthorized("TOKEN_EXPIRED", "The access token has expired; refresh it.") from None
         except (jwt.InvalidTokenError, msgspec.ValidationError, KeyError, OverflowError):
             raise Unauthorized("TOKEN_INVALID", "The access token is not valid.") from None
+        return claims
 
 
 def _kid(key: str) -> str:
