@@ -66,7 +66,7 @@ async def running_app(settings: Settings) -> AsyncGenerator[Litestar]:
 async def app(running_app: Litestar) -> AsyncGenerator[Litestar]:
     """The application on an empty database."""
     yield running_app
-    running_app.state.upkeep.journal.reads.clear()
+    running_app.state.upkeep.journal.forget()
     await empty(running_app.state.database)
 
 

@@ -63,7 +63,7 @@ async def test_every_way_to_a_student_s_data_is_noted(make: Make, group: Group, 
     session = group.path.removeprefix("/sessions/")
     place = path.format(session=f"/sessions/{session}", student=student, sequence=sequence.id)
     assert (await group.student.post(f"{group.path}/complete")).status_code == 200  # the profile is there
-    journal.reads.clear()
+    journal.forget()
     answer = await group.teacher.get(place)
     assert answer.status_code == 200, answer.text
     assert [(one[1], one[2]) for one in await noted(make, journal)] == [(group.teacher.id, student)]
@@ -107,3 +107,15 @@ async def test_what_is_noted_is_written_when_the_service_stops(make: Make, group
         assert (await group.teacher.get(group.path)).status_code == 200
         assert await make.all(AccessEntry) == []
     assert len(await make.all(AccessEntry)) == 1
+
+
+async def test_a_key_s_last_use_is_kept(make: Make, group: Group, journal: Journal) -> None:
+    """Whatever it was used for: here to write, and to be refused."""
+    admin, other = await make.admin(), await make.key("read")
+    found = {"risk_type": "ai_dependency", "risk_level": "low", "description": "x"}
+    assert (await group.key.post(f"{group.path}/risks", json=found)).status_code == 201
+    assert (await group.key.get("/users")).status_code == 403
+    await journal.flush()
+    keys = {one["id"]: one["last_used_at"] for one in (await admin.get("/api-keys")).json()["items"]}
+    assert keys[str(group.key.id)]
+    assert keys[str(other.id)] is None

@@ -34,6 +34,7 @@ from tampering import unguarded
 REVISION = Path(__file__).parents[1] / "alembic" / "versions" / "0007_audit.py"
 # What changes without an entry: stamps, counters of sign-ins, what a seal or a key is not about.
 UNSEEN = {
+    "api_keys": {"last_used_at"},
     "users": {"last_login", "login_count", "reset_expires_at"},
     "course_members": {"id", "joined_at"},
     "exercise_attempts": set("execution_time_ms stdout stderr ai_feedback_summary ai_feedback_detailed".split())

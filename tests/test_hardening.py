@@ -14,7 +14,7 @@ from cortez.app import create_app
 from cortez.schemas import Input
 from cortez.settings import Settings, SettingsError, load
 from factory import Make
-from running import client_of, live
+from running import SECRET, client_of, live
 
 LONG = "kJ8f-2mQz7Lw0xRt5Vb9Nc3Ys6Hd1Pg4Ae"
 WANTED = {
@@ -94,20 +94,36 @@ def test_an_origin_is_written_out(origins: str, tmp_path: Path) -> None:
         load({"CORTEZ_CORS_ORIGINS": origins, "CORTEZ_SECRET_KEY": LONG}, tmp_path / "none")
 
 
-@pytest.mark.parametrize("key", ["x" * 40, "abcabcabcabcabcabcabcabcabcabcabcabcabc", "0" * 64])
-def test_production_does_not_start_on_a_key_that_can_be_guessed(key: str, tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="CORTEZ_SECRET_KEY"):
-        load({"CORTEZ_ENV": "production", "CORTEZ_SECRET_KEY": key}, tmp_path / "none")
-    assert load({"CORTEZ_ENV": "production", "CORTEZ_SECRET_KEY": LONG}, tmp_path / "none").secret_key == LONG
+@pytest.mark.parametrize(
+    ("key", "fault"),
+    [
+        ("kJ8f-2mQz7Lw0xRt5Vb9", "at least 32 characters"),
+        ("x" * 40, "no random text"),
+        ("abcabcabcabcabcabcabcabcabcabcabcabcabc", "no random text"),
+        ("please-change-me-before-you-go-live-2026", "an example"),
+        (SECRET, "an example"),
+    ],
+)
+@pytest.mark.parametrize("name", ["CORTEZ_SECRET_KEY", "CORTEZ_SECRET_KEYS"])
+def test_production_does_not_start_on_a_key_that_others_may_know(
+    name: str, key: str, fault: str, tmp_path: Path
+) -> None:
+    given = {"CORTEZ_ENV": "production", "CORTEZ_SECRET_KEY": LONG}
+    with pytest.raises(SettingsError, match=f"{name} .*{fault}") as refused:
+        load({**given, name: key}, tmp_path / "none")
+    assert key not in str(refused.value)
+    older = "Zt4-pW9uJb1Xe6Rk3Vm8Qy5Ld0Hc7Ns2Fg"
+    assert load({**given, "CORTEZ_SECRET_KEYS": older}, tmp_path / "none").secret_keys == (older,)
 
 
+@pytest.mark.parametrize("name", ["CORTEZ_SECRET_KEY", "CORTEZ_SECRET_KEYS"])
 def test_production_does_not_start_on_the_key_made_for_development(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     made = load({}).secret_key
-    with pytest.raises(SettingsError, match="development key"):
-        load({"CORTEZ_ENV": "production", "CORTEZ_SECRET_KEY": made})
+    with pytest.raises(SettingsError, match=f"{name} is the development key"):
+        load({"CORTEZ_ENV": "production", "CORTEZ_SECRET_KEY": LONG, name: made})
 
 
 def inputs(app: Litestar) -> set[type[Input]]:

@@ -33,6 +33,7 @@ from cortez.oversight import alert_handlers, intervention_handlers, plan_handler
 from cortez.oversight import report_handlers as reports
 from cortez.pages import handlers as pages
 from cortez.paging import Cursors, provide_page
+from cortez.rates import Rates, limited
 from cortez.records import audit_handlers, privacy_handlers
 from cortez.records import handlers as exports
 from cortez.records.access import Journal
@@ -107,7 +108,7 @@ def create_app(settings: Settings | None = None, extra: Sequence[ControllerRoute
             "settings": constant(settings),
             "journal": constant(journal),
         },
-        middleware=[UnitOfWork(database, authenticator(database, tokens), journal.note)],
+        middleware=[UnitOfWork(database, limited(authenticator(database, tokens), Rates(database)), journal.note)],
         exception_handlers={Exception: on_exception},
         request_class=StrictRequest,
         response_class=Answer,
@@ -117,7 +118,7 @@ def create_app(settings: Settings | None = None, extra: Sequence[ControllerRoute
             {
                 "database": database,
                 "settings": settings,
-                "cursors": Cursors(settings.secret_key),
+                "cursors": Cursors(*settings.key_ring),
                 "upkeep": Upkeep(database, journal),
             },
             deep_copy=False,

@@ -94,6 +94,7 @@ def serve(settings: Settings) -> None:
         log_level=settings.log,
         log_config=LOGGING_CONFIG | {"root": {"handlers": ["default"], "level": "WARNING"}},
         access_log=False,
+        proxy_headers=False,  # CORTEZ_TRUSTED_PROXIES says whose word is taken for a client's address
         server_header=False,
     )
 

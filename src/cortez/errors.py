@@ -1,6 +1,7 @@
 """Domain errors, and the one table from error (and SQLSTATE) to RFC 9457 problem+json."""
 
 import logging
+import math
 import re
 import traceback
 from collections.abc import Mapping
@@ -109,6 +110,14 @@ class Invalid(CortezError):
     @classmethod
     def at(cls, pointer: str, detail: str, code: str | None = None) -> "Invalid":
         return cls(code, detail, [FieldError(pointer, detail)])
+
+
+class TooManyRequests(CortezError):
+    status, code = HTTPStatus.TOO_MANY_REQUESTS, "RATE_LIMITED"
+
+    def __init__(self, code: str | None, detail: str, seconds: float) -> None:
+        super().__init__(code, detail)
+        self.headers = {"Retry-After": str(math.ceil(seconds))}
 
 
 class Unavailable(CortezError):

@@ -109,7 +109,7 @@ ERRORS = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ("The body is too large.", "TOO_LARGE"),
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: ("The body has another media type.", "UNSUPPORTED_MEDIA_TYPE"),
     HTTPStatus.UNPROCESSABLE_ENTITY: ("A value is not allowed; `errors` says which.", "VALIDATION_ERROR"),
-    HTTPStatus.TOO_MANY_REQUESTS: ("Too many attempts; wait.", "TOO_MANY_ATTEMPTS"),
+    HTTPStatus.TOO_MANY_REQUESTS: ("Too many requests, or attempts at a login; wait.", "RATE_LIMITED"),
     HTTPStatus.SERVICE_UNAVAILABLE: ("The database is away or busy; try again.", "DATABASE_UNAVAILABLE"),
 }
 HEADERS_OF_ERRORS = {
@@ -357,7 +357,7 @@ def errors(handler: Any, path: str, verb: str) -> list[HTTPStatus]:
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE: True,
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE: True,
         HTTPStatus.UNPROCESSABLE_ENTITY: True,
-        HTTPStatus.TOO_MANY_REQUESTS: public,
+        HTTPStatus.TOO_MANY_REQUESTS: True,
         HTTPStatus.SERVICE_UNAVAILABLE: True,
     }
     return [status for status, possible in can.items() if possible]

@@ -33,27 +33,28 @@ class Place(Struct, frozen=True, array_like=True):
 
 
 class Cursors:
-    """Seals and opens cursors for one path."""
+    """Seals cursors for one path with the first secret, and opens those of the older ones too."""
 
-    def __init__(self, secret: str) -> None:
-        self.key = hashlib.sha256(b"cursor:" + secret.encode()).digest()
+    def __init__(self, *secrets: str) -> None:
+        self.keys = [hashlib.sha256(b"cursor:" + secret.encode()).digest() for secret in secrets]
 
     def seal(self, path: str, place: Place) -> str:
         packed = msgspec.msgpack.encode(place)
-        return base64.urlsafe_b64encode(self._mac(path, packed) + packed).rstrip(b"=").decode()
+        return base64.urlsafe_b64encode(_mac(self.keys[0], path, packed) + packed).rstrip(b"=").decode()
 
     def open(self, path: str, cursor: str) -> Place:
         """Raises Invalid (CURSOR_INVALID) where this service did not make the cursor for this path."""
         try:
             raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-            if hmac.compare_digest(raw[:16], self._mac(path, raw[16:])):
+            if any(hmac.compare_digest(raw[:16], _mac(key, path, raw[16:])) for key in self.keys):
                 return msgspec.msgpack.decode(raw[16:], type=Place)
         except (ValueError, msgspec.DecodeError):
             pass
         raise Invalid.at("cursor", "This cursor is not one of this list. Begin again without it.", "CURSOR_INVALID")
 
-    def _mac(self, path: str, packed: bytes) -> bytes:
-        return hmac.digest(self.key, path.encode() + b"\0" + packed, "sha256")[:16]
+
+def _mac(key: bytes, path: str, packed: bytes) -> bytes:
+    return hmac.digest(key, path.encode() + b"\0" + packed, "sha256")[:16]
 
 
 class Page(Struct, frozen=True):

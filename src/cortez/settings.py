@@ -4,8 +4,9 @@ import os
 import re
 import secrets
 from collections.abc import Mapping
+from ipaddress import ip_network
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 from dotenv import dotenv_values
@@ -21,7 +22,10 @@ DRIVERS = {
 }
 MIN_SECRET, MIN_VARIETY = 32, 10  # characters, different characters
 DEVELOPMENT_KEY = Path("var/secret.key")
+EXAMPLES = ("change-me", "changeme", "change_me", "example", "your-secret", "your_secret", "only the tests know")
 ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?")
+
+Rate = Annotated[int, msgspec.Meta(ge=0)]  # requests a minute; 0 sets no limit
 
 
 class SettingsError(Exception):
@@ -50,6 +54,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     workers: int = 1
     registration: bool | None = None
     cors_origins: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
     log: Literal["debug", "info", "warning", "error"] = "info"
     password_time_cost: int = 3
     password_memory_kib: int = 65536
@@ -59,6 +64,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     files: str = "./var/files"
     max_upload: int = 50_000_000
     file_quota: int = 1_000_000_000  # for all files of a unit
+    rate_reads: Rate = 120_000
+    rate_writes: Rate = 60_000
+    rate_heavy: Rate = 1_200
+    rate_anonymous: Rate = 6_000
 
     @property
     def url(self) -> URL:
@@ -70,6 +79,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         if self.database_direct_url:
             return parse_url("DATABASE_DIRECT_URL", self.database_direct_url)
         return self.url
+
+    @property
+    def key_ring(self) -> tuple[str, ...]:
+        """The key that signs, then the older ones that are still accepted."""
+        return (self.secret_key, *self.secret_keys)
 
     @property
     def registration_open(self) -> bool:
@@ -93,6 +107,7 @@ POSITIVE = (
     "max_upload",
     "file_quota",
 )
+LISTS = ("secret_keys", "cors_origins", "trusted_proxies")
 
 
 def parse_url(name: str, text: str) -> URL:
@@ -121,7 +136,7 @@ def load(environ: Mapping[str, str] | None = None, dotenv: Path = Path(".env")) 
     for field, name in NAMES.items():
         if given.get(name, "") == "":
             continue
-        values[field] = _list(given[name]) if field in ("secret_keys", "cors_origins") else _plain(given[name])
+        values[field] = _list(given[name]) if field in LISTS else _plain(given[name])
     try:
         settings = msgspec.convert(values, Settings, strict=False)
     except msgspec.ValidationError as error:
@@ -132,6 +147,7 @@ def load(environ: Mapping[str, str] | None = None, dotenv: Path = Path(".env")) 
     if not 0 < settings.port < 65536:
         raise SettingsError("CORTEZ_PORT must be between 1 and 65535.")
     check_origins(settings.cors_origins)
+    _check_proxies(settings.trusted_proxies)
     settings.url, settings.migration_url  # noqa: B018 - parsed here, so that a bad address fails at start
     return _with_secret(settings)
 
@@ -159,28 +175,42 @@ def _explain(message: str) -> str:
     return f"{NAMES.get(field, field)}: {reason[0].lower()}{reason[1:]}."
 
 
-def _with_secret(settings: Settings) -> Settings:
-    if settings.secret_key:
-        if settings.env == "production" and len(settings.secret_key) < MIN_SECRET:
-            raise SettingsError(f"CORTEZ_SECRET_KEY must have at least {MIN_SECRET} characters.")
-        if settings.env == "production" and is_guessable(settings.secret_key):
+def _check_proxies(names: tuple[str, ...]) -> None:
+    for name in names:
+        try:
+            ip_network(name)
+        except ValueError:
             raise SettingsError(
-                "CORTEZ_SECRET_KEY is a development key or no random text. Make one with: "
-                'python -c "import secrets; print(secrets.token_urlsafe(48))"'
-            )
-        return settings
+                f"CORTEZ_TRUSTED_PROXIES: {name!r} is no address or network. Write 10.0.0.7 or 10.0.0.0/24."
+            ) from None
+
+
+def _with_secret(settings: Settings) -> Settings:
     if settings.env == "production":
-        raise SettingsError(
-            "CORTEZ_SECRET_KEY is required in production. Make one with: "
-            'python -c "import secrets; print(secrets.token_urlsafe(48))"'
-        )
+        _refuse_guessable("CORTEZ_SECRET_KEY", settings.secret_key)
+        for key in settings.secret_keys:  # they sign nothing any more, but what they sign is still accepted
+            _refuse_guessable("CORTEZ_SECRET_KEYS", key)
+        return settings
+    if settings.secret_key:
+        return settings
     return msgspec.structs.replace(settings, secret_key=_development_key(DEVELOPMENT_KEY))
 
 
-def is_guessable(key: str) -> bool:
-    """Whether a key is the one made for development here, or is made of few different characters."""
+def _refuse_guessable(name: str, key: str) -> None:
+    """Raises SettingsError, which never holds the key, where others may know it or could find it out."""
     kept = DEVELOPMENT_KEY.read_text().strip() if DEVELOPMENT_KEY.exists() else None
-    return key == kept or len(set(key)) < MIN_VARIETY
+    faults = {
+        "is required in production": not key,
+        f"must have at least {MIN_SECRET} characters": len(key) < MIN_SECRET,
+        "is no random text": len(set(key)) < MIN_VARIETY,
+        "is an example that others have read": any(word in key.lower() for word in EXAMPLES),
+        f"is the development key of {DEVELOPMENT_KEY}": key == kept,
+    }
+    for fault, holds in faults.items():
+        if holds:
+            raise SettingsError(
+                f'{name} {fault}. Make one with: python -c "import secrets; print(secrets.token_urlsafe(48))"'
+            )
 
 
 def _development_key(path: Path) -> str:

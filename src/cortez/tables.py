@@ -1,6 +1,6 @@
 """The schema's map: importing this module registers every table."""
 
-from cortez import idempotency
+from cortez import idempotency, throttling
 from cortez.accounts import models as accounts
 from cortez.activities import models as activities
 from cortez.analysis import models as analysis
@@ -37,5 +37,6 @@ __all__ = [
     "risks",
     "sessions",
     "simulators",
+    "throttling",
     "traces",
 ]

@@ -176,16 +176,18 @@ class UnitOfWork(ASGIMiddleware):
             return unit.sent or not unit.will_repeat(last)
 
     def note_reading(self, scope: Any, unit: Unit) -> None:
-        """For the access log: whose data an answer has shown, by its content and by its path."""
+        """For the access log: whose data an answer has shown, by content and path; and that a key was used."""
         principal: Principal | None = scope["user"]
-        if principal is None or unit.writes or unit.status != HTTPStatus.OK:
+        if principal is None:
             return
         places = scope["path_params"]
         if "student_id" in places:
             shown = {places["student_id"]}
         else:
             shown = unit.shown or {places[name] for name in places if name == "session_id"}
-        if shown:
+        if unit.writes or unit.status != HTTPStatus.OK:
+            shown = set()
+        if shown or principal.is_key:
             self.note(principal, f"{scope['method']} {scope['path_template']}", shown, request_id(scope))
 
 

@@ -4,9 +4,11 @@ from litestar import Router, post, put
 from litestar.di import NamedDependency, Provide
 from litestar.params import JSONBody
 from litestar.status_codes import HTTP_200_OK
+from litestar.types import Scope
 from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
+from cortez.accounts.attempts import Attempts
 from cortez.accounts.authentication import SYSTEM
 from cortez.accounts.models import RefreshToken, Role
 from cortez.accounts.repository import RefreshTokenRepository, UserRepository
@@ -46,20 +48,29 @@ async def provide_sign_ins(session: NamedDependency[AsyncSession]) -> SignIns:
     return SignIns(session)
 
 
+async def provide_attempts(
+    scope: Scope, database: NamedDependency[Database], settings: NamedDependency[Settings]
+) -> Attempts:
+    return Attempts(database, settings, scope)
+
+
 provide_own = provided(SignIns)
 Anyones = NamedDependency[SignIns]
+Trying = NamedDependency[Attempts]
 
 
 @post("/register", opt=PUBLIC)
 async def register(
     data: JSONBody[RegisterIn],
     anyones: Anyones,
+    attempts: Trying,
     passwords: NamedDependency[Passwords],
     settings: NamedDependency[Settings],
 ) -> Answer[UserOut]:
     """A new account, always a student's."""
     if not settings.registration_open:
         raise Forbidden("REGISTRATION_CLOSED", "Accounts are made by an admin here.")
+    await attempts.reserve(attempts.registration())
     hashed = await passwords.hash(data.password)
     user = await anyones.users.create(
         email=data.email.lower(),
@@ -75,25 +86,34 @@ async def register(
 async def login(
     data: JSONBody[LoginIn],
     anyones: Anyones,
+    attempts: Trying,
     database: NamedDependency[Database],
     passwords: NamedDependency[Passwords],
     tokens: NamedDependency[Tokens],
 ) -> TokensOut:
     """Takes as long, and answers the same, for an unknown account as for a wrong password."""
+    tries = (attempts.guess(data.login), attempts.failure())
+    await attempts.reserve(*tries)
     async with database.reading() as session:
         user = await UserRepository(session, SYSTEM).by_login(data.login)
     matches = await passwords.verify(user.hashed_password if user else None, data.password)
     if not (user and matches and await anyones.users.count_sign_in(user)):
         raise Unauthorized("LOGIN_FAILED", "The login or the password is wrong.")
+    await attempts.give_back(anyones.users.session, *tries)
     family = uuid7()
     return TokensOut(tokens.access(user.id, family), await anyones.tokens.issue(user.id, family))
 
 
 @post("/refresh", opt=PUBLIC, status_code=HTTP_200_OK)
 async def refresh(
-    data: JSONBody[RefreshIn], request: StrictRequest, anyones: Anyones, tokens: NamedDependency[Tokens]
+    data: JSONBody[RefreshIn],
+    request: StrictRequest,
+    anyones: Anyones,
+    attempts: Trying,
+    tokens: NamedDependency[Tokens],
 ) -> TokensOut | Answer[Problem]:
     """A new pair for the old one. A token used twice was stolen once: its whole sign-in ends."""
+    await attempts.reserve(attempts.failure())
     token = await anyones.tokens.by_secret(data.refresh_token)
     if token is None or token.expires_at <= utc_now():
         raise Unauthorized("REFRESH_TOKEN_INVALID", "The refresh token is unknown or expired; sign in again.")
@@ -105,16 +125,21 @@ async def refresh(
     if user is None or not user.is_active:
         raise Unauthorized("REFRESH_TOKEN_INVALID", "The account is not active.")
     await anyones.tokens.change(token, {"used_at": utc_now()})
+    await attempts.give_back(anyones.users.session, attempts.failure())
     return TokensOut(tokens.access(user.id, token.family_id), await anyones.tokens.issue(user.id, token.family_id))
 
 
 @post("/password-reset", opt=PUBLIC, status_code=HTTP_200_OK)
-async def reset_password(data: JSONBody[ResetIn], anyones: Anyones, passwords: NamedDependency[Passwords]) -> UserOut:
+async def reset_password(
+    data: JSONBody[ResetIn], anyones: Anyones, attempts: Trying, passwords: NamedDependency[Passwords]
+) -> UserOut:
     """Set a new password with a one-time token; every sign-in ends."""
+    await attempts.reserve(attempts.failure())
     hashed = await passwords.hash(data.password)
     user = await anyones.users.by_reset_token(data.token)
     if user is None:
         raise Unauthorized("RESET_TOKEN_INVALID", "The token is unknown, used or expired; ask for a new one.")
+    await attempts.give_back(anyones.users.session, attempts.failure())
     await anyones.tokens.revoke(RefreshToken.user_id == user.id)
     changes = {"hashed_password": hashed, "reset_hash": None, "reset_expires_at": None}
     return UserOut.of(await anyones.users.change(user, changes))
@@ -131,19 +156,26 @@ async def logout(data: JSONBody[LogoutIn], own: Anyones, principal: NamedDepende
 async def change_password(
     data: JSONBody[PasswordIn],
     own: Anyones,
+    attempts: Trying,
     principal: NamedDependency[Principal],
     database: NamedDependency[Database],
     passwords: NamedDependency[Passwords],
 ) -> None:
-    """Every other sign-in ends."""
+    """Every other sign-in ends.
+
+    A wrong current password is a guess at the account, like one at the login.
+    """
     async with database.reading() as session:
-        before = (await UserRepository(session, principal).get(principal.id)).hashed_password
+        known = await UserRepository(session, principal).get(principal.id)
+    before, guess = known.hashed_password, attempts.guess(known.email)
+    await attempts.reserve(guess)
     if not await passwords.verify(before, data.current_password):
         raise Forbidden("PASSWORD_WRONG", "The current password is wrong.")
     hashed = await passwords.hash(data.new_password)
     user = await own.users.get(principal.id, lock=True)
     if user.hashed_password != before:
         raise Forbidden("PASSWORD_WRONG", "The password has just been changed.")
+    await attempts.give_back(own.users.session, guess)
     await own.users.change(user, {"hashed_password": hashed})
     await own.tokens.revoke(RefreshToken.family_id != principal.family_id)
 
@@ -151,6 +183,10 @@ async def change_password(
 router = Router(
     "/auth",
     route_handlers=[register, login, refresh, reset_password, logout, change_password],
-    dependencies={"anyones": Provide(provide_sign_ins), "own": provide_own},
+    dependencies={
+        "anyones": Provide(provide_sign_ins),
+        "own": provide_own,
+        "attempts": Provide(provide_attempts),
+    },
     tags=["auth"],
 )

@@ -15,6 +15,7 @@ from cortez.batches import MAX_ITEMS
 from cortez.dependencies import provided
 from cortez.paging import Page
 from cortez.parameters import PathKey
+from cortez.rates import HEAVY
 from cortez.responses import Answer, created
 from cortez.schemas import Listing, Match, StrictRequest
 from cortez.security import allow, teachers, teaching
@@ -84,7 +85,7 @@ async def put_member(
     return MemberOut.of(await members.put(course_id, user_id, data.role.value))
 
 
-@post("/{course_id:str}/members/batch", guards=[teachers], status_code=HTTP_200_OK, opt=CLASS_LIST)
+@post("/{course_id:str}/members/batch", guards=[teachers], status_code=HTTP_200_OK, opt=CLASS_LIST | HEAVY)
 async def enrol_members(course_id: PathKey, request: StrictRequest, courses: Courses, members: Members) -> EnrolResult:
     """A class list of up to 1,000 lines (email, name, student_id, role) as a JSON array or as CSV with a header.
 

@@ -131,13 +131,14 @@ class ApiKey(Base):
 
     __tablename__ = "api_keys"
     sensitive: ClassVar[frozenset[str]] = frozenset({"key_hash"})
-    privacy = Privacy(keep="name key_hash scopes course_ids expires_at")
+    privacy = Privacy(keep="name key_hash scopes course_ids expires_at last_used_at")
 
     name: Mapped[str] = mapped_column(String(100))
     key_hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
     scopes: Mapped[Items] = mapped_column(default=lambda: [scope.value for scope in DEFAULT_SCOPES])
     course_ids: Mapped[Items | None]
     expires_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
 
 
 class Course(Base):

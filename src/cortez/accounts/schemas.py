@@ -130,6 +130,7 @@ class ApiKeyOut(Resource):
     scopes: list[Scope]
     course_ids: list[str] | None
     expires_at: datetime | None
+    last_used_at: datetime | None
 
     @classmethod
     def of(cls, key: ApiKey, /, **more: Any) -> Self:

@@ -11,6 +11,7 @@ from cortez.analysis.rules import CognitivePath, cognitive_path
 from cortez.errors import Forbidden, Invalid
 from cortez.evaluations.handlers import Evaluations, provide_evaluations
 from cortez.evaluations.schemas import EvaluationOut
+from cortez.rates import HEAVY
 from cortez.risks.handlers import Risks, provide_risks
 from cortez.risks.schemas import RiskOut
 from cortez.security import Principal, allow
@@ -66,7 +67,7 @@ def parts_of(include: str, principal: Principal) -> set[str]:
     return parts
 
 
-@get("/sessions/{session_id:uuid}/cognitive-path", guards=[readers])
+@get("/sessions/{session_id:uuid}/cognitive-path", guards=[readers], opt=HEAVY)
 async def read_cognitive_path(session_id: FromPath[UUID], sessions: Sessions, traces: Traces) -> CognitivePath:
     """Of the first 20,000 steps."""
     await sessions.require(session_id)

@@ -10,6 +10,7 @@ from cortez.analysis.sequence_repository import TraceSequenceRepository
 from cortez.analysis.sequence_schemas import TraceSequenceOut
 from cortez.dependencies import provided
 from cortez.paging import Page
+from cortez.rates import HEAVY
 from cortez.responses import Answer, created
 from cortez.schemas import Listing
 from cortez.security import allow
@@ -21,7 +22,7 @@ provide_sequences = provided(TraceSequenceRepository)
 Sequences = NamedDependency[TraceSequenceRepository]
 
 
-@post("/sessions/{session_id:uuid}/trace-sequences", guards=[rollers])
+@post("/sessions/{session_id:uuid}/trace-sequences", guards=[rollers], opt=HEAVY)
 async def roll_up_traces(session_id: FromPath[UUID], sequences: Sequences) -> Answer[TraceSequenceOut]:
     """Sum up all traces that the session has now; earlier sequences stay as they are."""
     made = await sequences.roll_up(session_id)

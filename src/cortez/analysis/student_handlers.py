@@ -15,6 +15,7 @@ from cortez.analysis.student_schemas import Comparison, PastSession, RiskStatist
 from cortez.dependencies import provided
 from cortez.paging import Page
 from cortez.parameters import PathKey
+from cortez.rates import HEAVY
 from cortez.schemas import KEY_PATTERN, Listing
 from cortez.security import allow
 from cortez.sessions.models import LearningSession
@@ -28,14 +29,14 @@ provide_views = provided(SessionViews)
 Views = NamedDependency[SessionViews]
 
 
-@get("/sessions/{session_id:uuid}/traceability", guards=[readers])
+@get("/sessions/{session_id:uuid}/traceability", guards=[readers], opt=HEAVY)
 async def read_session_traceability(session_id: FromPath[UUID], views: Views) -> Traceability:
     """What the session left behind on each of the four levels."""
     await views.require(session_id)
     return await views.traceability(LearningSession.id == session_id)
 
 
-@get("/students/{student_id:str}/traceability", guards=[readers])
+@get("/students/{student_id:str}/traceability", guards=[readers], opt=HEAVY)
 async def read_student_traceability(student_id: PathKey, views: Views) -> Traceability:
     """The same over all of the student's sessions that may be seen."""
     return await views.traceability(await views.require_student(student_id))
@@ -48,7 +49,7 @@ async def list_student_history(student_id: PathKey, views: Views, page: NamedDep
     return await views.page(statement, page, PastSession.of, newest_first=True)
 
 
-@get("/students/{student_id:str}/trends", guards=[readers])
+@get("/students/{student_id:str}/trends", guards=[readers], opt=HEAVY)
 async def read_student_trends(student_id: PathKey, views: Views) -> Trends:
     """By ISO week of the steps; weeks without a step are left out."""
     theirs = await views.require_student(student_id)
@@ -62,7 +63,7 @@ async def read_risk_statistics(student_id: PathKey, views: Views) -> RiskStatist
     return statistics_of(student_id, await views.risk_counts(await views.require_student(student_id)))
 
 
-@get("/students/compare", guards=[comparers])
+@get("/students/compare", guards=[comparers], opt=HEAVY)
 async def compare_students(activity_id: QueryActivity, views: Views) -> Comparison:
     """The students of an activity side by side, over the sessions that may be seen."""
     await ActivityRepository(views.session, views.principal).by_key(activity_id)

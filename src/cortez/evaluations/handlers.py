@@ -14,6 +14,7 @@ from cortez.evaluations.rules import EVALUATOR, evaluate, level_of
 from cortez.evaluations.schemas import EvaluationIn, EvaluationOut
 from cortez.paging import Page
 from cortez.parameters import QueryKey
+from cortez.rates import HEAVY
 from cortez.responses import Answer, created
 from cortez.risks.repository import judged, require_traces
 from cortez.schemas import Listing
@@ -57,7 +58,7 @@ async def create_evaluation(
     return created(EvaluationOut.of(evaluation), f"/evaluations/{evaluation.id}")
 
 
-@post("/sessions/{session_id:uuid}/evaluations/generate", guards=[judges])
+@post("/sessions/{session_id:uuid}/evaluations/generate", guards=[judges], opt=HEAVY)
 async def generate_evaluation(
     session_id: FromPath[UUID], sessions: Sessions, evaluations: Evaluations
 ) -> Answer[EvaluationOut]:

@@ -18,6 +18,7 @@ from cortez.oversight.report_repository import ReportRepository
 from cortez.oversight.report_schemas import SHOWN, ExportIn, ReportIn, ReportLine, ReportOut
 from cortez.paging import Page
 from cortez.parameters import QueryKey
+from cortez.rates import HEAVY
 from cortez.responses import Answer, created
 from cortez.schemas import Listing, Match
 from cortez.security import teachers, teaching
@@ -33,7 +34,7 @@ provide_reports = provided(ReportRepository)
 Reports = NamedDependency[ReportRepository]
 
 
-@post("/", guards=[teachers])
+@post("/", guards=[teachers], opt=HEAVY)
 async def create_report(data: JSONBody[ReportIn], reports: Reports) -> Answer[ReportOut]:
     """On a course that one teaches; figures count only its sessions that start in the period."""
     if data.period_start >= data.period_end:
@@ -63,7 +64,7 @@ async def read_report(report_id: FromPath[UUID], reports: Reports) -> ReportOut:
     return ReportOut.of(await reports.get(report_id))
 
 
-@post("/{report_id:uuid}/export", guards=[teachers], status_code=HTTP_200_OK)
+@post("/{report_id:uuid}/export", guards=[teachers], status_code=HTTP_200_OK, opt=HEAVY)
 async def export_report(
     report_id: FromPath[UUID], data: JSONBody[ExportIn], reports: Reports, match: NamedDependency[Match]
 ) -> ReportOut:
@@ -75,7 +76,7 @@ async def export_report(
     return ReportOut.of(await reports.change(report, changes))
 
 
-@get("/{report_id:uuid}/download", guards=[teaching], opt={"answers": FILES})
+@get("/{report_id:uuid}/download", guards=[teaching], opt={"answers": FILES} | HEAVY)
 async def download_report(report_id: FromPath[UUID], reports: Reports) -> Answer[bytes]:
     """The file in the format it was exported in, made from the stored report."""
     report = await reports.get(report_id)

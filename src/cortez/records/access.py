@@ -6,9 +6,9 @@ from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 from msgspec import Struct
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 
-from cortez.accounts.models import User
+from cortez.accounts.models import ApiKey, User
 from cortez.database import Database
 from cortez.db import utc_now
 from cortez.records.audit_models import AccessEntry
@@ -46,16 +46,24 @@ class Journal:
     def __init__(self, database: Database) -> None:
         self.database = database
         self.reads: dict[tuple[Reader, str, str | UUID], Reads] = {}
+        self.used: dict[UUID, datetime] = {}  # keys, and when they were last used
 
     def note(self, principal: Principal, route: str, about: Iterable[str | UUID], request_id: str) -> None:
         """That somebody was shown data of students (by student_id) or of sessions (by id)."""
         reader, now = Reader(principal.kind, principal.id, principal.student_id), utc_now()
+        if principal.is_key:
+            self.used[principal.id] = now
         for subject in about:
             if subject == reader.student_id:
                 continue
             known = self.reads.setdefault((reader, route, subject), Reads(now, now, 0, request_id))
             known.last, known.request_id = now, request_id
             known.count += 1
+
+    def forget(self) -> None:
+        """What was noted and not yet written."""
+        self.reads.clear()
+        self.used.clear()
 
     async def noting(
         self, lots: AsyncIterator[Sequence[T]], principal: Principal, route: str, request_id: str
@@ -68,10 +76,14 @@ class Journal:
     async def flush(self) -> int:
         """Write what was noted; how many entries. What cannot be written now is kept for the next time."""
         noted, self.reads = self.reads, {}
-        if not noted:
+        used, self.used = self.used, {}
+        if not noted and not used:
             return 0
         try:
             async with self.database.unit() as session:
+                for key_id, moment in sorted(used.items()):
+                    values = {"last_used_at": moment, "updated_at": ApiKey.updated_at}
+                    await session.execute(update(ApiKey).where(ApiKey.id == key_id).values(values))
                 subjects = {subject for _, _, subject in noted}
                 sessions = [subject for subject in subjects if isinstance(subject, UUID)]
                 found = select(LearningSession.id, LearningSession.student_id).where(LearningSession.id.in_(sessions))
@@ -91,7 +103,7 @@ class Journal:
                 if rows:
                     await session.execute(insert(AccessEntry), list(rows.values()))
         except Exception:
-            self.reads = noted | self.reads
+            self.reads, self.used = noted | self.reads, used | self.used
             raise
         return len(rows)
 

@@ -16,6 +16,7 @@ from cortez.database import Database
 from cortez.dependencies import provided
 from cortez.errors import request_id
 from cortez.illustration import example_of
+from cortez.rates import HEAVY
 from cortez.records.access import Journal
 from cortez.records.repository import SessionExports
 from cortez.records.research import dataset
@@ -99,5 +100,6 @@ router = Router(
     "/exports",
     route_handlers=[export_traces, export_session, export_research],
     dependencies={"exports": provide_exports, "wanted": Provide(provide_filter)},
+    opt=HEAVY,
     tags=["exports"],
 )

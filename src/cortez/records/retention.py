@@ -18,6 +18,7 @@ from cortez.records.erasure import erase, touched
 from cortez.records.personal import Person
 from cortez.sessions.models import LearningSession
 from cortez.sessions.rules import FINAL
+from cortez.throttling import SECOND, LoginAttempt, RateLimit
 
 KEPT_ANSWERS = timedelta(hours=24)  # of idempotency keys
 
@@ -74,4 +75,5 @@ def outdated(now: datetime) -> list[tuple[Any, ColumnElement[bool]]]:
     return [
         (IdempotencyRecord, IdempotencyRecord.created_at < now - KEPT_ANSWERS),
         (RefreshToken, RefreshToken.expires_at < now),
+        *((meter, meter.spent_until < now.timestamp() * SECOND) for meter in (LoginAttempt, RateLimit)),
     ]

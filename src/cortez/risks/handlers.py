@@ -11,6 +11,7 @@ from cortez.dependencies import provided
 from cortez.errors import Invalid
 from cortez.paging import Page
 from cortez.parameters import QueryKey
+from cortez.rates import HEAVY
 from cortez.responses import Answer, created
 from cortez.risks.analysis import NAMES, analyse
 from cortez.risks.models import DIMENSION_OF, Risk, RiskDimension, RiskLevel
@@ -53,7 +54,7 @@ async def create_risk(
     return created(RiskOut.of(risk), f"/risks/{risk.id}")
 
 
-@post("/sessions/{session_id:uuid}/risks/analyze", guards=[judges], status_code=HTTP_200_OK)
+@post("/sessions/{session_id:uuid}/risks/analyze", guards=[judges], status_code=HTTP_200_OK, opt=HEAVY)
 async def analyze_session(session_id: FromPath[UUID], sessions: Sessions, risks: Risks) -> FoundOut:
     """Run every rule. What was found before is not added again; what a person resolved stays as it is."""
     kept = await analyse(risks, await judged(sessions, session_id))
@@ -61,7 +62,7 @@ async def analyze_session(session_id: FromPath[UUID], sessions: Sessions, risks:
     return FoundOut(kept.new, kept.updated, len(items) - kept.new - kept.updated, items)
 
 
-@get("/sessions/{session_id:uuid}/analysis", guards=[readers], tags=["session views"])
+@get("/sessions/{session_id:uuid}/analysis", guards=[readers], tags=["session views"], opt=HEAVY)
 async def read_analysis(session_id: FromPath[UUID], sessions: Sessions, risks: Risks) -> SessionScores:
     """Five dimensions of 0 to 10: the session's unresolved risks, critical 4, high 3, medium 2, low 1."""
     await sessions.require(session_id)

@@ -13,6 +13,7 @@ from cortez.database import Database
 from cortez.db import utc_now
 from cortez.dependencies import provided
 from cortez.paging import Page
+from cortez.rates import HEAVY
 from cortez.responses import Answer, created
 from cortez.schemas import Listing, StrictRequest
 from cortez.security import Principal, allow
@@ -67,7 +68,7 @@ async def create_git_traces(
     return await git_ingest.batch(session_id, items, atomic=atomic)
 
 
-@post("/sessions/{session_id:uuid}/git-traces/import", guards=[writers], status_code=HTTP_200_OK, opt=HISTORY)
+@post("/sessions/{session_id:uuid}/git-traces/import", guards=[writers], status_code=HTTP_200_OK, opt=HISTORY | HEAVY)
 async def import_git_history(
     session_id: FromPath[UUID],
     request: StrictRequest,
