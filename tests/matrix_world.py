@@ -1,0 +1,338 @@
+"""Two courses side by side with a row of every table: `home`, which the matrix is about, and `far`, which is not.
+
+Texts of home's rows, and of material that is hidden, hold MARK; nothing else does. An answer that holds it tells of home.
+"""
+
+import hashlib
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from litestar import Litestar
+from sqlalchemy import update
+from uuid_utils.compat import uuid7
+
+from cortez.accounts.models import CourseMember, RefreshToken, Role, Scope, User
+from cortez.content.models import Apuntes, ArchivoAdjunto, Subject, Unidad
+from cortez.content.storage import Storage
+from cortez.db import Base, utc_now
+from cortez.exercises.models import (
+    ExerciseAttempt,
+    ExerciseHint,
+    ExerciseTest,
+    HintReveal,
+    RubricCriterion,
+    RubricLevel,
+)
+from cortez.lti.models import LtiDeployment, LtiSession
+from cortez.oversight.models import CourseReport, RemediationPlan, RiskAlert, StudentProfile, TeacherIntervention
+from cortez.security import Passwords, digest, new_secret
+from cortez.sessions.models import LearningSession
+from cortez.simulators.models import IncidentSimulation, InterviewSession, SimulatorEvent
+from factory import PASSWORD, Make, Someone
+from matrix_table import rows
+
+MARK = "qzjxmark"
+SCOPES = [scope.value for scope in Scope]
+STEPS = 6  # of the student; an evaluation by the rules needs five
+
+
+class Side:
+    """A course: its people by the names of the table, and the places of a path, as `{session_id}` or `{plan_id@bare}`."""
+
+    def __init__(self, name: str, mark: str) -> None:
+        self.name, self.mark = name, mark
+        self.people: dict[str, Someone] = {}
+        self.at: dict[str, str] = {"{course_id}": name}
+
+
+class World:
+    home: Side
+    far: Side
+    who: dict[str, Someone]
+    marks: tuple[str, ...]
+
+    def __init__(self, app: Litestar) -> None:
+        self.app = app
+        self.at: dict[str, str] = {"{type_}": "client"}
+
+
+async def world_of(app: Litestar, make: Make) -> World:
+    made = World(app)
+    await material(make, made)
+    made.home, made.far = await side(make, made, "home", MARK), await side(make, made, "far", "plain")
+    made.at |= made.home.at
+    home, far = made.home.people, made.far.people
+    made.who = {name: home[name] for name in ("owner", "peer", "guest", "teacher", "assistant", "tutor", "key")}
+    made.who |= {"far": far["teacher"], "far_key": far["key"], "admin": await make.admin()}
+    made.who |= {"far_tutor": far["tutor"], "far_student": far["owner"]}
+    await commuter(make, made)
+    await revoked(make, made)
+    await lesser_keys(make, made)
+    hashed = await Passwords(app.state.settings).hash(PASSWORD)
+    async with make.database.unit() as session:
+        await session.execute(update(User).values(hashed_password=hashed))
+    made.marks = (MARK, str(home["owner"].id), made.at["{session_id}"], str(home["key"].id))
+    return made
+
+
+async def people(make: Make, made: Side) -> None:
+    """The guest and the assistant hold the roles of teacher and student, and teach a course of their own."""
+    course, both, at = made.name, (Role.TEACHER, Role.STUDENT), made.people
+    at["owner"] = await make.student(course=course, full_name=made.mark, student_id=f"{made.mark}-{course}")
+    for name in ("peer", "teacher", "tutor"):
+        role = Role.STUDENT if name == "peer" else Role(name)
+        at[name] = await make.user(role, course=course, full_name=made.mark)
+    for name, role in (("guest", "student"), ("assistant", "tutor")):
+        at[name] = await make.user(*both, course=await make.course(f"{course}-{name}"))
+        await make.add(CourseMember(course_id=course, user_id=at[name].id, role=role))
+    at["key"] = await make.key(*SCOPES, course_ids=[course])
+    made.at["{user_id@peer}"] = str(at["peer"].id)
+
+
+async def side(make: Make, world: World, name: str, mark: str) -> Side:
+    made = Side(name, mark)
+    await make.course(name, description=mark)
+    await people(make, made)
+    teacher = made.people["teacher"].id
+    own = {"teacher_id": teacher, "course_id": name}
+    for status, key in (("active", name), ("draft", f"{name}-draft"), ("archived", f"{name}-old")):
+        title = "Open" if status == "active" else mark
+        await make.activity(activity_id=key, status=status, title=title, **own)
+    await make.activity(activity_id=f"{name}-loose", teacher_id=teacher)
+    made.at |= {"{activity_id}": name, "{activity_id@draft}": f"{name}-draft", "{activity_id@old}": f"{name}-old"}
+    await sessions(make, made)
+    await hanging(make, world, made)
+    await oversight(make, made)
+    return made
+
+
+async def sessions(make: Make, made: Side) -> None:
+    owner, name = made.people["owner"], made.name
+    goal = {"learning_objective": {"text": made.mark}}
+    kinds: dict[str, dict[str, Any]] = {
+        "": {"activity_id": name, "course_id": name},
+        "@paused": {"activity_id": name, "course_id": name, "status": "paused"},
+        "@old": {"activity_id": f"{name}-old", "course_id": name, "status": "completed", "end_time": utc_now()},
+        "@loose": {"activity_id": f"{name}-loose"},
+    }
+    for kind, values in kinds.items():
+        session = await make.session(owner, **goal, **values)
+        made.at[f"{{session_id{kind}}}"] = str(session.id)
+        await make.trace(session, content=made.mark)
+    made.at["{student_id}"] = owner.student_id
+    profile = StudentProfile(student_id=owner.student_id, user_id=owner.id, name=made.mark)
+    await make.add(profile, StudentProfile(student_id=made.people["guest"].student_id))
+
+
+async def session_of(make: Make, made: Side, kind: str = "") -> LearningSession:
+    id_ = made.at[f"{{session_id{kind}}}"]
+    return next(one for one in await make.all(LearningSession) if str(one.id) == id_)
+
+
+async def hanging(make: Make, world: World, made: Side) -> None:
+    """What hangs on the session of home's student."""
+    session, mark = await session_of(make, made), made.mark
+    for _ in range(STEPS):
+        trace = await make.trace(session, content=mark, cognitive_state="implementacion")
+    risk = await make.risk(session, description=mark, risk_level="critical")
+    evaluation = await make.evaluation(session, reasoning_analysis={"text": mark})
+    commit = await make.git_trace(session, commit_message=mark, timestamp=session.start_time + timedelta(minutes=1))
+    sequence = await make.sequence(session, competencies={"text": mark})
+    hung = {"session_id": session.id, "student_id": session.student_id, "activity_id": session.activity_id}
+    question = {"question_id": 1, "question": mark, "expected_key_points": [mark]}
+    interview = InterviewSession(**hung, interview_type="DESIGN", feedback=mark)
+    asked = InterviewSession(**hung, interview_type="DESIGN", questions_asked=[question])
+    incident = IncidentSimulation(**hung, incident_type="DATABASE", incident_description=mark)
+    event = SimulatorEvent(**hung, simulator_type="client", event_type="test_executed", description=mark)
+    exercise = UUID(world.at["{exercise_id}"])
+    tried = {"exercise_id": exercise, "student_id": session.student_id, "submitted_code": mark}
+    attempt = ExerciseAttempt(**tried, session_id=session.id)
+    loose = ExerciseAttempt(**tried, attempt_number=2)
+    launch = LtiSession(
+        deployment_id=UUID(world.at["{deployment_id}"]),
+        lti_user_id=f"lti-{made.name}",
+        lti_user_name=mark,
+        resource_link_id="x",
+        session_id=session.id,
+    )
+    rows: dict[str, Any] = {
+        "{trace_id}": trace,
+        "{risk_id}": risk,
+        "{evaluation_id}": evaluation,
+        "{git_trace_id}": commit,
+        "{sequence_id}": sequence,
+        "{interview_id}": interview,
+        "{interview_id@asked}": asked,
+        "{incident_id}": incident,
+        "{event_id}": event,
+        "{attempt_id}": attempt,
+        "{attempt_id@loose}": loose,
+        "{launch_id}": launch,
+    }
+    await keep(make, made.at, rows)
+
+
+async def keep(make: Make, at: dict[str, str], rows: dict[str, Base]) -> None:
+    """Store those that are not stored yet, and note where each is."""
+    await make.add(*(row for row in rows.values() if row.id is None))
+    at |= {place: str(row.id) for place, row in rows.items()}
+
+
+async def oversight(make: Make, made: Side) -> None:
+    now, mark, student = utc_now(), made.mark, made.people["owner"].student_id
+    teacher = {"teacher_id": made.people["teacher"].id}
+    plan = {
+        "student_id": student,
+        "plan_type": "tutoring",
+        "description": mark,
+        "start_date": now,
+        "target_completion_date": now + timedelta(days=1),
+        **teacher,
+    }
+    alert = {"alert_type": "pattern_anomaly", "severity": "low", "title": mark, "description": mark}
+    alert |= {"student_id": student, "detection_rule": "x"}
+    report = CourseReport(
+        course_id=made.name,
+        report_type="cohort_summary",
+        period_start=now,
+        period_end=now + timedelta(days=1),
+        at_risk_students=[student],
+        summary_stats={"text": mark},
+        competency_distribution={},
+        risk_distribution={},
+        exported_at=now,
+        **teacher,
+    )
+    session_id = UUID(made.at["{session_id}"])
+    rows: dict[str, Base] = {
+        "{plan_id}": RemediationPlan(**plan, activity_id=made.name),
+        "{plan_id@bare}": RemediationPlan(**plan),
+        "{plan_id@started}": RemediationPlan(**plan, activity_id=made.name, status="in_progress"),
+        "{alert_id}": RiskAlert(**alert, scope="course", course_id=made.name),
+        "{alert_id@student}": RiskAlert(**alert, scope="student"),
+        "{alert_id@activity}": RiskAlert(**alert, scope="activity", activity_id=made.name),
+        "{intervention_id}": TeacherIntervention(student_id=student, session_id=session_id, notes=mark, **teacher),
+        "{report_id}": report,
+    }
+    await keep(make, made.at, rows)
+
+
+async def material(make: Make, world: World) -> None:
+    """What belongs to no course: published, hidden and deleted."""
+    now = utc_now()
+    await make.add(
+        Subject(code="S-1", name="Subject", language="python"),
+        Subject(code="S-0", name=MARK, language="python", is_active=False),
+        Subject(code="S-2", name="Unused", language="python"),
+    )
+    world.at |= {"{code}": "S-1", "{code@retired}": "S-0", "{code@unused}": "S-2"}
+    shown = {"esta_publicada": True, "requiere_unidad_anterior": False}
+    rows: dict[str, Base] = {
+        "{unidad_id}": Unidad(materia_code="S-1", numero=1, titulo="Unit", **shown),
+        "{unidad_id@hidden}": Unidad(materia_code="S-1", numero=2, titulo=MARK),
+        "{unidad_id@deleted}": Unidad(materia_code="S-1", numero=3, titulo=MARK, deleted_at=now, **shown),
+    }
+    await keep(make, world.at, rows)
+    unit = UUID(world.at["{unidad_id}"])
+    note: dict[str, Any] = {"unidad_id": unit, "contenido_markdown": ""}
+    rows = {
+        "{note_id}": Apuntes(**note, titulo="Note", orden=1, esta_publicado=True),
+        "{note_id@hidden}": Apuntes(**note, titulo=MARK, orden=2),
+        "{note_id@unit}": Apuntes(contenido_markdown="", titulo=MARK, unidad_id=UUID(world.at["{unidad_id@hidden}"])),
+        "{note_id@deleted}": Apuntes(**note, titulo=MARK, orden=3, esta_publicado=True, deleted_at=now),
+    }
+    await keep(make, world.at, rows)
+    note_id, hidden = UUID(world.at["{note_id}"]), UUID(world.at["{unidad_id@hidden}"])
+    rows = {
+        "{file_id}": file(world, "open", unidad_id=unit),
+        "{file_id@note}": file(world, "open", apuntes_id=note_id),
+        "{file_id@hidden}": file(world, MARK, unidad_id=hidden),
+        "{file_id@hidden_note}": file(world, MARK, apuntes_id=UUID(world.at["{note_id@hidden}"])),
+        "{file_id@deleted}": file(world, MARK, unidad_id=unit, orden=2, deleted_at=now),
+        "{file_id@notes}": file(world, MARK, apuntes_id=note_id, orden=2, deleted_at=now),
+    }
+    await keep(make, world.at, rows)
+    await exercises(make, world)
+    platform = {**dict.fromkeys(("client_id", "deployment_id"), "p"), "platform_name": MARK}
+    addresses = dict.fromkeys(("issuer", "auth_login_url", "auth_token_url", "public_keyset_url"), "https://p")
+    spare, key = await make.student(full_name=MARK), await make.key()
+    await keep(make, world.at, {"{deployment_id}": LtiDeployment(**platform, **addresses)})
+    world.at |= {"{user_id}": str(spare.id), "{key_id}": str(key.id)}
+
+
+def file(world: World, name: str, **values: Any) -> ArchivoAdjunto:
+    content = f"the file {name}".encode()
+    sha = hashlib.sha256(content).hexdigest()
+    place = Storage(world.app.state.settings.files).place(sha)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_bytes(content)
+    values |= {"nombre_original": f"{name}.txt", "tamano_bytes": len(content), "checksum_sha256": sha}
+    return ArchivoAdjunto(
+        nombre_almacenado=sha, tipo_archivo="txt", mime_type="text/plain", ruta_relativa=Storage.relative(sha), **values
+    )
+
+
+async def exercises(make: Make, world: World) -> None:
+    secret = {"subject_code": "S-1", "solution_code": MARK}
+    shown = await make.exercise(**secret)
+    rows: dict[str, Any] = {
+        "{exercise_id}": shown,
+        "{exercise_id@hidden}": await make.exercise(**secret, is_active=False, title=MARK),
+        "{exercise_id@deleted}": await make.exercise(**secret, deleted_at=utc_now(), title=MARK),
+        "{hint_id}": ExerciseHint(exercise_id=shown.id, hint_number=1, content=MARK),
+        "{test_id}": ExerciseTest(exercise_id=shown.id, test_number=1, input=MARK, expected="x", is_hidden=True),
+    }
+    await keep(make, world.at, rows)
+    criterion = RubricCriterion(exercise_id=shown.id, criterion_name="x", weight=1.0, display_order=1)
+    await make.add(criterion)
+    level = {"level_name": "Bueno", "description": "x", "min_score": 0.0, "max_score": 10.0, "points": 100}
+    await make.add(RubricLevel(criterion_id=criterion.id, **level))
+    learner = HintReveal(student_id="somebody", exercise_id=shown.id, hint_id=UUID(world.at["{hint_id}"]), penalty=0)
+    await make.add(learner)
+
+
+async def commuter(make: Make, world: World) -> None:
+    """A student of both courses, with a session in each."""
+    someone = await make.student(course="far", student_id="commuter")
+    await make.add(CourseMember(course_id="home", user_id=someone.id, role="student"))
+    await make.add(StudentProfile(student_id="commuter", user_id=someone.id))
+    for course, mark in (("home", MARK), ("far", "plain")):
+        values = {"activity_id": course, "course_id": course, "learning_objective": {"text": mark}}
+        session = await make.session(someone, **values)
+        trace = await make.trace(session, content=mark)
+        await make.risk(session, description=mark)
+        await make.evaluation(session, reasoning_analysis={"text": mark})
+    world.at |= {"{session_id@elsewhere}": str(session.id), "{trace_id@elsewhere}": str(trace.id)}
+    world.who["commuter"] = someone
+
+
+async def revoked(make: Make, world: World) -> None:
+    """Home's teacher and its key, each by a sign-in that has ended."""
+    teacher = world.who["teacher"]
+    ended = RefreshToken(
+        user_id=teacher.id,
+        family_id=uuid7(),
+        token_hash=digest(new_secret("")),
+        expires_at=utc_now() + timedelta(days=1),
+        revoked_at=utc_now(),
+    )
+    await make.add(ended)
+    tokens = {
+        "revoked": make.tokens.access(teacher.id, ended.family_id),
+        "revoked_key": new_secret("ck_"),
+        "nobody": None,
+    }
+    for name, token in tokens.items():
+        client = await make.clients.enter_async_context(make.client_of(make.app, token))
+        world.who[name] = Someone(teacher.id, "", client)
+
+
+async def lesser_keys(make: Make, world: World) -> None:
+    """For each set of scopes that the table names, a key for home of every scope but these."""
+    for scopes in {row.scopes for row in rows()}:
+        world.who[lesser(scopes)] = await make.key(*sorted(set(SCOPES) - scopes), course_ids=["home"])
+
+
+def lesser(scopes: frozenset[str]) -> str:
+    return f"a key without {', '.join(sorted(scopes)) or 'anything'}"
