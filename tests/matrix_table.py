@@ -213,7 +213,7 @@ GET /risks | read analysis
 GET /evaluations | read analysis
 : yes 404 404 yes yes yes 404 yes 404 yes
 GET /sessions/{session_id} | read sessions
-GET /sessions/{session_id}?include=traces,risks,evaluations | read
+GET /sessions/{session_id}?include=traces,risks,evaluations | read sessions
 GET /sessions/{session_id@old} | read sessions
 GET /sessions/{session_id}/cognitive-path | read sessions
 GET /sessions/{session_id}/traceability | read sessions analysis
@@ -367,6 +367,10 @@ class Row(msgspec.Struct, frozen=True):
     def path(self) -> str:
         """As the application has it."""
         return re.sub(r"@\w+", "", self.place).partition("?")[0]
+
+    @property
+    def call(self) -> tuple[str, str]:
+        return self.verb, self.path
 
 
 def rows(table: str = TABLE) -> list[Row]:

@@ -180,42 +180,49 @@ async def keep(make: Make, at: dict[str, str], rows: dict[str, Base]) -> None:
 
 
 async def oversight(make: Make, made: Side) -> None:
-    now, mark, student = utc_now(), made.mark, made.people["owner"].student_id
-    teacher = {"teacher_id": made.people["teacher"].id}
-    plan = {
-        "student_id": student,
-        "plan_type": "tutoring",
-        "description": mark,
-        "start_date": now,
-        "target_completion_date": now + timedelta(days=1),
-        **teacher,
-    }
-    alert = {"alert_type": "pattern_anomaly", "severity": "low", "title": mark, "description": mark}
-    alert |= {"student_id": student, "detection_rule": "x"}
+    """In the course, and on its student outside of any."""
+    student, teacher = made.people["owner"].student_id, made.people["teacher"].id
+    rows = overseen(made, student, UUID(made.at["{session_id}"]))
+    now, (plan, alert) = utc_now(), descriptions(made, student)
     report = CourseReport(
         course_id=made.name,
         report_type="cohort_summary",
         period_start=now,
         period_end=now + timedelta(days=1),
         at_risk_students=[student],
-        summary_stats={"text": mark},
+        summary_stats={"text": made.mark},
         competency_distribution={},
         risk_distribution={},
         exported_at=now,
-        **teacher,
+        teacher_id=teacher,
     )
-    session_id = UUID(made.at["{session_id}"])
-    rows: dict[str, Base] = {
-        "{plan_id}": RemediationPlan(**plan, activity_id=made.name),
+    rows |= {
         "{plan_id@bare}": RemediationPlan(**plan),
         "{plan_id@started}": RemediationPlan(**plan, activity_id=made.name, status="in_progress"),
-        "{alert_id}": RiskAlert(**alert, scope="course", course_id=made.name),
         "{alert_id@student}": RiskAlert(**alert, scope="student"),
-        "{alert_id@activity}": RiskAlert(**alert, scope="activity", activity_id=made.name),
-        "{intervention_id}": TeacherIntervention(student_id=student, session_id=session_id, notes=mark, **teacher),
         "{report_id}": report,
     }
     await keep(make, made.at, rows)
+
+
+def overseen(made: Side, student: str, session_id: UUID) -> dict[str, Base]:
+    """What was written about a student in the course."""
+    plan, alert = descriptions(made, student)
+    did = {"student_id": student, "teacher_id": made.people["teacher"].id, "notes": made.mark}
+    return {
+        "{plan_id}": RemediationPlan(**plan, activity_id=made.name),
+        "{alert_id}": RiskAlert(**alert, scope="course", course_id=made.name),
+        "{alert_id@activity}": RiskAlert(**alert, scope="activity", activity_id=made.name),
+        "{intervention_id}": TeacherIntervention(**did, session_id=session_id),
+    }
+
+
+def descriptions(made: Side, student: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    now, mark = utc_now(), made.mark
+    plan = {"student_id": student, "plan_type": "tutoring", "description": mark, "start_date": now}
+    plan |= {"target_completion_date": now + timedelta(days=1), "teacher_id": made.people["teacher"].id}
+    alert = {"alert_type": "pattern_anomaly", "severity": "low", "title": mark, "description": mark}
+    return plan, alert | {"student_id": student, "detection_rule": "x"}
 
 
 async def material(make: Make, world: World) -> None:
@@ -223,10 +230,10 @@ async def material(make: Make, world: World) -> None:
     now = utc_now()
     await make.add(
         Subject(code="S-1", name="Subject", language="python"),
-        Subject(code="S-0", name=MARK, language="python", is_active=False),
+        Subject(code="S-retired", name=MARK, language="python", is_active=False),
         Subject(code="S-2", name="Unused", language="python"),
     )
-    world.at |= {"{code}": "S-1", "{code@retired}": "S-0", "{code@unused}": "S-2"}
+    world.at |= {"{code}": "S-1", "{code@retired}": "S-retired", "{code@unused}": "S-2"}
     shown = {"esta_publicada": True, "requiere_unidad_anterior": False}
     rows: dict[str, Base] = {
         "{unidad_id}": Unidad(materia_code="S-1", numero=1, titulo="Unit", **shown),
@@ -275,11 +282,13 @@ def file(world: World, name: str, **values: Any) -> ArchivoAdjunto:
 
 async def exercises(make: Make, world: World) -> None:
     secret = {"subject_code": "S-1", "solution_code": MARK}
-    shown = await make.exercise(**secret)
+    shown, unused = await make.exercise(**secret), await make.exercise(**secret, is_active=False, title=MARK)
     rows: dict[str, Any] = {
         "{exercise_id}": shown,
-        "{exercise_id@hidden}": await make.exercise(**secret, is_active=False, title=MARK),
+        "{exercise_id@hidden}": unused,
         "{exercise_id@deleted}": await make.exercise(**secret, deleted_at=utc_now(), title=MARK),
+        "{hint_id@hidden}": ExerciseHint(exercise_id=unused.id, hint_number=1, content=MARK),
+        "{test_id@hidden}": ExerciseTest(exercise_id=unused.id, test_number=1, input=MARK, expected="x"),
         "{hint_id}": ExerciseHint(exercise_id=shown.id, hint_number=1, content=MARK),
         "{test_id}": ExerciseTest(exercise_id=shown.id, test_number=1, input=MARK, expected="x", is_hidden=True),
     }
@@ -293,18 +302,25 @@ async def exercises(make: Make, world: World) -> None:
 
 
 async def commuter(make: Make, world: World) -> None:
-    """A student of both courses, with a session in each."""
+    """A student of both courses, with a session in each, and more in home."""
     someone = await make.student(course="far", student_id="commuter")
     await make.add(CourseMember(course_id="home", user_id=someone.id, role="student"))
     await make.add(StudentProfile(student_id="commuter", user_id=someone.id))
-    for course, mark in (("home", MARK), ("far", "plain")):
-        values = {"activity_id": course, "course_id": course, "learning_objective": {"text": mark}}
-        session = await make.session(someone, **values)
-        trace = await make.trace(session, content=mark)
-        await make.risk(session, description=mark)
-        await make.evaluation(session, reasoning_analysis={"text": mark})
-    world.at |= {"{session_id@elsewhere}": str(session.id), "{trace_id@elsewhere}": str(trace.id)}
+    home, far = [await attended(make, someone, course) for course in ("home", "far")]
+    tried = {"student_id": "commuter", "submitted_code": MARK, "exercise_id": UUID(world.at["{exercise_id}"])}
+    await make.add(ExerciseAttempt(**tried, session_id=home["session"].id))
+    await make.add(*overseen(world.home, "commuter", home["session"].id).values())
+    world.at |= {f"{{{name}_id@elsewhere}}": str(row.id) for name, row in far.items()}
     world.who["commuter"] = someone
+
+
+async def attended(make: Make, someone: Someone, course: str) -> dict[str, Any]:
+    mark = MARK if course == "home" else "plain"
+    values = {"activity_id": course, "course_id": course, "learning_objective": {"text": mark}}
+    session = await make.session(someone, **values)
+    await make.risk(session, description=mark)
+    await make.evaluation(session, reasoning_analysis={"text": mark})
+    return {"session": session, "trace": await make.trace(session, content=mark)}
 
 
 async def revoked(make: Make, world: World) -> None:
