@@ -19,10 +19,15 @@ from litestar import Litestar
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez import openapi
+from cortez.accounts.repository import ApiKeyRepository, MemberRepository, RefreshTokenRepository, UserRepository
+from cortez.lti.repository import DeploymentRepository
+from cortez.repository import Repository
+from cortez.security import Principal
 from factory import Make
 from matrix_bodies import CROSSINGS, FILTERS, Crossing, body_of
+from matrix_questions import QUESTIONS, Question
 from matrix_table import Row, rows
-from matrix_world import World, lesser
+from matrix_world import World, fingerprint, lesser
 from routes import calls
 
 ABSENT = {
@@ -47,16 +52,37 @@ class Probe(msgspec.Struct, frozen=True):
 
 
 @contextmanager
-def undone() -> Iterator[None]:
-    """What is committed inside is rolled back instead, once it has been answered for. Nothing is logged meanwhile."""
+def undone(look: Callable[[AsyncSession], Awaitable[str]] | None = None) -> Iterator[list[str]]:
+    """What is committed inside is rolled back instead, once it has been answered for. Nothing is logged meanwhile.
+
+    Gives what `look` saw, each time, just before.
+    """
+    seen: list[str] = []
+
+    async def undo(session: AsyncSession) -> None:
+        if look:
+            seen.append(await look(session))
+        await session.rollback()
+
     logger = logging.getLogger("httpx")
     before = logger.level
     logger.setLevel(logging.WARNING)
     try:
-        with patch.object(AsyncSession, "commit", AsyncSession.rollback):
-            yield
+        with patch.object(AsyncSession, "commit", undo):
+            yield seen
     finally:
         logger.setLevel(before)
+
+
+# Repositories that stand behind a guard: what each may show of itself to whom.
+SECOND_LINE: list[tuple[type[Repository[Any]], str, Callable[[Any, UUID], bool]]] = [
+    (UserRepository, "teacher", lambda row, id_: row.id == id_),
+    (UserRepository, "key", lambda row, id_: False),
+    (RefreshTokenRepository, "owner", lambda row, id_: row.user_id == id_),
+    (ApiKeyRepository, "teacher", lambda row, id_: False),
+    (MemberRepository, "far", lambda row, id_: row.course_id == "far"),
+    (DeploymentRepository, "teacher", lambda row, id_: False),
+]
 
 
 class Matrix:
@@ -81,6 +107,11 @@ class Matrix:
                 yield from self.of_filters(row)
         for crossing in CROSSINGS:
             yield self.of_crossing(crossing)
+        for question in QUESTIONS:
+            yield self.of_question(question)
+        for kind, who, seen in SECOND_LINE:
+            name = f"{kind.__name__} without a guard"
+            yield Probe(("", ""), name, who, lambda k=kind, w=who, s=seen: self.shows(k, w, s))  # type: ignore[misc]
 
     def of_row(self, row: Row) -> Iterator[Probe]:
         call = f"{row.verb} {row.place}"
@@ -186,6 +217,25 @@ class Matrix:
             return f"the filter finds nothing of home: {said(answer)}"
         return ""
 
+    def of_question(self, question: Question) -> Probe:
+        verb, place = question.call.split()
+        path = re.sub(r"@\w+", "", place).partition("?")[0]
+        return Probe((verb, path), question.call, question.who, lambda: self.answers(question), True)
+
+    async def answers(self, question: Question) -> str:
+        client, verb = self.world.who[question.who].client, question.call.partition(" ")[0]
+        answer = await client.request(verb, question.at(self.world), json=question.body)
+        right = answer.status_code == question.status and question.text in answer.text
+        return "" if right and question.hidden not in answer.text else said(answer)
+
+    async def shows(self, kind: type[Repository[Any]], who: str, seen: Callable[[Any, UUID], bool]) -> str:
+        """Whether a repository shows somebody nothing but what it may, where no guard stands before it."""
+        id_ = self.world.who[who].id
+        kinds = {"key": Principal(id=id_, kind="key"), "owner": Principal(id=id_, roles=frozenset({"student"}))}
+        async with self.make.database.reading() as session:
+            rows = list(await session.scalars(kind(session, kinds.get(who, teacher_of(id_))).select()))
+        return "" if all(seen(row, id_) for row in rows) else f"shows {len(rows)} rows"
+
     async def told_of(self, crossing: Crossing, name: str) -> httpx.Response:
         verb, place = crossing.call.split()
         path = re.sub(r"{[^}]+}", lambda found: self.world.far.at.get(found[0]) or self.world.at[found[0]], place)
@@ -202,13 +252,22 @@ class Matrix:
     async def crosses(self, crossing: Crossing) -> str:
         """A body that names a row of home: refused as one that names nothing, and home is what it was."""
         home, nothing = crossing.of_home(self.world), crossing.absent
-        there = await self.told_of(crossing, home)
+        async with self.make.database.reading() as session:
+            before = await fingerprint(session, self.world)
+        with undone(lambda session: fingerprint(session, self.world)) as after:
+            there = await self.told_of(crossing, home)
         absent = await self.told_of(crossing, nothing)
         if crossing.code not in there.text or self.tells(there):
             return said(there)
+        if set(after) - {before}:
+            return f"home was changed: {said(there)}"
         if crossing.alike and told(there, home) != told(absent, nothing):
             return f"{said(there)} is not as {said(absent)}"
         return ""
+
+
+def teacher_of(id_: UUID) -> Principal:
+    return Principal(id=id_, roles=frozenset({"teacher"}))
 
 
 def counts(answer: httpx.Response) -> bool:

@@ -4,14 +4,17 @@ Texts of home's rows, and of material that is hidden, hold MARK; nothing else do
 """
 
 import hashlib
+import re
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from litestar import Litestar
-from sqlalchemy import update
+from sqlalchemy import or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
+from cortez import tables
 from cortez.accounts.models import CourseMember, RefreshToken, Role, Scope, User
 from cortez.content.models import Apuntes, ArchivoAdjunto, Subject, Unidad
 from cortez.content.storage import Storage
@@ -34,6 +37,7 @@ from matrix_table import rows
 
 MARK = "qzjxmark"
 SCOPES = [scope.value for scope in Scope]
+APART = {"audit_log", "audit_seals", "access_log"}  # which note what is read, too
 STEPS = 6  # of the student; an evaluation by the rules needs five
 
 
@@ -67,6 +71,7 @@ async def world_of(app: Litestar, make: Make) -> World:
     made.who |= {"far": far["teacher"], "far_key": far["key"], "admin": await make.admin()}
     made.who |= {"far_tutor": far["tutor"], "far_student": far["owner"]}
     await commuter(make, made)
+    await others(make, made)
     await revoked(make, made)
     await lesser_keys(make, made)
     hashed = await Passwords(app.state.settings).hash(PASSWORD)
@@ -84,7 +89,8 @@ async def people(make: Make, made: Side) -> None:
         role = Role.STUDENT if name == "peer" else Role(name)
         at[name] = await make.user(role, course=course, full_name=made.mark)
     for name, role in (("guest", "student"), ("assistant", "tutor")):
-        at[name] = await make.user(*both, course=await make.course(f"{course}-{name}"))
+        own = await make.course(f"{course}-{name}")
+        at[name] = await make.user(*both, course=own, student_id=name if course == "home" else None)
         await make.add(CourseMember(course_id=course, user_id=at[name].id, role=role))
     at["key"] = await make.key(*SCOPES, course_ids=[course])
     made.at["{user_id@peer}"] = str(at["peer"].id)
@@ -257,6 +263,8 @@ async def material(make: Make, world: World) -> None:
         "{file_id@hidden}": file(world, MARK, unidad_id=hidden),
         "{file_id@hidden_note}": file(world, MARK, apuntes_id=UUID(world.at["{note_id@hidden}"])),
         "{file_id@deleted}": file(world, MARK, unidad_id=unit, orden=2, deleted_at=now),
+        "{file_id@below}": file(world, MARK, unidad_id=UUID(world.at["{unidad_id@deleted}"]), deleted_at=now),
+        "{file_id@below_note}": file(world, MARK, apuntes_id=UUID(world.at["{note_id@deleted}"]), deleted_at=now),
         "{file_id@notes}": file(world, MARK, apuntes_id=note_id, orden=2, deleted_at=now),
     }
     await keep(make, world.at, rows)
@@ -314,6 +322,29 @@ async def commuter(make: Make, world: World) -> None:
     world.who["commuter"] = someone
 
 
+async def others(make: Make, world: World) -> None:
+    """Whom only `matrix_questions.py` asks, and what was said of the guest as a student."""
+    world.who["former"] = await make.user(Role.TEACHER, student_id="former")
+    world.who["starter"] = await make.key("sessions", course_ids=["home"])
+    world.who["reader"] = await make.key("read", course_ids=["home"])
+    guest = world.who["guest"]
+    session = await make.session(guest, activity_id="home", course_id="home")
+    await make.risk(session, risk_level="critical")
+    plan, _ = descriptions(world.home, guest.student_id)
+    question = {"question_id": 1, "question": "Why?", "expected_key_points": ["the point"]}
+    did = {"student_id": guest.student_id, "teacher_id": world.who["teacher"].id, "notes": "about the guest"}
+    asked = {"interview_type": "DESIGN", "questions_asked": [question], "student_id": guest.student_id}
+    rows: dict[str, Base] = {
+        "{plan_id@guest}": RemediationPlan(
+            **plan | {"description": "for the guest", "progress_notes": "said among teachers"}
+        ),
+        "{interview_id@guest}": InterviewSession(**asked, session_id=session.id),
+        "{intervention_id@guest}": TeacherIntervention(**did, session_id=session.id),
+    }
+    await keep(make, world.at, rows)
+    world.at["{session_id@guest}"] = str(session.id)
+
+
 async def attended(make: Make, someone: Someone, course: str) -> dict[str, Any]:
     mark = MARK if course == "home" else "plain"
     values = {"activity_id": course, "course_id": course, "learning_objective": {"text": mark}}
@@ -352,3 +383,17 @@ async def lesser_keys(make: Make, world: World) -> None:
 
 def lesser(scopes: frozenset[str]) -> str:
     return f"a key without {', '.join(sorted(scopes)) or 'anything'}"
+
+
+async def fingerprint(session: AsyncSession, world: World) -> str:
+    """Everything that home's own rows say, and how many hang on its sessions and its student."""
+    ids = {value for place, value in world.home.at.items() if place.endswith("_id}") or "@" in place}
+    own = [UUID(value) for value in ids if re.fullmatch(r"[0-9a-f-]{36}", value)]
+    named = {"session_id": own, "student_id": [world.at["{student_id}"]], "course_id": ["home"]}
+    told = hashlib.sha256()
+    for table in tables.metadata.sorted_tables:
+        which = [table.c.id.in_(own), *(table.c[name].in_(found) for name, found in named.items() if name in table.c)]
+        if table.name not in APART:
+            for row in await session.execute(select(table).where(or_(*which)).order_by(table.c.id)):
+                told.update(repr(row).encode())
+    return told.hexdigest()

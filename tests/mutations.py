@@ -39,7 +39,23 @@ ASKS = re.compile(
 )
 
 # Mutants that the matrix does not see, and why that is as it should be.
-EXCUSED: dict[str, str] = {}
+EXCUSED = {
+    "check cortez.accounts.auth_handlers:register: if not settings.registration_open": (
+        "an operator's setting, not a question of who asks (test_accounts.py)"
+    ),
+    "check cortez.accounts.auth_handlers:change_password: if user.hashed_password != before": (
+        "two changes at once: between the two reads no probe can come"
+    ),
+    "check cortez.content.file_handlers:upload_to_note: await unidades.get(note.unidad_id, lock=True)": (
+        "a lock: a note whose unit is deleted is deleted with it, and so not found before"
+    ),
+    "check cortez.content.note_handlers:held: await unidades.get(note.unidad_id, lock=True)": (
+        "a lock, and the refusal to restore a note into a deleted unit (test_content.py)"
+    ),
+    "check cortez.content.file_handlers:download_file: if not path.exists()": "a file that the disk has lost",
+    "check cortez.pages.handlers:docs_asset: if asset not in ASSETS": "a public page's own files (test_openapi.py)",
+    "check cortez.records.research:by_activity: await require(research, wanted)": "the command line's, for an operator",
+}
 
 
 class Mutant(msgspec.Struct, frozen=True):
@@ -71,7 +87,7 @@ def filters() -> Iterator[Mutant]:
                         lambda c=found, m=method: there(c, m),
                     )  # type: ignore[misc]
                     for way, method in vars(found).items()
-                    if isinstance(method, FunctionType) and is_filter(method) and not inspect.isabstract(method)
+                    if isinstance(method, FunctionType) and is_filter(method) and not is_plain(method)
                 )
 
 
@@ -81,6 +97,14 @@ def is_filter(function: FunctionType) -> bool:
     condition = result is bool or get_origin(result) in (ColumnElement, Select)
     statement = result is Any and names == ["principal"]
     return bool(names) and (condition or statement) and names[0] in ABOUT and set(names) <= {*ABOUT, "column"}
+
+
+def is_plain(method: FunctionType) -> bool:
+    """Abstract, or lets everything through by itself."""
+    source = inspect.getsource(method).strip()
+    return getattr(method, "__isabstractmethod__", False) or (
+        source.count("return") == 1 and source.endswith("return true()")
+    )
 
 
 def everything(function: FunctionType) -> Callable[..., Any]:
