@@ -9,7 +9,8 @@ import logging
 import re
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, get_origin
+from functools import partial
+from typing import Any
 from unittest.mock import patch
 from uuid import UUID
 
@@ -98,9 +99,7 @@ class Matrix:
         for row in self.rows:
             yield from self.of_row(row)
             if "{" in row.place and row.cells and (row.verb, row.path) not in asked:
-                yield Probe(
-                    row.call, f"{row.verb} {row.place}", "somebody about nothing", lambda row=row: self.is_silent(row)
-                )  # type: ignore[misc]
+                yield Probe(row.call, f"{row.verb} {row.place}", "somebody about nothing", partial(self.is_silent, row))
                 asked.add((row.verb, row.path))
         for row in self.rows:
             if row.cells and row.verb == "GET" and "{" not in row.place:
@@ -111,20 +110,20 @@ class Matrix:
             yield self.of_question(question)
         for kind, who, seen in SECOND_LINE:
             name = f"{kind.__name__} without a guard"
-            yield Probe(("", ""), name, who, lambda k=kind, w=who, s=seen: self.shows(k, w, s))  # type: ignore[misc]
+            yield Probe(("", ""), name, who, partial(self.shows, kind, who, seen))
 
     def of_row(self, row: Row) -> Iterator[Probe]:
         call = f"{row.verb} {row.place}"
         if not row.cells:
-            yield Probe(row.call, call, "nobody", lambda: self.is_public(row))
+            yield Probe(row.call, call, "nobody", partial(self.is_public, row))
             return
         for who, cell in row.cells.items():
-            yield Probe(row.call, call, who, lambda who=who, cell=cell: self.holds(row, who, cell), cell.isdigit())  # type: ignore[misc]
+            yield Probe(row.call, call, who, partial(self.holds, row, who, cell), cell.isdigit())
         for who in ("nobody", "revoked", *(["revoked_key"] if row.scopes else [])):
-            yield Probe(row.call, call, who, lambda who=who: self.holds(row, who, "401"))  # type: ignore[misc]
+            yield Probe(row.call, call, who, partial(self.holds, row, who, "401"))
         if row.scopes:
             other = lesser(row.scopes)
-            yield Probe(row.call, call, other, lambda: self.holds(row, other, "403"), True)
+            yield Probe(row.call, call, other, partial(self.holds, row, other, "403"), True)
 
     async def send(self, row: Row, who: str, path: str, **changes: Any) -> httpx.Response:
         """With a body that is right, where the call takes one."""
@@ -201,7 +200,7 @@ class Matrix:
                 if cell == "none" or (who, cell) == ("admin", "yes"):
                     for value in FILTERS[name](self.world):
                         call = f"{row.verb} {row.place} by {name}={value}"
-                        yield Probe(row.call, call, who, lambda w=who, n=name, v=value: self.filters(row, w, n, v))  # type: ignore[misc]
+                        yield Probe(row.call, call, who, partial(self.filters, row, who, name, value))
 
     async def filters(self, row: Row, who: str, name: str, value: str) -> str:
         counted = {"count": "true"} if "count" in self.handlers[row.verb, row.path].opt["query"] else {}
@@ -220,11 +219,12 @@ class Matrix:
     def of_question(self, question: Question) -> Probe:
         verb, place = question.call.split()
         path = re.sub(r"@\w+", "", place).partition("?")[0]
-        return Probe((verb, path), question.call, question.who, lambda: self.answers(question), True)
+        return Probe((verb, path), question.call, question.who, partial(self.answers, question), True)
 
     async def answers(self, question: Question) -> str:
         client, verb = self.world.who[question.who].client, question.call.partition(" ")[0]
-        answer = await client.request(verb, question.at(self.world), json=question.body)
+        path, body = question.told(self.world)
+        answer = await client.request(verb, path, json=body)
         right = answer.status_code == question.status and question.text in answer.text
         return "" if right and question.hidden not in answer.text else said(answer)
 
@@ -246,7 +246,7 @@ class Matrix:
         verb, place = crossing.call.split()
         call = verb, re.sub(r"@\w+", "", place).partition("?")[0]
         return Probe(
-            call, f"{crossing.call} naming {crossing.names}", crossing.who, lambda: self.crosses(crossing), True
+            call, f"{crossing.call} naming {crossing.names}", crossing.who, partial(self.crosses, crossing), True
         )
 
     async def crosses(self, crossing: Crossing) -> str:

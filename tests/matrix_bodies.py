@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Annotated, Any, get_origin
 from uuid import UUID
 

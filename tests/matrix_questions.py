@@ -1,10 +1,12 @@
 """What the table cannot say in a cell: single questions on access, each with its answer."""
 
+import json
 from typing import Any
 
 import msgspec
 
-from matrix_world import MARK, World
+from matrix_material import MARK
+from matrix_world import World
 
 ALERT = {"alert_type": "pattern_anomaly", "severity": "low", "title": "x", "description": "x"}
 
@@ -19,11 +21,13 @@ class Question(msgspec.Struct, frozen=True):
     text: str = ""
     hidden: str = MARK
 
-    def at(self, world: World) -> str:
-        path = self.call.partition(" ")[2]
+    def told(self, world: World) -> tuple[str, Any]:
+        """Path and body, with the ids in their places."""
+        text = json.dumps([self.call.partition(" ")[2], self.body])
         for place, value in world.at.items():
-            path = path.replace(place, value)
-        return path
+            text = text.replace(place, value)
+        path, body = json.loads(text)
+        return path, body
 
 
 QUESTIONS = [
@@ -102,6 +106,15 @@ QUESTIONS = [
     Question("far", "GET /sessions/{session_id}/evaluations/latest", 404, text="SESSION_NOT_FOUND"),
     Question("teacher", "POST /archivos/{file_id@below}/restore", 404),
     Question("teacher", "POST /archivos/{file_id@below_note}/restore", 404),
+    # What is named together must belong together.
+    Question("teacher", "POST /interventions", 422, {"student_id": "commuter", "alert_id": "{alert_id}"}),
+    Question("teacher", "POST /interventions", 422, {"student_id": "commuter", "session_id": "{session_id}"}),
+    Question(
+        "teacher",
+        "POST /alerts/{alert_id}/resolve",
+        422,
+        {"resolution_notes": "x", "remediation_plan_id": "{plan_id@commuter}"},
+    ),
     # A malformed OPTIONS or HEAD tells no more than a GET does.
     Question("nobody", "OPTIONS /sessions/{session_id}", 204),
 ]

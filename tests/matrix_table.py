@@ -174,7 +174,7 @@ DELETE /tests/{test_id}
 POST /exercises/{exercise_id}/hints/reveal
 POST /exercises/{exercise_id}/attempts
 
-# Attempts are graded by machines. Outside of sessions they are of the student, not of a course: no limited key has them.
+# Attempts are graded by machines. Outside of sessions they belong to no course: no key of a course has them.
 : yes none none yes yes yes none yes none yes
 GET /attempts | read grading
 : yes 404 404 yes yes yes 404 yes 404 yes

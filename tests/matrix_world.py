@@ -1,6 +1,6 @@
 """Two courses side by side with a row of every table: `home`, which the matrix is about, and `far`, which is not.
 
-Texts of home's rows, and of material that is hidden, hold MARK; nothing else does. An answer that holds it tells of home.
+Texts of home's rows, and of material that is hidden, hold MARK; nothing else does: such an answer tells of them.
 """
 
 import hashlib
@@ -16,33 +16,26 @@ from uuid_utils.compat import uuid7
 
 from cortez import tables
 from cortez.accounts.models import CourseMember, RefreshToken, Role, Scope, User
-from cortez.content.models import Apuntes, ArchivoAdjunto, Subject, Unidad
-from cortez.content.storage import Storage
 from cortez.db import Base, utc_now
 from cortez.exercises.models import (
     ExerciseAttempt,
-    ExerciseHint,
-    ExerciseTest,
-    HintReveal,
-    RubricCriterion,
-    RubricLevel,
 )
-from cortez.lti.models import LtiDeployment, LtiSession
+from cortez.lti.models import LtiSession
 from cortez.oversight.models import CourseReport, RemediationPlan, RiskAlert, StudentProfile, TeacherIntervention
 from cortez.security import Passwords, digest, new_secret
 from cortez.sessions.models import LearningSession
 from cortez.simulators.models import IncidentSimulation, InterviewSession, SimulatorEvent
 from factory import PASSWORD, Make, Someone
+from matrix_material import MARK, keep, material
 from matrix_table import rows
 
-MARK = "qzjxmark"
 SCOPES = [scope.value for scope in Scope]
 APART = {"audit_log", "audit_seals", "access_log"}  # which note what is read, too
 STEPS = 6  # of the student; an evaluation by the rules needs five
 
 
 class Side:
-    """A course: its people by the names of the table, and the places of a path, as `{session_id}` or `{plan_id@bare}`."""
+    """A course: its people by the names of the table, and the places of a path, as `{session_id}`."""
 
     def __init__(self, name: str, mark: str) -> None:
         self.name, self.mark = name, mark
@@ -63,7 +56,7 @@ class World:
 
 async def world_of(app: Litestar, make: Make) -> World:
     made = World(app)
-    await material(make, made)
+    await material(make, app.state.settings.files, made.at)
     made.home, made.far = await side(make, made, "home", MARK), await side(make, made, "far", "plain")
     made.at |= made.home.at
     home, far = made.home.people, made.far.people
@@ -88,10 +81,10 @@ async def people(make: Make, made: Side) -> None:
     for name in ("peer", "teacher", "tutor"):
         role = Role.STUDENT if name == "peer" else Role(name)
         at[name] = await make.user(role, course=course, full_name=made.mark)
-    for name, role in (("guest", "student"), ("assistant", "tutor")):
+    for name, kind in (("guest", "student"), ("assistant", "tutor")):
         own = await make.course(f"{course}-{name}")
         at[name] = await make.user(*both, course=own, student_id=name if course == "home" else None)
-        await make.add(CourseMember(course_id=course, user_id=at[name].id, role=role))
+        await make.add(CourseMember(course_id=course, user_id=at[name].id, role=kind))
     at["key"] = await make.key(*SCOPES, course_ids=[course])
     made.at["{user_id@peer}"] = str(at["peer"].id)
 
@@ -132,8 +125,10 @@ async def sessions(make: Make, made: Side) -> None:
 
 
 async def session_of(make: Make, made: Side, kind: str = "") -> LearningSession:
-    id_ = made.at[f"{{session_id{kind}}}"]
-    return next(one for one in await make.all(LearningSession) if str(one.id) == id_)
+    id_ = UUID(made.at[f"{{session_id{kind}}}"])
+    async with make.database.reading() as session:
+        found: LearningSession = await session.get_one(LearningSession, id_)
+        return found
 
 
 async def hanging(make: Make, world: World, made: Side) -> None:
@@ -177,12 +172,6 @@ async def hanging(make: Make, world: World, made: Side) -> None:
         "{launch_id}": launch,
     }
     await keep(make, made.at, rows)
-
-
-async def keep(make: Make, at: dict[str, str], rows: dict[str, Base]) -> None:
-    """Store those that are not stored yet, and note where each is."""
-    await make.add(*(row for row in rows.values() if row.id is None))
-    at |= {place: str(row.id) for place, row in rows.items()}
 
 
 async def oversight(make: Make, made: Side) -> None:
@@ -231,84 +220,6 @@ def descriptions(made: Side, student: str) -> tuple[dict[str, Any], dict[str, An
     return plan, alert | {"student_id": student, "detection_rule": "x"}
 
 
-async def material(make: Make, world: World) -> None:
-    """What belongs to no course: published, hidden and deleted."""
-    now = utc_now()
-    await make.add(
-        Subject(code="S-1", name="Subject", language="python"),
-        Subject(code="S-retired", name=MARK, language="python", is_active=False),
-        Subject(code="S-2", name="Unused", language="python"),
-    )
-    world.at |= {"{code}": "S-1", "{code@retired}": "S-retired", "{code@unused}": "S-2"}
-    shown = {"esta_publicada": True, "requiere_unidad_anterior": False}
-    rows: dict[str, Base] = {
-        "{unidad_id}": Unidad(materia_code="S-1", numero=1, titulo="Unit", **shown),
-        "{unidad_id@hidden}": Unidad(materia_code="S-1", numero=2, titulo=MARK),
-        "{unidad_id@deleted}": Unidad(materia_code="S-1", numero=3, titulo=MARK, deleted_at=now, **shown),
-    }
-    await keep(make, world.at, rows)
-    unit = UUID(world.at["{unidad_id}"])
-    note: dict[str, Any] = {"unidad_id": unit, "contenido_markdown": ""}
-    rows = {
-        "{note_id}": Apuntes(**note, titulo="Note", orden=1, esta_publicado=True),
-        "{note_id@hidden}": Apuntes(**note, titulo=MARK, orden=2),
-        "{note_id@unit}": Apuntes(contenido_markdown="", titulo=MARK, unidad_id=UUID(world.at["{unidad_id@hidden}"])),
-        "{note_id@deleted}": Apuntes(**note, titulo=MARK, orden=3, esta_publicado=True, deleted_at=now),
-    }
-    await keep(make, world.at, rows)
-    note_id, hidden = UUID(world.at["{note_id}"]), UUID(world.at["{unidad_id@hidden}"])
-    rows = {
-        "{file_id}": file(world, "open", unidad_id=unit),
-        "{file_id@note}": file(world, "open", apuntes_id=note_id),
-        "{file_id@hidden}": file(world, MARK, unidad_id=hidden),
-        "{file_id@hidden_note}": file(world, MARK, apuntes_id=UUID(world.at["{note_id@hidden}"])),
-        "{file_id@deleted}": file(world, MARK, unidad_id=unit, orden=2, deleted_at=now),
-        "{file_id@below}": file(world, MARK, unidad_id=UUID(world.at["{unidad_id@deleted}"]), deleted_at=now),
-        "{file_id@below_note}": file(world, MARK, apuntes_id=UUID(world.at["{note_id@deleted}"]), deleted_at=now),
-        "{file_id@notes}": file(world, MARK, apuntes_id=note_id, orden=2, deleted_at=now),
-    }
-    await keep(make, world.at, rows)
-    await exercises(make, world)
-    platform = {**dict.fromkeys(("client_id", "deployment_id"), "p"), "platform_name": MARK}
-    addresses = dict.fromkeys(("issuer", "auth_login_url", "auth_token_url", "public_keyset_url"), "https://p")
-    spare, key = await make.student(full_name=MARK), await make.key()
-    await keep(make, world.at, {"{deployment_id}": LtiDeployment(**platform, **addresses)})
-    world.at |= {"{user_id}": str(spare.id), "{key_id}": str(key.id)}
-
-
-def file(world: World, name: str, **values: Any) -> ArchivoAdjunto:
-    content = f"the file {name}".encode()
-    sha = hashlib.sha256(content).hexdigest()
-    place = Storage(world.app.state.settings.files).place(sha)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    place.write_bytes(content)
-    values |= {"nombre_original": f"{name}.txt", "tamano_bytes": len(content), "checksum_sha256": sha}
-    return ArchivoAdjunto(
-        nombre_almacenado=sha, tipo_archivo="txt", mime_type="text/plain", ruta_relativa=Storage.relative(sha), **values
-    )
-
-
-async def exercises(make: Make, world: World) -> None:
-    secret = {"subject_code": "S-1", "solution_code": MARK}
-    shown, unused = await make.exercise(**secret), await make.exercise(**secret, is_active=False, title=MARK)
-    rows: dict[str, Any] = {
-        "{exercise_id}": shown,
-        "{exercise_id@hidden}": unused,
-        "{exercise_id@deleted}": await make.exercise(**secret, deleted_at=utc_now(), title=MARK),
-        "{hint_id@hidden}": ExerciseHint(exercise_id=unused.id, hint_number=1, content=MARK),
-        "{test_id@hidden}": ExerciseTest(exercise_id=unused.id, test_number=1, input=MARK, expected="x"),
-        "{hint_id}": ExerciseHint(exercise_id=shown.id, hint_number=1, content=MARK),
-        "{test_id}": ExerciseTest(exercise_id=shown.id, test_number=1, input=MARK, expected="x", is_hidden=True),
-    }
-    await keep(make, world.at, rows)
-    criterion = RubricCriterion(exercise_id=shown.id, criterion_name="x", weight=1.0, display_order=1)
-    await make.add(criterion)
-    level = {"level_name": "Bueno", "description": "x", "min_score": 0.0, "max_score": 10.0, "points": 100}
-    await make.add(RubricLevel(criterion_id=criterion.id, **level))
-    learner = HintReveal(student_id="somebody", exercise_id=shown.id, hint_id=UUID(world.at["{hint_id}"]), penalty=0)
-    await make.add(learner)
-
-
 async def commuter(make: Make, world: World) -> None:
     """A student of both courses, with a session in each, and more in home."""
     someone = await make.student(course="far", student_id="commuter")
@@ -317,7 +228,9 @@ async def commuter(make: Make, world: World) -> None:
     home, far = [await attended(make, someone, course) for course in ("home", "far")]
     tried = {"student_id": "commuter", "submitted_code": MARK, "exercise_id": UUID(world.at["{exercise_id}"])}
     await make.add(ExerciseAttempt(**tried, session_id=home["session"].id))
-    await make.add(*overseen(world.home, "commuter", home["session"].id).values())
+    rows = overseen(world.home, "commuter", home["session"].id)
+    await make.add(*rows.values())
+    world.at["{plan_id@commuter}"] = str(rows["{plan_id}"].id)
     world.at |= {f"{{{name}_id@elsewhere}}": str(row.id) for name, row in far.items()}
     world.who["commuter"] = someone
 
@@ -389,7 +302,7 @@ async def fingerprint(session: AsyncSession, world: World) -> str:
     """Everything that home's own rows say, and how many hang on its sessions and its student."""
     ids = {value for place, value in world.home.at.items() if place.endswith("_id}") or "@" in place}
     own = [UUID(value) for value in ids if re.fullmatch(r"[0-9a-f-]{36}", value)]
-    named = {"session_id": own, "student_id": [world.at["{student_id}"]], "course_id": ["home"]}
+    named: dict[str, list[Any]] = {"session_id": own, "student_id": [world.at["{student_id}"]], "course_id": ["home"]}
     told = hashlib.sha256()
     for table in tables.metadata.sorted_tables:
         which = [table.c.id.in_(own), *(table.c[name].in_(found) for name, found in named.items() if name in table.c)]

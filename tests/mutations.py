@@ -15,6 +15,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, get_origin
@@ -32,10 +33,12 @@ APART = ("cortez.demo", "cortez.cli", "cortez.__main__")
 ABOUT = {"principal", "student_id", "self"}
 # What a statement says that does nothing but refuse.
 REFUSES = re.compile(
-    r"^(raise|return) (Forbidden|NotFound|(Invalid|Conflict)[^#]*_NOT_(FOUND|YOURS|ALLOWED|IN_COURSE))", re.DOTALL
+    r"^(raise|return) (Forbidden|NotFound|(Invalid|Conflict)[^#]*(_NOT_(FOUND|YOURS|ALLOWED|IN_COURSE)|another student))",
+    re.DOTALL,
 )
 ASKS = re.compile(
-    r"^(await )?([\w.]+\([^()]*\)\.|[\w.]+\.)?(require\w*|taught|led|own|get|by_code|by_key|may_\w+|check_(scope|course))\("
+    r"^(await )?([\w.]+\([^()]*\)\.|[\w.]+\.)?"
+    r"(require\w*|taught|led|own|get|by_code|by_key|may_\w+|check_(scope|course))\("
 )
 
 # Mutants that the matrix does not see, and why that is as it should be.
@@ -77,15 +80,15 @@ def filters() -> Iterator[Mutant]:
     for module in modules():
         for name, found in vars(module).items():
             if isinstance(found, FunctionType) and found.__module__ == module.__name__ and is_filter(found):
-                yield Mutant("filter", f"{module.__name__}.{name}", found.__code__, lambda f=found: everywhere(f))  # type: ignore[misc]
+                yield Mutant("filter", f"{module.__name__}.{name}", found.__code__, partial(everywhere, found))
             if isinstance(found, type) and issubclass(found, Repository) and found.__module__ == module.__name__:
                 yield from (
                     Mutant(
                         "filter",
                         f"{module.__name__}.{name}.{way}",
                         method.__code__,
-                        lambda c=found, m=method: there(c, m),
-                    )  # type: ignore[misc]
+                        partial(there, found, method),
+                    )
                     for way, method in vars(found).items()
                     if isinstance(method, FunctionType) and is_filter(method) and not is_plain(method)
                 )
@@ -94,9 +97,15 @@ def filters() -> Iterator[Mutant]:
 def is_filter(function: FunctionType) -> bool:
     given = inspect.signature(function)
     result, names = given.return_annotation, list(given.parameters)
+    if (
+        not names
+        or names[0] not in ABOUT
+        or not set(names) <= {*ABOUT, "column"}
+        or inspect.iscoroutinefunction(function)
+    ):
+        return False
     condition = result is bool or get_origin(result) in (ColumnElement, Select)
-    statement = result is Any and names == ["principal"]
-    return bool(names) and (condition or statement) and names[0] in ABOUT and set(names) <= {*ABOUT, "column"}
+    return condition or (result is Any and names == ["principal"])
 
 
 def is_plain(method: FunctionType) -> bool:
@@ -151,7 +160,7 @@ def there(owner: type, method: FunctionType) -> Iterator[None]:
 def guards(matrix: Matrix) -> Iterator[Mutant]:
     for (verb, path), handler in matrix.handlers.items():
         if handler.resolve_guards():
-            yield Mutant("guard", f"{verb} {path}", (verb, path), lambda h=handler: unguarded(h))  # type: ignore[misc]
+            yield Mutant("guard", f"{verb} {path}", (verb, path), partial(unguarded, handler))
 
 
 @contextmanager
@@ -177,7 +186,7 @@ def checks() -> Iterator[Mutant]:
                 code, new = function.__code__, without.get(key)
                 if code.co_filename == path and new and line in lines_of(code) and innermost(key, line, living, path):
                     name = f"{module.__name__}:{code.co_qualname}: {text}"
-                    yield Mutant("check", name, code, lambda f=function, n=new: recoded(f, n))  # type: ignore[misc]
+                    yield Mutant("check", name, code, partial(recoded, function, new))
 
 
 def functions() -> dict[tuple[str, str, int], FunctionType]:
@@ -225,7 +234,8 @@ def removed(tree: ast.Module, line: int) -> ast.Module:
         def visit_Expr(self, node: ast.Expr) -> ast.AST:
             return nothing(node) if node.lineno == line and ASKS.match(ast.unparse(node)) else node
 
-    return ast.fix_missing_locations(Remover().visit(tree))
+    Remover().visit(tree)
+    return ast.fix_missing_locations(tree)
 
 
 def nothing(node: ast.stmt) -> ast.AST:

@@ -1,4 +1,4 @@
-"""Nobody gets in where they do not belong, and the matrix that says so sees every filter, guard and check that is gone."""
+"""Nobody gets in where they do not belong; and the matrix that says so sees each filter and guard that is gone."""
 
 from factory import Make
 from matrix import Matrix, undone
