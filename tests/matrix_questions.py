@@ -113,7 +113,7 @@ QUESTIONS = [
         "teacher",
         "POST /alerts/{alert_id}/resolve",
         422,
-        {"resolution_notes": "x", "remediation_plan_id": "{plan_id@commuter}"},
+        {"resolution_notes": "x", "remediation_plan_id": "{plan_id@other}"},
     ),
     # A malformed OPTIONS or HEAD tells no more than a GET does.
     Question("nobody", "OPTIONS /sessions/{session_id}", 204),

@@ -230,7 +230,7 @@ async def commuter(make: Make, world: World) -> None:
     await make.add(ExerciseAttempt(**tried, session_id=home["session"].id))
     rows = overseen(world.home, "commuter", home["session"].id)
     await make.add(*rows.values())
-    world.at["{plan_id@commuter}"] = str(rows["{plan_id}"].id)
+    world.at["{plan_id@other}"] = str(rows["{plan_id}"].id)
     world.at |= {f"{{{name}_id@elsewhere}}": str(row.id) for name, row in far.items()}
     world.who["commuter"] = someone
 

@@ -14,7 +14,7 @@ import pkgutil
 import re
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
@@ -33,7 +33,8 @@ APART = ("cortez.demo", "cortez.cli", "cortez.__main__")
 ABOUT = {"principal", "student_id", "self"}
 # What a statement says that does nothing but refuse.
 REFUSES = re.compile(
-    r"^(raise|return) (Forbidden|NotFound|(Invalid|Conflict)[^#]*(_NOT_(FOUND|YOURS|ALLOWED|IN_COURSE)|another student))",
+    r"^(raise|return) (Forbidden|NotFound|(Invalid|Conflict)[^#]*"
+    r"(_NOT_(FOUND|YOURS|ALLOWED|IN_COURSE)|another student\W))",
     re.DOTALL,
 )
 ASKS = re.compile(
@@ -67,7 +68,7 @@ class Mutant(msgspec.Struct, frozen=True):
     kind: str
     name: str
     place: Any
-    applied: Callable[[], Any]
+    applied: Callable[..., Any]
 
 
 def modules() -> list[ModuleType]:
@@ -135,9 +136,9 @@ def without_where(made: Any) -> Any:
 
 
 @contextmanager
-def everywhere(function: FunctionType) -> Iterator[None]:
+def everywhere(function: FunctionType, instead: Any = everything) -> Iterator[None]:
     """In every module that has the function under a name."""
-    opened = everything(function)
+    opened = instead(function)
     holders = [(vars(one), name) for one in modules() for name, value in vars(one).items() if value is function]
     for names, name in holders:
         names[name] = opened
@@ -149,8 +150,8 @@ def everywhere(function: FunctionType) -> Iterator[None]:
 
 
 @contextmanager
-def there(owner: type, method: FunctionType) -> Iterator[None]:
-    setattr(owner, method.__name__, everything(method))
+def there(owner: type, method: FunctionType, instead: Any = everything) -> Iterator[None]:
+    setattr(owner, method.__name__, instead(method))
     try:
         yield
     finally:
@@ -253,26 +254,41 @@ def recoded(function: FunctionType, code: CodeType) -> Iterator[None]:
 
 
 class Trail:
-    """Which functions each probe comes past."""
+    """Which functions each probe comes past: filters say so themselves, for checks every call is watched."""
 
-    def __init__(self, codes: set[CodeType]) -> None:
-        self.codes = codes
-        self.reached: dict[CodeType, list[Probe]] = {code: [] for code in codes}
+    def __init__(self, mutants: list[Mutant]) -> None:
+        self.filters = [mutant for mutant in mutants if mutant.kind == "filter"]
+        self.codes = {mutant.place for mutant in mutants if mutant.kind == "check"}
+        self.reached: dict[CodeType, list[Probe]] = {}
+        self.passed: set[CodeType] = set()
+
+    @contextmanager
+    def laid(self) -> Iterator[None]:
+        with ExitStack() as stack:
+            for mutant in self.filters:
+                stack.enter_context(mutant.applied(instead=self.noting))
+            yield
+
+    def noting(self, function: FunctionType) -> Callable[..., Any]:
+        def noted(*given: Any, **named: Any) -> Any:
+            self.passed.add(function.__code__)
+            return function(*given, **named)
+
+        return noted
+
+    def note(self, frame: Any, event: str, _: Any) -> None:
+        if event == "call" and frame.f_code in self.codes:
+            self.passed.add(frame.f_code)
 
     async def ask(self, probe: Probe) -> str:
-        passed: set[CodeType] = set()
-
-        def note(frame: Any, event: str, _: Any) -> None:
-            if event == "call" and frame.f_code in self.codes:
-                passed.add(frame.f_code)
-
-        sys.setprofile(note)
+        self.passed = set()
+        sys.setprofile(self.note if self.codes else None)
         try:
             return await probe.ask()
         finally:
             sys.setprofile(None)
-            for code in passed:
-                self.reached[code].append(probe)
+            for code in self.passed:
+                self.reached.setdefault(code, []).append(probe)
 
 
 class Hunt:
@@ -280,25 +296,26 @@ class Hunt:
 
     def __init__(self, matrix: Matrix, kinds: set[str]) -> None:
         self.matrix = matrix
-        found = [*filters(), *guards(matrix), *checks()]
+        found = [*filters(), *guards(matrix), *(checks() if "check" in kinds else ())]
         self.mutants = [mutant for mutant in found if mutant.kind in kinds]
-        self.trail = Trail({mutant.place for mutant in self.mutants if isinstance(mutant.place, CodeType)})
+        self.trail = Trail(self.mutants)
         self.by_call: dict[tuple[str, str], list[Probe]] = {}
         self.asked = 0
 
     async def matrix_holds(self) -> list[str]:
         wrong = []
-        for probe in self.matrix.probes():
-            self.asked += 1
-            self.by_call.setdefault(probe.call, []).append(probe)
-            if trouble := await self.trail.ask(probe):
-                wrong.append(f"{probe.who}: {probe.name}: {trouble}")
+        with self.trail.laid():
+            for probe in self.matrix.probes():
+                self.asked += 1
+                self.by_call.setdefault(probe.call, []).append(probe)
+                if trouble := await self.trail.ask(probe):
+                    wrong.append(f"{probe.who}: {probe.name}: {trouble}")
         return wrong
 
     async def sees(self, mutant: Mutant) -> bool:
         """Whether some probe that came past it now gets another answer."""
         guarded = mutant.kind == "guard"
-        probes = self.by_call.get(mutant.place, []) if guarded else self.trail.reached[mutant.place]
+        probes = self.by_call.get(mutant.place, []) if guarded else self.trail.reached.get(mutant.place, [])
         with mutant.applied():
             for probe in sorted(probes, key=lambda one: not one.refused):
                 if await probe.ask():
