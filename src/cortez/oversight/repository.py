@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, false, literal, or_, select, true, union
+from sqlalchemy import ColumnElement, and_, false, literal, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.accounts.models import CourseMember
@@ -46,15 +46,19 @@ def led_activities(principal: Principal) -> Any:
     return select(Activity.activity_id).where(mine)
 
 
-def led_workers(principal: Principal) -> Any:
-    """The keys of the students of a person's courses, and of those who work in their sessions or activities."""
-    workers = select(LearningSession.student_id).where(led_sessions(principal), of_others(principal))
-    return union(led_students(principal), workers)
+def seen_student(principal: Principal, student: Any) -> ColumnElement[bool]:
+    """Whether it is a student of one's courses, or works in a session that one may see; not oneself."""
+    return or_(student.in_(taught_students(principal)), _works_in(visible_sessions(principal), principal, student))
 
 
-def seen_workers(principal: Principal) -> Any:
-    workers = select(LearningSession.student_id).where(visible_sessions(principal), of_others(principal))
-    return union(taught_students(principal), workers)
+def led_student(principal: Principal, student: Any) -> ColumnElement[bool]:
+    """The same of the courses that one teaches, not only tutors."""
+    return or_(student.in_(led_students(principal)), _works_in(led_sessions(principal), principal, student))
+
+
+def _works_in(sessions: ColumnElement[bool], principal: Principal, student: Any) -> ColumnElement[bool]:
+    theirs = (LearningSession.student_id == student, sessions, of_others(principal))
+    return select(LearningSession.id).where(*theirs).exists()
 
 
 async def require_led_activity(session: AsyncSession, principal: Principal, activity_id: str) -> None:
@@ -95,19 +99,17 @@ class ProfileRepository(Repository[StudentProfile]):
 
     async def require(self, student_id: str) -> None:
         """Raises NotFound where this is no student that the principal teaches."""
-        if not await self._is_one_of(seen_workers(self.principal), student_id):
+        if not await self._holds(seen_student(self.principal, literal(student_id))):
             raise NotFound("student", student_id)
 
     async def require_led(self, student_id: str) -> None:
         """Raises Forbidden too, where the principal only tutors the student."""
         await self.require(student_id)
-        if not await self._is_one_of(led_workers(self.principal), student_id):
+        if not await self._holds(led_student(self.principal, literal(student_id))):
             raise Forbidden(None, "Only a teacher of the student may do this.")
 
-    async def _is_one_of(self, students: Any, student_id: str) -> bool:
-        if self.principal.is_admin:
-            return True
-        return bool(await self.session.scalar(select(literal(student_id).in_(students))))
+    async def _holds(self, condition: ColumnElement[bool]) -> bool:
+        return self.principal.is_admin or bool(await self.session.scalar(select(condition)))
 
 
 class PlanRepository(Repository[RemediationPlan]):
@@ -127,18 +129,18 @@ class PlanRepository(Repository[RemediationPlan]):
         mine = RemediationPlan.student_id == principal.student_id if principal.student_id else false()
         if not principal.is_teaching:
             return mine
-        written = and_(
-            RemediationPlan.teacher_id == principal.id, RemediationPlan.student_id.in_(seen_workers(principal))
-        )
+        written = self._written(seen_student(principal, RemediationPlan.student_id))
         return or_(mine, written, _about(taught_activities(principal), taught_students(principal)))
+
+    def _written(self, known: ColumnElement[bool]) -> ColumnElement[bool]:
+        """By oneself on a student whom one knows still, if only from sessions."""
+        return and_(RemediationPlan.teacher_id == self.principal.id, RemediationPlan.activity_id.is_(None), known)
 
     async def led(self, id_: UUID) -> RemediationPlan:
         """Locked, to write. Raises Forbidden for those who see it without teaching the student."""
         principal = self.principal
         plan = await self.get(id_, lock=True)
-        written = and_(
-            RemediationPlan.teacher_id == principal.id, RemediationPlan.student_id.in_(led_workers(principal))
-        )
+        written = self._written(led_student(principal, RemediationPlan.student_id))
         mine = or_(written, _about(led_activities(principal), led_students(principal)))
         await require_held(self, plan, mine)
         return plan
