@@ -18,7 +18,7 @@ from cortez.database import Database
 from cortez.settings import Settings
 from factory import Make
 from postgres import create_database, server
-from running import client_of, empty, live, settings_for
+from running import client_of, empty, keep_empty, live, settings_for
 
 POSTGRES = "CORTEZ_TEST_POSTGRES"
 held = ExitStack()
@@ -52,6 +52,7 @@ async def settings(request: pytest.FixtureRequest, worker: str, tmp_path_factory
         url = await create_database(os.environ[POSTGRES], f"test_{worker}")
     made = settings_for(url, files=str(folder / "files"), max_upload=100_000, file_quota=250_000)
     await asyncio.to_thread(migrations.upgrade, made)
+    await asyncio.to_thread(keep_empty, made)
     return made
 
 
@@ -65,6 +66,7 @@ async def running_app(settings: Settings) -> AsyncGenerator[Litestar]:
 async def app(running_app: Litestar) -> AsyncGenerator[Litestar]:
     """The application on an empty database."""
     yield running_app
+    running_app.state.upkeep.journal.reads.clear()
     await empty(running_app.state.database)
 
 

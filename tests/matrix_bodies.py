@@ -7,10 +7,10 @@ from uuid import UUID
 
 import msgspec
 
+from corpus import RIGHT
 from cortez.db import utc_now
 from factory import PASSWORD
 from matrix_world import World
-from test_input import RIGHT
 
 NOTHING = str(UUID(int=7))
 COMMIT = f"{7:040x}"

@@ -71,6 +71,16 @@ DELETE /lti/deployments/{deployment_id}
 DELETE /sessions/{session_id}
 DELETE /subjects/{code@unused}
 
+: 403 403 403 403 403 403 403 403 403 open
+GET /audit
+GET /audit/verify
+
+# All that is held of a student is their own, and an admin's; so nobody else is told whether there is any.
+: yes 404 404 403 404 403 403 403 403 yes
+GET /students/{student_id}/data
+: 403 403 403 403 403 403 403 403 403 yes
+DELETE /students/{student_id}/data
+
 # A course is seen by its members, its list of members by those who teach in it, and changed by its teachers.
 : yes yes yes yes yes yes none yes none yes
 GET /courses | read

@@ -1,13 +1,13 @@
 """The application as the tests run it: its settings, its lifespan, its clients, and an empty database."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from typing import Any
 
 import httpx
 from litestar import Litestar
-from sqlalchemy import text
 
 from cortez import tables
 from cortez.database import Database
@@ -23,6 +23,7 @@ def settings_for(url: str, **changes: Any) -> Settings:
         "password_time_cost": 1,
         "password_memory_kib": 64,
         "db_lock_timeout": 2.0,
+        "access_log_interval": 3600.0,  # a test flushes when it looks
     }
     return Settings(database_url=url, **(values | changes))
 
@@ -55,14 +56,32 @@ def client_of(app: Litestar, token: str | None = None) -> httpx.AsyncClient:
 
 async def empty(database: Database) -> None:
     """Delete every row, without the cascades and triggers that an ordinary delete would run."""
-    names = [table.name for table in reversed(tables.metadata.sorted_tables)]
+    if database.is_sqlite:
+        await asyncio.to_thread(restore, database.settings)
+        return
     async with database.engine.connect() as connection:
-        if database.is_sqlite:
-            for name in names:
-                await connection.execute(text(f"DELETE FROM {name}"))
-            await connection.commit()
-        else:
-            driver = (await connection.get_raw_connection()).driver_connection
-            assert driver
-            deletes = ";".join(f"DELETE FROM {name}" for name in names)
-            await driver.execute(f"BEGIN; SET LOCAL session_replication_role = replica; {deletes}; COMMIT")
+        driver = (await connection.get_raw_connection()).driver_connection
+        assert driver
+        deletes = ";".join(f"DELETE FROM {table.name}" for table in reversed(tables.metadata.sorted_tables))
+        await driver.execute(f"BEGIN; SET LOCAL session_replication_role = replica; {deletes}; COMMIT")
+
+
+def keep_empty(settings: Settings) -> None:
+    """Keep a copy of an embedded database while it is empty: nothing else removes what is in the audit log."""
+    if path := embedded(settings):
+        copy(path, path + ".empty")
+
+
+def restore(settings: Settings) -> None:
+    path = embedded(settings)
+    copy(path + ".empty", path)
+
+
+def embedded(settings: Settings) -> str:
+    """The file of an embedded database, else an empty text."""
+    return settings.url.database or "" if settings.url.get_backend_name() == "sqlite" else ""
+
+
+def copy(source: str, target: str) -> None:
+    with closing(sqlite3.connect(source)) as one, closing(sqlite3.connect(target)) as other:
+        one.backup(other)

@@ -14,12 +14,13 @@ from postgres import free_port
 
 @contextmanager
 def serving(folder: Path, environment: Mapping[str, str]) -> Iterator[str]:
-    """`cortez serve` in the folder; its address, once it is ready."""
+    """`cortez serve` in the folder; its address, once it is ready. What it prints is in `server.log` there."""
     port = free_port()
     address = f"http://127.0.0.1:{port}"
     own = {**os.environ, **environment, "CORTEZ_PORT": str(port)}
     command = [sys.executable, "-m", "cortez", "serve"]
-    process = subprocess.Popen(command, env=own, cwd=folder, stdout=subprocess.DEVNULL)
+    with (folder / "server.log").open("ab") as log:
+        process = subprocess.Popen(command, env=own, cwd=folder, stdout=log, stderr=log)
     try:
         with httpx.Client(transport=httpx.HTTPTransport(retries=8)) as client:
             assert client.get(f"{address}/health/ready").json() == {"status": "ok", "reasons": []}

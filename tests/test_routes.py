@@ -7,7 +7,7 @@ from litestar import Litestar
 
 from routes import PAGE, calls, page
 
-# Verbs and paths as the contract lists them; what privacy, audit and metrics add comes with them.
+# Verbs and paths as the contract lists them; `/metrics` is none of them.
 CONTRACT = """
 POST /auth/register /auth/login /auth/refresh /auth/logout /auth/password-reset
 GET,PATCH /auth/me
@@ -100,6 +100,8 @@ GET,POST /lti/sessions
 PUT /lti/sessions/{}/session
 GET /exports/traces /exports/sessions/{}
 POST /exports/research
+GET,DELETE /students/{}/data
+GET /audit /audit/verify
 """
 
 # Where a `Location` leads, or what a client must read before it changes it, though the contract does not name it.

@@ -1,14 +1,15 @@
 """The application: the one place where everything is wired."""
 
+import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 from litestar import Litestar, Request, Router
-from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 from litestar.di import Provide
-from litestar.types import ControllerRouterHandler, Message, Scope, Send
+from litestar.exceptions import LitestarException
+from litestar.types import ControllerRouterHandler, Send
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez import tables  # noqa: F401 - registers every table
@@ -22,16 +23,20 @@ from cortez.analysis import student_handlers as student_views
 from cortez.content import file_handlers, note_handlers
 from cortez.content import handlers as content
 from cortez.database import Database
-from cortez.errors import on_exception, request_id
+from cortez.errors import described, on_exception, request_id
 from cortez.evaluations import handlers as evaluations
 from cortez.exercises import attempt_handlers, part_handlers
 from cortez.exercises import handlers as exercises
+from cortez.hardening import add_headers, cors
 from cortez.lti import handlers as lti
 from cortez.oversight import alert_handlers, intervention_handlers, plan_handlers, profiles, student_handlers
 from cortez.oversight import report_handlers as reports
 from cortez.pages import handlers as pages
 from cortez.paging import Cursors, provide_page
+from cortez.records import audit_handlers, privacy_handlers
 from cortez.records import handlers as exports
+from cortez.records.access import Journal
+from cortez.records.upkeep import Upkeep
 from cortez.responses import Answer
 from cortez.risks import handlers as risks
 from cortez.schemas import Match, StrictRequest
@@ -44,11 +49,14 @@ from cortez.traces import git_handlers
 from cortez.traces import handlers as traces
 from cortez.transactions import UnitOfWork, learn_query_parameters, provide_session
 
+logger = logging.getLogger(__name__)
+
 
 def create_app(settings: Settings | None = None, extra: Sequence[ControllerRouterHandler] = ()) -> Litestar:
     """The service with these settings (default: those of the environment), and extra routes where a test needs them."""
     settings = settings or load()
     database, tokens, passwords = open_database(settings), Tokens(settings), Passwords(settings)
+    journal = Journal(database)
     api = Router(
         "/api/v1",
         route_handlers=[
@@ -82,6 +90,8 @@ def create_app(settings: Settings | None = None, extra: Sequence[ControllerRoute
             lti.router,
             git_handlers.router,
             exports.router,
+            privacy_handlers.router,
+            audit_handlers.router,
         ],
     )
     app = Service(
@@ -95,17 +105,25 @@ def create_app(settings: Settings | None = None, extra: Sequence[ControllerRoute
             "tokens": constant(tokens),
             "passwords": constant(passwords),
             "settings": constant(settings),
+            "journal": constant(journal),
         },
-        middleware=[UnitOfWork(database, authenticator(database, tokens))],
+        middleware=[UnitOfWork(database, authenticator(database, tokens), journal.note)],
         exception_handlers={Exception: on_exception},
         request_class=StrictRequest,
         response_class=Answer,
         before_send=[add_headers],
         lifespan=[running],
         state=State(
-            {"database": database, "settings": settings, "cursors": Cursors(settings.secret_key)}, deep_copy=False
+            {
+                "database": database,
+                "settings": settings,
+                "cursors": Cursors(settings.secret_key),
+                "upkeep": Upkeep(database, journal),
+            },
+            deep_copy=False,
         ),
-        cors_config=CORSConfig(allow_origins=list(settings.cors_origins)) if settings.cors_origins else None,
+        cors_config=cors(settings),
+        logging_config=None,  # whoever runs the service says where it logs to
         openapi_config=None,  # openapi.py makes the document from the types that decode
         request_max_body_size=None,  # the unit of work bounds every body, by route
         signature_types=[AsyncSession],
@@ -114,18 +132,40 @@ def create_app(settings: Settings | None = None, extra: Sequence[ControllerRoute
     return app
 
 
-def open_database(settings: Settings) -> Database:
-    """The database, with what a higher package keeps up to date when a lower one changes something."""
-    return Database(settings, student_changed=profiles.refresh)
+def open_database(settings: Settings, actor: str = "service") -> Database:
+    """The database, with what a higher package keeps up to date when a lower one changes something.
+
+    `actor` (`command:NAME`) is who the audit log names where no request says it.
+    """
+    return Database(settings, student_changed=profiles.refresh, actor=actor)
+
+
+def unwrapped(error: BaseException) -> BaseException:
+    """What went wrong, without what the framework has put around it."""
+    if isinstance(error, BaseExceptionGroup):
+        return unwrapped(error.exceptions[0])
+    if isinstance(error, LitestarException) and error.__cause__:
+        return unwrapped(error.__cause__)
+    return error
+
+
+class BrokenOff(Exception):
+    """An answer that had begun could not be finished."""
 
 
 class Service(Litestar):
-    """Litestar, with HEAD answered as GET without the body."""
+    """Litestar, with HEAD answered as GET without the body, and nothing of people in what the server logs."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http" and scope["method"] == "HEAD":
             scope, send = {**scope, "method": "GET"}, without_body(send)
-        await super().__call__(scope, receive, send)
+        try:
+            await super().__call__(scope, receive, send)
+        except Exception as error:
+            if scope["type"] != "http":
+                raise
+            logger.error("an answer broke off: %s, request %s", described(unwrapped(error)), request_id(scope))
+            raise BrokenOff from None  # the server closes the connection, and prints no more than this name
 
 
 def without_body(send: Send) -> Send:
@@ -138,7 +178,8 @@ def without_body(send: Send) -> Send:
 @asynccontextmanager
 async def running(app: Litestar) -> AsyncGenerator[None]:
     """Connections are made when they are needed, and closed when the service stops."""
-    yield
+    async with app.state.upkeep.going():
+        yield
     await app.state.database.close()
 
 
@@ -153,18 +194,3 @@ async def provide_principal(request: Request[Any, Any, Any]) -> Principal:
 
 async def provide_match(request: Request[Any, Any, Any]) -> Match:
     return Match(request.headers.get("if-match"))
-
-
-async def add_headers(message: Message, scope: Scope) -> None:
-    """Every answer says which request it belongs to; answers about people are kept by no cache."""
-    if message["type"] == "http.response.start":
-        added = [(b"x-request-id", request_id(scope).encode()), (b"x-content-type-options", b"nosniff")]
-        if scope["path"].startswith("/api/"):
-            added.append((b"cache-control", b"no-store"))
-        message["headers"] = [*map(with_head, message["headers"]), *added]
-
-
-def with_head(header: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
-    """Where GET is allowed, so is HEAD."""
-    name, value = header
-    return (name, value + b", HEAD") if name == b"allow" and b"GET" in value else header

@@ -1,6 +1,7 @@
 """The command line."""
 
 import asyncio
+import re
 import secrets
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -16,6 +17,7 @@ import uvicorn
 from rich.progress import Progress
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
+from uvicorn.config import LOGGING_CONFIG
 
 from cortez import migrations, tables  # noqa: F401 - registers every table
 from cortez.accounts.authentication import SYSTEM
@@ -34,8 +36,10 @@ from cortez.oversight.profiles import rebuild as rebuild_profiles
 from cortez.records.files import save
 from cortez.records.repository import SessionExports
 from cortez.records.research import by_activity
+from cortez.records.retention import Totals, retain
 from cortez.records.rules import Tally
 from cortez.records.schemas import ExportFormat, ResearchIn, ResearchRow, SessionExport
+from cortez.records.sealing import seal_all, verify
 from cortez.records.streams import encoded, trace_lots
 from cortez.schemas import Input, explain
 from cortez.security import Passwords
@@ -68,6 +72,11 @@ def coroutine(command: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
+def connect(settings: Settings) -> Database:
+    """The database, as this command."""
+    return open_database(settings, f"command:{click.get_current_context().info_name}")
+
+
 @cli.command()
 @click.pass_obj
 def serve(settings: Settings) -> None:
@@ -83,6 +92,7 @@ def serve(settings: Settings) -> None:
         port=settings.port,
         workers=settings.workers,
         log_level=settings.log,
+        log_config=LOGGING_CONFIG | {"root": {"handlers": ["default"], "level": "WARNING"}},
         access_log=False,
         server_header=False,
     )
@@ -103,7 +113,7 @@ def migrate(settings: Settings, sql: bool) -> None:
 @coroutine
 async def doctor(settings: Settings) -> None:
     """Check settings, connection, schema and secrets; say what to do about what is wrong."""
-    database = open_database(settings)
+    database = connect(settings)
     reasons = await shortcomings(database)
     await database.close()
     click.echo(f"✓ settings: {settings.env}, {settings.url.render_as_string(hide_password=True)}")
@@ -119,7 +129,7 @@ async def demo(settings: Settings) -> None:
     """Load a demo course: 30 students, 5 activities, 300 sessions, 21,000 traces. Twice adds nothing."""
     if settings.env == "production":
         raise click.ClickException("The demo accounts share a known password, so they are for development only.")
-    database = open_database(settings)
+    database = connect(settings)
     with Progress(disable=not sys.stdout.isatty()) as progress:
         bar = progress.add_task("Loading the demo course")
         loaded = await load_demo(
@@ -143,7 +153,7 @@ async def abandon_idle(settings: Settings, idle_hours: float) -> None:
     if idle_hours <= 0:
         raise click.BadParameter("Give more than zero hours.", param_hint="--idle-hours")
     before, total = utc_now() - timedelta(hours=idle_hours), 0
-    database = open_database(settings)
+    database = connect(settings)
     while True:
         async with database.unit() as session:
             ended = await SessionRepository(session, SYSTEM).abandon_idle(before, LOT)
@@ -164,7 +174,7 @@ def profiles() -> None:
 @coroutine
 async def rebuild(settings: Settings) -> None:
     """Work every profile out anew from what is stored; nothing changes where nothing is wrong."""
-    database = open_database(settings)
+    database = connect(settings)
     count = await rebuild_profiles(database)
     await database.close()
     click.echo(f"Worked out {count} profiles.")
@@ -181,7 +191,7 @@ def files() -> None:
 @coroutine
 async def sweep(settings: Settings, older_than: int) -> None:
     """Remove files that no row names, left behind by uploads that were refused or cut short."""
-    database = open_database(settings)
+    database = connect(settings)
     async with database.reading() as session:
         known = set(await session.scalars(select(ArchivoAdjunto.nombre_almacenado)))
     await database.close()
@@ -238,7 +248,7 @@ async def write(database: Database, chunks: AsyncIterator[bytes], output: Path |
 @coroutine
 async def export_traces(settings: Settings, form: str, output: Path | None, **given: Any) -> None:
     """Traces, oldest first."""
-    wanted, database = read_options(TraceFilter, given), open_database(settings)
+    wanted, database = read_options(TraceFilter, given), connect(settings)
     await write(database, encoded(trace_lots(database, SYSTEM, wanted), TraceOut, ExportFormat(form)), output)
 
 
@@ -249,7 +259,7 @@ async def export_traces(settings: Settings, form: str, output: Path | None, **gi
 @coroutine
 async def export_session(settings: Settings, session_id: UUID, output: Path | None) -> None:
     """A session with all that hangs on it, as one JSON document."""
-    database = open_database(settings)
+    database = connect(settings)
 
     async def document() -> AsyncIterator[bytes]:
         async with database.reading() as session:
@@ -267,12 +277,55 @@ async def export_session(settings: Settings, session_id: UUID, output: Path | No
 @coroutine
 async def export_research(settings: Settings, form: str, output: Path | None, **given: Any) -> None:
     """A k-anonymous dataset of sessions; what was left out is counted on standard error."""
-    wanted, database, tally = read_options(ResearchIn, given), open_database(settings), Tally()
+    wanted, database, tally = read_options(ResearchIn, given), connect(settings), Tally()
     await write(
         database, encoded(by_activity(database, SYSTEM, wanted, tally), ResearchRow, ExportFormat(form)), output
     )
     for said, counts in zip(("Released", "Left out"), tally.counts(), strict=True):
         click.echo(f"{said}: {counts.rows} sessions of {counts.students} students in {counts.groups} groups.", err=True)
+
+
+@cli.command()
+@click.option("--older-than", required=True, help="Since when a session must have ended, in days: 730d.")
+@click.option("--apply", is_flag=True, help="Do it; without this it is only counted.")
+@click.pass_obj
+@coroutine
+async def retention(settings: Settings, older_than: str, apply: bool) -> None:
+    """Take what is personal out of what is old; figures stay. Also removes outdated keys and tokens."""
+    days = re.fullmatch(r"([1-9]\d{0,4})d", older_than)
+    if not days:
+        raise click.BadParameter("Give a number of days, such as 730d.", param_hint="--older-than")
+    database, totals = connect(settings), Totals()
+    done = 0
+    async for _ in retain(database, utc_now() - timedelta(days=int(days[1])), apply=apply, totals=totals):
+        done += 1
+    await database.close()
+    click.echo(f"{'table':24}{'removed':>10}{'emptied':>10}")
+    click.echo("\n".join(totals.lines()))
+    click.echo(f"{'Done' if apply else 'Nothing was changed; add --apply to do it'}: {done} students.")
+
+
+@cli.group()
+def audit() -> None:
+    """The audit log."""
+
+
+@audit.command("verify")
+@click.pass_obj
+@coroutine
+async def verify_audit(settings: Settings) -> None:
+    """Seal what is not sealed yet, then compare every entry and every seal. May be scheduled; note the digest."""
+    database = connect(settings)
+    await seal_all(database)
+    async with database.reading() as session:
+        found = await verify(session)
+    await database.close()
+    for fault in found.faults:
+        click.echo(f"✗ {fault.kind} {fault.id}: {fault.detail}")
+    if not found.intact:
+        raise click.ClickException(f"{found.faults_found} faults: what was sealed has been changed since.")
+    click.echo(f"✓ {found.entries} entries under {found.seals} seals are as they were sealed; {found.waiting} wait.")
+    click.echo(f"  The newest seal is {found.head or 'not there yet'}.")
 
 
 @cli.group()
@@ -291,7 +344,7 @@ async def create(settings: Settings, email: str) -> None:
     if len(password) < MIN_PASSWORD:
         raise click.ClickException(f"A password has at least {MIN_PASSWORD} characters.")
     hashed = await Passwords(settings).hash(password)
-    database = open_database(settings)
+    database = connect(settings)
     try:
         async with database.unit() as session:
             values = {"hashed_password": hashed, "roles": [Role.ADMIN.value], "is_verified": True}

@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
+from cortez.auditing import ACTOR, WritingSession, add_functions, tell_the_audit_log
 from cortez.settings import Settings
 
 IMMEDIATE = "immediate"
@@ -28,15 +29,19 @@ class Database:
     SQLite; `writing` sessions begin at their first statement, on SQLite with the write lock.
     """
 
-    def __init__(self, settings: Settings, student_changed: StudentChanged | None = None) -> None:
+    def __init__(
+        self, settings: Settings, student_changed: StudentChanged | None = None, actor: str = "service"
+    ) -> None:
         self.settings = settings
-        info = {STUDENT_CHANGED: student_changed} if student_changed else {}
+        info: dict[str, Any] = {ACTOR: (actor, None)}
+        if student_changed:
+            info[STUDENT_CHANGED] = student_changed
         self.is_sqlite = settings.url.get_backend_name() == "sqlite"
         self.engine = _sqlite(settings) if self.is_sqlite else _postgresql(settings)
         reader = self.engine if self.is_sqlite else self.engine.execution_options(isolation_level="AUTOCOMMIT")
         writer = self.engine.execution_options(**{IMMEDIATE: True})
         self.reading = async_sessionmaker(reader, expire_on_commit=False)
-        self.writing = async_sessionmaker(writer, expire_on_commit=False, info=info)
+        self.writing = async_sessionmaker(writer, expire_on_commit=False, info=info, sync_session_class=WritingSession)
 
     @asynccontextmanager
     async def unit(self) -> AsyncGenerator[AsyncSession]:
@@ -88,6 +93,7 @@ def _pool(settings: Settings) -> dict[str, Any]:
         "pool_timeout": settings.db_pool_timeout,
         "pool_recycle": settings.db_pool_recycle,
         "pool_use_lifo": True,
+        "hide_parameters": True,
         "json_serializer": _encode,
         "json_deserializer": msgspec.json.decode,
     }
@@ -96,6 +102,7 @@ def _pool(settings: Settings) -> dict[str, Any]:
 def _postgresql(settings: Settings) -> AsyncEngine:
     engine = create_async_engine(settings.url, connect_args=connect_args(settings), **_pool(settings))
     _ping_after_idleness(engine, settings.db_pre_ping_idle)
+    tell_the_audit_log(engine)
     return engine
 
 
@@ -149,6 +156,10 @@ def _sqlite(settings: Settings) -> AsyncEngine:
     return engine
 
 
+# What is erased must not lie on in the file's free pages.
+PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "recursive_triggers=ON", "secure_delete=ON")
+
+
 def prepare_sqlite(engine: AsyncEngine) -> None:
     """WAL, full durability, foreign keys; and transactions that we begin ourselves, not the driver."""
 
@@ -156,9 +167,10 @@ def prepare_sqlite(engine: AsyncEngine) -> None:
     def configure(connection: Any, record: Any) -> None:
         connection.isolation_level = None
         cursor = connection.cursor()
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "recursive_triggers=ON"):
+        for pragma in PRAGMAS:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
+        add_functions(connection, record.info)
 
     @event.listens_for(engine.sync_engine, "begin")
     def begin(connection: Connection) -> None:

@@ -24,6 +24,8 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.sql.functions import FunctionElement
 from uuid_utils.compat import uuid7
 
+from cortez.privacy import Privacy
+
 Document = dict[str, Any]
 Items = list[Any]
 
@@ -78,6 +80,7 @@ class Base(DeclarativeBase):
     )
     type_annotation_map = {datetime: UtcDateTime(), UUID: Uuid(), Document: Json, Items: Json}
     sensitive: ClassVar[frozenset[str]] = frozenset()
+    privacy: ClassVar[Privacy]
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7, sort_order=-1)
     created_at: Mapped[datetime] = mapped_column(default=utc_now, sort_order=1)

@@ -2,8 +2,10 @@
 
 import logging
 import re
+import traceback
 from collections.abc import Mapping
 from http import HTTPStatus
+from pathlib import Path
 from typing import Annotated, Any
 from uuid import uuid4
 
@@ -20,6 +22,7 @@ from cortez.choices import listed
 
 logger = logging.getLogger(__name__)
 
+OURS = str(Path(__file__).parent)
 PROBLEM_JSON = "application/problem+json"
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,100}")
 
@@ -232,19 +235,30 @@ def answer_to(error: Exception, query: Mapping[str, Any]) -> CortezError:
         case HTTPException():
             return of_litestar(error, query)
         case DBAPIError():
-            return of_database(error) or _unexpected(error)
+            return of_database(error) or unexpected()
         case PoolTimeout():
             return Unavailable("POOL_EXHAUSTED", "All database connections are busy; try again.")
         case ConnectionError() | TimeoutError() | OSError():
             return Unavailable("DATABASE_UNAVAILABLE", "The database cannot be reached; try again.")
-    return _unexpected(error)
+    return unexpected()
 
 
-def _unexpected(error: Exception) -> CortezError:
-    logger.error("unexpected error", exc_info=error)
+def unexpected() -> CortezError:
     answer = CortezError("INTERNAL_ERROR", "Something went wrong on our side; the request_id finds it in the log.")
     answer.status = HTTPStatus.INTERNAL_SERVER_ERROR
     return answer
+
+
+def described(error: BaseException) -> str:
+    """An error for the log: its type, where in our code it arose, what the database calls it.
+
+    Not its message: a database quotes values in it, and values are people's.
+    """
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if OURS in frame.filename]
+    where = " < ".join(f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in reversed(frames[-5:]))
+    cause = getattr(getattr(error, "orig", None), "__cause__", None)
+    named = (sqlstate(error), getattr(cause, "table_name", None), getattr(cause, "constraint_name", None))
+    return " ".join(filter(None, (type(error).__name__, *named, f"at {where or 'a library'}")))
 
 
 def request_id(scope: Scope) -> str:
@@ -273,5 +287,7 @@ def on_exception(request: Request[Any, Any, Any], error: Exception) -> Response[
     """The one exception handler of the application."""
     route = request.scope.get("route_handler")  # none where no route matched
     known = answer_to(error, route.opt.get("query", {}) if route else {})
+    if known.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        logger.error("%s, request %s", described(error), request_id(request.scope))
     body = problem_of(request, known)
     return Response(body, status_code=known.status, media_type=PROBLEM_JSON, headers=known.headers)

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from cortez.db import Base
 from cortez.errors import Invalid
+from cortez.privacy import Privacy
 
 # Returned statuses that are no final answer: repeating the request may well succeed.
 NOT_STORED = {401, 408, 425, 429}
@@ -24,6 +25,7 @@ class IdempotencyRecord(Base):
 
     __tablename__ = "idempotency_records"
     __table_args__ = (Index("idx_idempotency_created", "created_at"), Index("idx_idempotency_user", "user_id"))
+    privacy = Privacy("user_id", removed="digest fingerprint user_id status headers body")
 
     digest: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
     fingerprint: Mapped[bytes] = mapped_column(LargeBinary)

@@ -65,6 +65,8 @@ TAGS = {
     "reports": "Figures of a course over a period, computed once and kept.",
     "LTI": "Platforms that launch into Cortez, and their launches, as records.",
     "exports": "What is stored, to take along: traces, a session, a dataset for research that names nobody.",
+    "privacy": "All that is held of a student: shown to them, or erased.",
+    "audit": "Who changed what, as the database recorded it, and whether that record is whole.",
     "operations": "Whether the service lives and is ready.",
 }
 QUERY = {

@@ -22,9 +22,17 @@ class Answer(Response[T]):
             rendered = tagged(rendered, etag(self.content, rendered.body), request)
         if isinstance(self.content, Listing) and self.content.next_cursor:
             rendered.headers["Link"] = next_link(request.scope, self.content.next_cursor)
-        if "unit" in request.scope["state"]:
-            request.scope["state"]["unit"].answer = rendered
+        if unit := request.scope["state"].get("unit"):
+            unit.answer, unit.shown = rendered, shown_in(self.content)
         return rendered
+
+
+def shown_in(content: object) -> set[Any]:
+    """Whose data an answer shows: the student_id, or else the session, of the resource or of each item."""
+    listed = content.items if isinstance(content, Listing) else getattr(content, "students", None)
+    items = listed if isinstance(listed, list) else [content]
+    about = (getattr(item, "student_id", None) or getattr(item, "session_id", None) for item in items)
+    return {one for one in about if one}
 
 
 def tagged(rendered: ASGIResponse, tag: str, request: Any) -> ASGIResponse:

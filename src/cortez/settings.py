@@ -1,6 +1,7 @@
 """Settings, read once at start from the environment and `.env`; a wrong one is one clear line."""
 
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +19,9 @@ DRIVERS = {
     "postgresql": "postgresql+asyncpg",
     "postgresql+asyncpg": "postgresql+asyncpg",
 }
-MIN_SECRET = 32
+MIN_SECRET, MIN_VARIETY = 32, 10  # characters, different characters
+DEVELOPMENT_KEY = Path("var/secret.key")
+ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?")
 
 
 class SettingsError(Exception):
@@ -51,6 +54,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     password_time_cost: int = 3
     password_memory_kib: int = 65536
     body_timeout: float = 30.0
+    access_log_interval: float = 1.0
+    seal_interval: float = 60.0
     files: str = "./var/files"
     max_upload: int = 50_000_000
     file_quota: int = 1_000_000_000  # for all files of a unit
@@ -82,6 +87,8 @@ POSITIVE = (
     "db_statement_timeout",
     "db_lock_timeout",
     "db_connect_timeout",
+    "access_log_interval",
+    "seal_interval",
     "workers",
     "max_upload",
     "file_quota",
@@ -124,8 +131,18 @@ def load(environ: Mapping[str, str] | None = None, dotenv: Path = Path(".env")) 
             raise SettingsError(f"{NAMES[field]} must be greater than zero.")
     if not 0 < settings.port < 65536:
         raise SettingsError("CORTEZ_PORT must be between 1 and 65535.")
+    check_origins(settings.cors_origins)
     settings.url, settings.migration_url  # noqa: B018 - parsed here, so that a bad address fails at start
     return _with_secret(settings)
+
+
+def check_origins(origins: tuple[str, ...]) -> None:
+    for origin in origins:
+        if not ORIGIN.fullmatch(origin):
+            raise SettingsError(
+                f"CORTEZ_CORS_ORIGINS: {origin!r} is no origin. List them, such as https://app.example.edu; "
+                "there is no wildcard."
+            )
 
 
 def _plain(text: str) -> str:
@@ -146,13 +163,24 @@ def _with_secret(settings: Settings) -> Settings:
     if settings.secret_key:
         if settings.env == "production" and len(settings.secret_key) < MIN_SECRET:
             raise SettingsError(f"CORTEZ_SECRET_KEY must have at least {MIN_SECRET} characters.")
+        if settings.env == "production" and is_guessable(settings.secret_key):
+            raise SettingsError(
+                "CORTEZ_SECRET_KEY is a development key or no random text. Make one with: "
+                'python -c "import secrets; print(secrets.token_urlsafe(48))"'
+            )
         return settings
     if settings.env == "production":
         raise SettingsError(
             "CORTEZ_SECRET_KEY is required in production. Make one with: "
             'python -c "import secrets; print(secrets.token_urlsafe(48))"'
         )
-    return msgspec.structs.replace(settings, secret_key=_development_key(Path("var/secret.key")))
+    return msgspec.structs.replace(settings, secret_key=_development_key(DEVELOPMENT_KEY))
+
+
+def is_guessable(key: str) -> bool:
+    """Whether a key is the one made for development here, or is made of few different characters."""
+    kept = DEVELOPMENT_KEY.read_text().strip() if DEVELOPMENT_KEY.exists() else None
+    return key == kept or len(set(key)) < MIN_VARIETY
 
 
 def _development_key(path: Path) -> str:

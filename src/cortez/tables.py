@@ -10,6 +10,8 @@ from cortez.evaluations import models as evaluations
 from cortez.exercises import models as exercises
 from cortez.lti import models as lti
 from cortez.oversight import models as oversight
+from cortez.records import audit_models as audit
+from cortez.records import erasure_models as erasures
 from cortez.risks import models as risks
 from cortez.sessions import models as sessions
 from cortez.simulators import models as simulators
@@ -22,7 +24,9 @@ __all__ = [
     "accounts",
     "activities",
     "analysis",
+    "audit",
     "content",
+    "erasures",
     "evaluations",
     "exercises",
     "git",

@@ -10,6 +10,7 @@ import random
 import re
 from collections import ChainMap
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -25,6 +26,7 @@ from litestar.utils.scope.state import ScopeState
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez import idempotency
+from cortez.auditing import act_for
 from cortez.database import Database, committed
 from cortez.errors import Invalid, TooLarge, UnsupportedMediaType, is_repeatable, request_id
 from cortez.paging import Cursors, with_filters
@@ -38,6 +40,8 @@ MAX_BODY = 1_000_000
 KEY = re.compile(r"[\x20-\x7e]{1,200}")
 
 Authenticate = Callable[[Scope], Awaitable[Principal | None]]
+# Told after an answer who was shown what: principal, route, student_ids and ids of sessions, request id.
+Note = Callable[[Principal, str, set[Any], str], None]
 
 
 class Nothing(Input):
@@ -53,7 +57,9 @@ class Unit:
         self.claim = claim
         self.failure: BaseException | None = None
         self.answer: ASGIResponse | None = None
+        self.shown: set[Any] = set()  # the students and sessions that the answer is about
         self.sent = False
+        self.status = 0
 
     def rendered(self) -> ASGIResponse:
         """The answer about to be sent. A handler that made none of ours cannot be replayed, so it does not commit."""
@@ -71,9 +77,10 @@ class UnitOfWork(ASGIMiddleware):
     scopes = (ScopeType.HTTP,)
     exclude_opt_key = "outside"  # pages and health checks, which touch no data
 
-    def __init__(self, database: Database, authenticate: Authenticate) -> None:
+    def __init__(self, database: Database, authenticate: Authenticate, note: Note) -> None:
         self.database = database
         self.authenticate = authenticate
+        self.note = note
 
     async def handle(self, scope: Any, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         if scope["method"] == "OPTIONS":
@@ -146,10 +153,12 @@ class UnitOfWork(ASGIMiddleware):
         writes = scope["method"] not in SAFE
         async with (self.database.writing if writes else self.database.reading)() as session:
             unit = scope["state"]["unit"] = Unit(session, writes, claimed)
+            act_for(session, actor_of(scope), request_id(scope))
 
             async def guarded(message: Message) -> None:
                 if not unit.will_repeat(last):
                     unit.sent = True
+                    unit.status = unit.status or int(str(message.get("status", 0)))
                     await send(message)
 
             try:
@@ -163,7 +172,21 @@ class UnitOfWork(ASGIMiddleware):
                 unit.failure = error
                 if not unit.will_repeat(last):
                     raise
+            self.note_reading(scope, unit)
             return unit.sent or not unit.will_repeat(last)
+
+    def note_reading(self, scope: Any, unit: Unit) -> None:
+        """For the access log: whose data an answer has shown, by its content and by its path."""
+        principal: Principal | None = scope["user"]
+        if principal is None or unit.writes or unit.status != HTTPStatus.OK:
+            return
+        places = scope["path_params"]
+        if "student_id" in places:
+            shown = {places["student_id"]}
+        else:
+            shown = unit.shown or {places[name] for name in places if name == "session_id"}
+        if shown:
+            self.note(principal, f"{scope['method']} {scope['path_template']}", shown, request_id(scope))
 
 
 async def provide_session(scope: Scope) -> AsyncGenerator[AsyncSession]:
@@ -180,6 +203,12 @@ async def provide_session(scope: Scope) -> AsyncGenerator[AsyncSession]:
     except BaseException as error:
         unit.failure = error
         raise
+
+
+def actor_of(scope: Scope) -> str:
+    """Who asks, in the words of the audit log."""
+    user: Principal | None = scope["user"]
+    return f"{user.kind}:{user.id}" if user else "anonymous"
 
 
 def _fresh(value: Any) -> Any:
@@ -261,10 +290,11 @@ def check_query(scope: Scope) -> bytes:
 
 
 def learn_query_parameters(app: Litestar) -> None:
-    """Note beside each handler which query parameters it and its dependencies take, and of which type."""
+    """Note beside each handler which query parameters it and its dependencies take, and which methods its path has."""
     for route in app.routes:
         if isinstance(route, HTTPRoute):
             for handler, model in route.route_handler_map.values():
+                handler.opt["methods"] = sorted(route.methods)
                 providers = [provide.parsed_fn_signature for provide in handler.resolve_dependencies().values()]
                 fields = dict(ChainMap(handler.parsed_fn_signature.parameters, *(one.parameters for one in providers)))
                 handler.opt["query"] = {one.field_alias: fields[one.field_name] for one in model.expected_query_params}

@@ -1,13 +1,13 @@
 """Play the scenarios and print what was measured as one Markdown table: `make reliability`.
 
 A scenario is a module beside this one, named by its figure of the table (`s3_refresh.py`), with FIGURE, CLAIM and
-TARGET (cells of the table), DATABASES where it plays on one only, and `async def run(stage: Stage) -> Outcome`.
+TARGET (cells of the table), and `async def run(stage: Stage) -> Outcome`, played once on each database. One that
+compares the two has `async def compare(sqlite: Stage, postgresql: Stage) -> Outcome` instead.
 """
 
 import argparse
 import asyncio
 import importlib
-import logging
 import sys
 import tempfile
 import time
@@ -33,10 +33,10 @@ def scenarios(wanted: list[str]) -> Iterator[ModuleType]:
             yield found
 
 
-async def play(scenario: ModuleType, stage: Stage) -> Outcome:
+async def play(scenario: ModuleType, *stages: Stage) -> Outcome:
     """A scenario that breaks is a promise not kept."""
     try:
-        outcome: Outcome = await scenario.run(stage)
+        outcome: Outcome = await (scenario.run if len(stages) == 1 else scenario.compare)(*stages)
     except Exception as error:
         traceback.print_exc()
         return Outcome(f"{type(error).__name__}: {str(error)[:200]}".replace("\n", " ").replace("|", "/"), kept=False)
@@ -53,17 +53,19 @@ def main() -> None:
     parser.add_argument("figures", nargs="*", help="such as S3; all of them where none is named")
     parser.add_argument("--quick", action="store_true", help="the short form that CI runs")
     asked = parser.parse_args()
-    logging.getLogger("httpx").setLevel(logging.WARNING)
     rows, broken = [HEAD], 0
     with tempfile.TemporaryDirectory(prefix="cortez-") as name, server(Path(name), durable=True) as postgres:
         print(HEAD, flush=True)  # noqa: T201
         for scenario in scenarios(asked.figures):
-            for database in getattr(scenario, "DATABASES", (SQLITE, POSTGRESQL)):
-                folder, begun = Path(name) / f"{scenario.FIGURE}-{database}", time.monotonic()
+            together = hasattr(scenario, "compare")
+            for databases in [(SQLITE, POSTGRESQL)] if together else [(SQLITE,), (POSTGRESQL,)]:
+                begun, stages = time.monotonic(), []
                 with asyncio.Runner() as runner:
-                    place = Stage.make(database, f"{scenario.FIGURE}_{database}", folder, postgres, asked.quick)
-                    outcome = runner.run(play(scenario, runner.run(place)))
-                rows.append(row(scenario, database, outcome, time.monotonic() - begun))
+                    for database in databases:
+                        folder, own = Path(name) / f"{scenario.FIGURE}-{database}", f"{scenario.FIGURE}_{database}"
+                        stages.append(runner.run(Stage.make(database, own, folder, postgres, asked.quick)))
+                    outcome = runner.run(play(scenario, *stages))
+                rows.append(row(scenario, " and ".join(databases), outcome, time.monotonic() - begun))
                 broken += not outcome.kept
                 print(rows[-1], flush=True)  # noqa: T201
     RESULTS.mkdir(exist_ok=True)

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from cortez.choices import Choice, aliases
 from cortez.db import Base, Items, one_of, utc_now
+from cortez.privacy import Privacy
 
 if TYPE_CHECKING:
     from cortez.activities.models import Activity
@@ -52,6 +53,11 @@ class User(Base):
 
     __tablename__ = "users"
     sensitive: ClassVar[frozenset[str]] = frozenset({"hashed_password", "reset_hash"})
+    privacy = Privacy(
+        "id",
+        removed="""email username hashed_password full_name student_id roles is_active is_verified last_login
+        login_count course_name commission reset_hash reset_expires_at""",
+    )
 
     email: Mapped[str] = mapped_column(String(255), unique=True)
     username: Mapped[str] = mapped_column(String(100), unique=True)
@@ -108,6 +114,7 @@ class RefreshToken(Base):
     __tablename__ = "refresh_tokens"
     __table_args__ = (Index("idx_refresh_tokens_family", "family_id"), Index("idx_refresh_tokens_user", "user_id"))
     sensitive: ClassVar[frozenset[str]] = frozenset({"token_hash"})
+    privacy = Privacy("user_id", removed="user_id family_id token_hash expires_at used_at revoked_at")
 
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     family_id: Mapped[UUID]
@@ -124,6 +131,7 @@ class ApiKey(Base):
 
     __tablename__ = "api_keys"
     sensitive: ClassVar[frozenset[str]] = frozenset({"key_hash"})
+    privacy = Privacy(keep="name key_hash scopes course_ids expires_at")
 
     name: Mapped[str] = mapped_column(String(100))
     key_hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
@@ -136,6 +144,7 @@ class Course(Base):
     """A course, by its business key."""
 
     __tablename__ = "courses"
+    privacy = Privacy(keep="course_id title description")
 
     course_id: Mapped[str] = mapped_column(String(100), unique=True)
     title: Mapped[str] = mapped_column(String(200))
@@ -156,6 +165,7 @@ class CourseMember(Base):
         one_of("ck_course_member_role_valid", "role", CourseRole),
         Index("idx_course_members_user", "user_id", "role"),
     )
+    privacy = Privacy("user_id", removed="course_id user_id role joined_at")
 
     course_id: Mapped[str] = mapped_column(String(100), ForeignKey("courses.course_id", ondelete="CASCADE"))
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from cortez.choices import Choice, aliases
 from cortez.db import Base, Document, Items, one_of
+from cortez.privacy import Privacy
 
 if TYPE_CHECKING:
     from cortez.accounts.models import Course, User
@@ -45,6 +46,11 @@ class Activity(Base):
         CheckConstraint("estimated_duration_minutes > 0", name="ck_activity_duration_positive"),
         Index("idx_activity_teacher", "teacher_id", "created_at", "id"),
         Index("idx_activity_course", "course_id", "created_at", "id"),
+    )
+    privacy = Privacy(
+        keep="""activity_id title description instructions evaluation_criteria teacher_id course_id policies subject
+        difficulty estimated_duration_minutes moodle_course_id moodle_course_name moodle_course_label
+        moodle_resource_name tags status published_at"""
     )
 
     activity_id: Mapped[str] = mapped_column(String(100), unique=True)

@@ -7,6 +7,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from cortez.db import Base, Document, Items, in_range
+from cortez.privacy import Privacy
 
 if TYPE_CHECKING:
     from cortez.sessions.models import LearningSession
@@ -21,6 +22,13 @@ class TraceSequence(Base):
         in_range("ck_sequence_ai_involvement_range", "avg_ai_involvement", 0, 1),
         in_range("ck_sequence_coherence_range", "cognitive_coherence", 0, 1),
         Index("idx_sequence_session", "session_id"),
+    )
+    privacy = Privacy(
+        "student_id",
+        keep="session_id activity_id total_traces avg_ai_involvement cognitive_coherence",
+        pseudonymise="student_id",
+        empty="""detected_risks competencies semantic_summary algorithmic_summary cognitive_summary interaction_summary
+        ethics_summary process_summary""",
     )
 
     session_id: Mapped[UUID] = mapped_column(ForeignKey("sessions.id", ondelete="CASCADE"))

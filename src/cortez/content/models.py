@@ -9,6 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from cortez.choices import Choice
 from cortez.db import Base, Items, alive, one_of
+from cortez.privacy import Privacy
 
 if TYPE_CHECKING:
     from cortez.exercises.models import Exercise
@@ -28,6 +29,7 @@ class Subject(Base):
         CheckConstraint("length(language) BETWEEN 1 AND 20", name="check_subject_language"),
         CheckConstraint("total_units >= 0", name="ck_subject_total_units_valid"),
     )
+    privacy = Privacy(keep="code name description language total_units is_active")
 
     code: Mapped[str] = mapped_column(String(50), unique=True)
     name: Mapped[str] = mapped_column(String(100))
@@ -55,6 +57,10 @@ class Unidad(Base):
         Index("uq_unidad_materia_numero", "materia_code", "numero", unique=True, **alive),
         Index("idx_unidad_materia", "materia_code"),
         Index("idx_unidades_deleted", "deleted_at"),
+    )
+    privacy = Privacy(
+        keep="""materia_code numero titulo descripcion objetivos_aprendizaje tiempo_teoria_min tiempo_practica_min orden
+        esta_publicada requiere_unidad_anterior created_by published_at deleted_at"""
     )
 
     materia_code: Mapped[str] = mapped_column(String(50), ForeignKey("subjects.code", ondelete="CASCADE"))
@@ -99,6 +105,10 @@ class Apuntes(Base):
         Index("idx_apuntes_unidad", "unidad_id"),
         Index("idx_apuntes_deleted", "deleted_at"),
     )
+    privacy = Privacy(
+        keep="""unidad_id titulo contenido_markdown resumen recursos_externos tiempo_lectura_min nivel_dificultad orden
+        esta_publicado created_by published_at deleted_at"""
+    )
 
     unidad_id: Mapped[UUID] = mapped_column(ForeignKey("unidades.id", ondelete="CASCADE"))
     titulo: Mapped[str] = mapped_column(String(300))
@@ -136,6 +146,10 @@ class ArchivoAdjunto(Base):
         Index("idx_archivo_apuntes", "apuntes_id"),
         Index("idx_archivo_unidad", "unidad_id"),
         Index("idx_archivos_adjuntos_deleted", "deleted_at"),
+    )
+    privacy = Privacy(
+        keep="""apuntes_id unidad_id nombre_original nombre_almacenado tipo_archivo mime_type tamano_bytes ruta_relativa
+        descripcion orden checksum_sha256 deleted_at"""
     )
 
     apuntes_id: Mapped[UUID | None] = mapped_column(ForeignKey("apuntes.id", ondelete="CASCADE"))

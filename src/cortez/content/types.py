@@ -1,10 +1,11 @@
 """Which files are taken: told by their content, and what the name says must agree with it."""
 
-import json
 import zipfile
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
+
+import msgspec
 
 from cortez.errors import Invalid
 
@@ -80,14 +81,20 @@ def is_text(path: Path) -> bool:
     return True
 
 
+class Notebook(msgspec.Struct):
+    """As little of a notebook as tells one; its cells are checked to be JSON and not built up in memory."""
+
+    cells: list[msgspec.Raw]
+
+
 def is_notebook(path: Path) -> bool:
     if path.stat().st_size > MAX_NOTEBOOK or not is_text(path):
         return False
     try:
-        found = json.loads(path.read_bytes())
-    except (ValueError, RecursionError):
+        msgspec.json.decode(path.read_bytes(), type=Notebook)
+    except (msgspec.DecodeError, RecursionError):
         return False
-    return isinstance(found, dict) and isinstance(found.get("cells"), list)
+    return True
 
 
 OFFICE = "application/vnd.openxmlformats-officedocument."

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from cortez.choices import Choice, aliases
 from cortez.db import Base, Document, Items, in_range, one_of
+from cortez.privacy import Privacy
 
 if TYPE_CHECKING:
     from cortez.sessions.models import LearningSession
@@ -36,6 +37,14 @@ class Evaluation(Base):
         Index("idx_eval_created", "created_at", "id"),
         Index("idx_eval_student_created", "student_id", "created_at", "id"),
         Index("idx_eval_activity_created", "activity_id", "created_at", "id"),
+    )
+    privacy = Privacy(
+        "student_id",
+        keep="""session_id activity_id overall_competency_level overall_score ai_dependency_score evaluator
+        evaluator_version""",
+        pseudonymise="student_id",
+        empty="""dimensions key_strengths improvement_areas recommendations reasoning_analysis git_analysis
+        ai_dependency_metrics""",
     )
 
     session_id: Mapped[UUID] = mapped_column(ForeignKey("sessions.id", ondelete="CASCADE"))

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Mapped, Relationship, mapped_column, relationship
 
 from cortez.choices import Choice
 from cortez.db import Base, Document, Items, in_range, one_of, utc_now
+from cortez.privacy import Privacy
 
 if TYPE_CHECKING:
     from cortez.content.models import Subject
@@ -57,6 +58,11 @@ class Exercise(Base):
         Index("idx_exercises_deleted", "deleted_at"),
         Index("idx_exercises_active_deleted", "is_active", "deleted_at"),
     )
+    privacy = Privacy(
+        keep="""subject_code title description difficulty time_min unit language mission_markdown story_markdown
+        constraints starter_code solution_code tags learning_objectives cognitive_level max_score version is_active
+        deleted_at"""
+    )
 
     subject_code: Mapped[str] = mapped_column(String(50), ForeignKey("subjects.code", ondelete="CASCADE"))
     title: Mapped[str] = mapped_column(String(200))
@@ -94,6 +100,7 @@ class ExerciseHint(Base):
         CheckConstraint("penalty_points >= 0", name="check_penalty_nonnegative"),
         UniqueConstraint("exercise_id", "hint_number", name="uq_exercise_hint_number"),
     )
+    privacy = Privacy(keep="exercise_id hint_number title content penalty_points")
 
     exercise_id: Mapped[UUID] = mapped_column(ForeignKey("exercises.id", ondelete="CASCADE"))
     hint_number: Mapped[int]
@@ -115,6 +122,7 @@ class HintReveal(Base):
         Index("idx_reveal_hint", "hint_id"),
         Index("idx_reveal_session", "session_id"),
     )
+    privacy = Privacy("student_id", keep="exercise_id hint_id session_id penalty", pseudonymise="student_id")
 
     student_id: Mapped[str] = mapped_column(String(100))
     exercise_id: Mapped[UUID] = mapped_column(ForeignKey("exercises.id", ondelete="CASCADE"))
@@ -132,6 +140,7 @@ class ExerciseTest(Base):
         CheckConstraint("timeout_seconds > 0", name="check_timeout_positive"),
         UniqueConstraint("exercise_id", "test_number", name="uq_exercise_test_number"),
     )
+    privacy = Privacy(keep="exercise_id test_number description input expected is_hidden timeout_seconds")
 
     exercise_id: Mapped[UUID] = mapped_column(ForeignKey("exercises.id", ondelete="CASCADE"))
     test_number: Mapped[int]
@@ -160,6 +169,14 @@ class ExerciseAttempt(Base):
         Index("idx_attempts_exercise", "exercise_id"),
         Index("idx_attempts_session", "session_id"),
         Index("idx_attempts_status", "status", "created_at", "id"),
+    )
+    privacy = Privacy(
+        "student_id",
+        keep="""exercise_id session_id tests_passed tests_total score status execution_time_ms hints_used
+        penalty_applied attempt_number submitted_at""",
+        pseudonymise="student_id",
+        empty="""submitted_code stdout stderr ai_feedback_summary ai_feedback_detailed ai_suggestions
+        rubric_evaluation""",
     )
 
     exercise_id: Mapped[UUID] = mapped_column(ForeignKey("exercises.id", ondelete="CASCADE"))
@@ -196,6 +213,7 @@ class RubricCriterion(Base):
         UniqueConstraint("exercise_id", "criterion_name", name="uq_exercise_criterion_name"),
         UniqueConstraint("exercise_id", "display_order", name="uq_exercise_criterion_order"),
     )
+    privacy = Privacy(keep="exercise_id criterion_name description weight display_order")
 
     exercise_id: Mapped[UUID] = mapped_column(ForeignKey("exercises.id", ondelete="CASCADE"))
     criterion_name: Mapped[str] = mapped_column(String(100))
@@ -218,6 +236,7 @@ class RubricLevel(Base):
         CheckConstraint("min_score >= 0 AND max_score <= 10", name="check_level_score_range"),
         Index("idx_rubric_levels_criterion", "criterion_id"),
     )
+    privacy = Privacy(keep="criterion_id level_name description min_score max_score points")
 
     criterion_id: Mapped[UUID] = mapped_column(ForeignKey("exercise_rubric_criteria.id", ondelete="CASCADE"))
     level_name: Mapped[str] = mapped_column(String(50))

@@ -7,6 +7,7 @@ from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, true
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from cortez.db import Base
+from cortez.privacy import Privacy
 
 if TYPE_CHECKING:
     from cortez.sessions.models import LearningSession
@@ -17,6 +18,10 @@ class LtiDeployment(Base):
 
     __tablename__ = "lti_deployments"
     __table_args__ = (UniqueConstraint("issuer", "deployment_id", name="idx_lti_deployment_unique"),)
+    privacy = Privacy(
+        keep="""platform_name issuer client_id deployment_id auth_login_url auth_token_url public_keyset_url
+        access_token_url is_active"""
+    )
 
     platform_name: Mapped[str] = mapped_column(String(100))
     issuer: Mapped[str] = mapped_column(String(255))
@@ -42,6 +47,13 @@ class LtiSession(Base):
         Index("idx_lti_session_native", "session_id"),
     )
     sensitive: ClassVar[frozenset[str]] = frozenset({"launch_token"})
+    privacy = Privacy(
+        "session_id",
+        keep="""deployment_id lti_context_id lti_context_label lti_context_title resource_link_id resource_link_title
+        session_id locale""",
+        pseudonymise="lti_user_id",
+        empty="lti_user_name lti_user_email launch_token",
+    )
 
     deployment_id: Mapped[UUID] = mapped_column(ForeignKey("lti_deployments.id", ondelete="CASCADE"))
     lti_user_id: Mapped[str] = mapped_column(String(255))

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from cortez.choices import Choice, aliases
 from cortez.db import Base, Document, Items, in_range, one_of, utc_now
 from cortez.evaluations.models import CompetencyLevel
+from cortez.privacy import Privacy
 
 if TYPE_CHECKING:
     from cortez.accounts.models import User
@@ -107,6 +108,11 @@ class CourseReport(Base):
         Index("idx_report_teacher", "teacher_id"),
         Index("idx_report_course", "course_id", "created_at", "id"),
     )
+    privacy = Privacy(
+        keep="""course_id teacher_id report_type period_start period_end summary_stats competency_distribution
+        risk_distribution top_risks institutional_recommendations format file_path exported_at""",
+        mentions="student_summaries at_risk_students",
+    )
 
     course_id: Mapped[str] = mapped_column(String(100))
     teacher_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
@@ -136,6 +142,13 @@ class RemediationPlan(Base):
         one_of("ck_remediation_status_valid", "status", PlanStatus),
         Index("idx_plan_teacher", "teacher_id"),
         Index("idx_plan_student", "student_id"),
+    )
+    privacy = Privacy(
+        "student_id",
+        keep="""activity_id teacher_id plan_type start_date target_completion_date actual_completion_date status""",
+        pseudonymise="student_id",
+        empty="""trigger_risks description objectives recommended_actions progress_notes completion_evidence
+        outcome_evaluation success_metrics""",
     )
 
     student_id: Mapped[str] = mapped_column(String(100))
@@ -185,6 +198,13 @@ class RiskAlert(Base):
             sqlite_where=text(LIVING_ALERT),
         ),
     )
+    privacy = Privacy(
+        "student_id",
+        keep="""alert_type severity scope activity_id course_id detected_at detection_rule threshold_value actual_value
+        assigned_to assigned_at status acknowledged_at acknowledged_by resolved_at remediation_plan_id""",
+        pseudonymise="student_id",
+        empty="title description evidence resolution_notes",
+    )
 
     alert_type: Mapped[str] = mapped_column(String(50))
     severity: Mapped[str] = mapped_column(String(20))
@@ -228,6 +248,12 @@ class TeacherIntervention(Base):
         Index("idx_intervention_session", "session_id"),
         Index("idx_intervention_student", "student_id"),
     )
+    privacy = Privacy(
+        "student_id",
+        keep="teacher_id session_id alert_id intervention_type status resolved_at",
+        pseudonymise="student_id",
+        empty="notes action_taken resolution_notes alert_context",
+    )
 
     teacher_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
     student_id: Mapped[str] = mapped_column(String(100))
@@ -256,6 +282,13 @@ class StudentProfile(Base):
         CheckConstraint("total_sessions >= 0 AND total_interactions >= 0", name="ck_profile_totals_valid"),
         CheckConstraint("total_risks >= 0 AND critical_risks >= 0", name="ck_profile_risks_valid"),
         Index("idx_profile_user", "user_id"),
+    )
+    privacy = Privacy(
+        "student_id",
+        removed="""student_id user_id name email total_sessions total_interactions average_ai_dependency
+        average_competency_level average_competency_score total_risks critical_risks risk_trends competency_evolution
+        last_activity_date preferred_language cognitive_preferences learning_patterns competency_levels strengths
+        areas_for_improvement""",
     )
 
     student_id: Mapped[str] = mapped_column(String(100), unique=True)

@@ -9,11 +9,14 @@ from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.response import Stream
 from litestar.status_codes import HTTP_200_OK
+from litestar.types import Scope
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.database import Database
 from cortez.dependencies import provided
+from cortez.errors import request_id
 from cortez.illustration import example_of
+from cortez.records.access import Journal
 from cortez.records.repository import SessionExports
 from cortez.records.research import dataset
 from cortez.records.schemas import ExportFormat, ResearchIn, ResearchOut, SessionExport
@@ -50,12 +53,15 @@ async def export_traces(
     database: NamedDependency[Database],
     principal: NamedDependency[Principal],
     wanted: NamedDependency[TraceFilter],
+    journal: NamedDependency[Journal],
+    scope: Scope,
     format: FromQuery[ExportFormat] = ExportFormat.NDJSON,
 ) -> Stream:
     """All of `GET /traces` under the same filters, oldest first, as a stream; one that breaks off is not complete."""
     lots = await begun(trace_lots(database, principal, wanted))
+    noted = journal.noting(lots, principal, "GET /exports/traces", request_id(scope))
     headers = {"Content-Disposition": f'attachment; filename="traces.{format}"'}
-    return Stream(encoded(lots, TraceOut, format), headers=headers, media_type=MEDIA[format])
+    return Stream(encoded(noted, TraceOut, format), headers=headers, media_type=MEDIA[format])
 
 
 @get("/sessions/{session_id:uuid}", guards=[readers])

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from cortez.choices import Choice
 from cortez.db import Base, Items, one_of
+from cortez.privacy import Privacy
 
 if TYPE_CHECKING:
     from cortez.sessions.models import LearningSession
@@ -110,6 +111,14 @@ class Risk(Base):
         Index("idx_risk_created", "created_at", "id"),
         Index("idx_risk_student_created", "student_id", "created_at", "id"),
         Index("idx_risk_activity_created", "activity_id", "created_at", "id"),
+    )
+    privacy = Privacy(
+        "student_id",
+        keep="""session_id activity_id risk_type risk_level dimension trace_ids resolved resolved_at resolution
+        detected_by rule rule_version threshold_value actual_value""",
+        pseudonymise="student_id subject",
+        empty="""description impact evidence root_cause impact_assessment recommendations pedagogical_intervention
+        resolution_notes""",
     )
 
     session_id: Mapped[UUID] = mapped_column(ForeignKey("sessions.id", ondelete="CASCADE"))

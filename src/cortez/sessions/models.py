@@ -9,6 +9,7 @@ from sqlalchemy.orm import Mapped, Relationship, mapped_column, relationship
 
 from cortez.choices import Choice
 from cortez.db import Base, Document, one_of, utc_now
+from cortez.privacy import Privacy
 
 if TYPE_CHECKING:
     from cortez.accounts.models import User
@@ -74,6 +75,12 @@ class LearningSession(Base):
         Index("idx_session_course", "course_id", "created_at", "id"),
         Index("idx_session_user", "user_id"),
         {"postgresql_with": {"fillfactor": "85"}},  # room for the counter's updates to stay on the page
+    )
+    privacy = Privacy(
+        "student_id",
+        keep="activity_id course_id mode simulator_type start_time end_time status trace_count",
+        pseudonymise="student_id user_id",
+        empty="learning_objective cognitive_status session_metrics",
     )
 
     student_id: Mapped[str] = mapped_column(String(100))

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from cortez.choices import Choice
 from cortez.db import Base, Document, Items, in_range, one_of, utc_now
+from cortez.privacy import Privacy
 from cortez.sessions.models import SimulatorType
 
 if TYPE_CHECKING:
@@ -61,6 +62,12 @@ class InterviewSession(Base):
         CheckConstraint("duration_minutes >= 0", name="ck_interview_duration_valid"),
         Index("idx_interview_session", "session_id"),
     )
+    privacy = Privacy(
+        "student_id",
+        keep="session_id activity_id interview_type difficulty_level evaluation_score duration_minutes",
+        pseudonymise="student_id",
+        empty="questions_asked responses evaluation_breakdown feedback",
+    )
 
     session_id: Mapped[UUID] = mapped_column(ForeignKey("sessions.id", ondelete="CASCADE"))
     student_id: Mapped[str] = mapped_column(String(100))
@@ -87,6 +94,13 @@ class IncidentSimulation(Base):
         CheckConstraint("time_to_diagnose_minutes >= 0", name="ck_incident_time_to_diagnose_valid"),
         CheckConstraint("time_to_resolve_minutes >= 0", name="ck_incident_time_to_resolve_valid"),
         Index("idx_incident_session", "session_id"),
+    )
+    privacy = Privacy(
+        "student_id",
+        keep="session_id activity_id incident_type severity time_to_diagnose_minutes time_to_resolve_minutes",
+        pseudonymise="student_id",
+        empty="""incident_description simulated_logs simulated_metrics diagnosis_process solution_proposed
+        root_cause_identified post_mortem evaluation""",
     )
 
     session_id: Mapped[UUID] = mapped_column(ForeignKey("sessions.id", ondelete="CASCADE"))
@@ -116,6 +130,12 @@ class SimulatorEvent(Base):
         one_of("ck_simulator_event_type_valid", "simulator_type", SimulatorType),
         one_of("ck_simulator_event_severity_valid", "severity", EventSeverity),
         Index("idx_event_session", "session_id", "timestamp"),
+    )
+    privacy = Privacy(
+        "student_id",
+        keep="session_id activity_id simulator_type event_type timestamp severity",
+        pseudonymise="student_id",
+        empty="event_data description",
     )
 
     session_id: Mapped[UUID] = mapped_column(ForeignKey("sessions.id", ondelete="CASCADE"))

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from cortez.choices import Choice
 from cortez.db import Base, Items, one_of
+from cortez.privacy import Privacy
 from cortez.traces.models import CognitiveState
 
 if TYPE_CHECKING:
@@ -34,6 +35,15 @@ class GitTrace(Base):
         one_of("ck_git_cognitive_state_valid", "cognitive_state_during_commit", CognitiveState),
         CheckConstraint("total_lines_added >= 0 AND total_lines_deleted >= 0", name="ck_git_lines_valid"),
         UniqueConstraint("session_id", "commit_hash", name="uq_git_trace_session_commit"),
+    )
+    privacy = Privacy(
+        "student_id",
+        keep="""session_id activity_id event_type timestamp total_lines_added total_lines_deleted is_merge is_revert
+        detected_patterns complexity_delta related_cognitive_traces cognitive_state_during_commit
+        time_since_last_interaction_minutes""",
+        pseudonymise="student_id commit_hash",
+        empty="""commit_message author_name author_email branch_name parent_commits files_changed diff repo_path
+        remote_url""",
     )
 
     session_id: Mapped[UUID] = mapped_column(ForeignKey("sessions.id", ondelete="CASCADE"))

@@ -13,6 +13,7 @@ from cortez.batches import BatchResult, ItemResult, answer_of, read, refuse_reje
 from cortez.database import student_changed
 from cortez.db import utc_now
 from cortez.errors import Conflict, CortezError, Forbidden, Invalid, NotFound
+from cortez.privacy import ERASED
 from cortez.schemas import stored
 from cortez.security import Principal
 from cortez.sessions.models import LearningSession, SessionStatus
@@ -163,6 +164,8 @@ def refusal_of(trace: TraceIn, session: Any, principal: Principal, now: datetime
         return Forbidden("FORBIDDEN", forbidden)
     if trace.occurred_at and trace.occurred_at > now + AHEAD:
         return Invalid.at("/occurred_at", "This lies more than five minutes ahead.")
+    if session.student_id.startswith(ERASED):
+        return Conflict("SESSION_CLOSED", "The student of this session was erased.")
     late = trace.occurred_at and session.end_time and trace.occurred_at <= session.end_time
     if session.status in OPEN or late:
         return None

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from cortez.choices import Choice, aliases
 from cortez.db import Base, Document, Items, in_range, one_of
+from cortez.privacy import Privacy
 
 if TYPE_CHECKING:
     from cortez.sessions.models import LearningSession
@@ -83,6 +84,15 @@ class CognitiveTrace(Base):
         Index("idx_trace_student_created", "student_id", "created_at", "id"),
         Index("idx_trace_activity_created", "activity_id", "created_at", "id"),
         Index("idx_trace_parent", "parent_trace_id"),
+    )
+    privacy = Privacy(
+        "student_id",
+        keep="""session_id activity_id trace_level interaction_type cognitive_state ai_involvement parent_trace_id
+        agent_id occurred_at""",
+        pseudonymise="student_id",
+        empty="""content context trace_metadata cognitive_intent decision_justification alternatives_considered
+        strategy_type semantic_understanding algorithmic_evolution cognitive_reasoning interactional_data
+        ethical_risk_data process_data ingest_digest""",
     )
 
     session_id: Mapped[UUID] = mapped_column(ForeignKey("sessions.id", ondelete="CASCADE"))

@@ -1,0 +1,42 @@
+"""What is personal in a table: every model says of each of its columns whose it is, and what erasure does to it.
+
+    class Apuntes(Base):
+        privacy = Privacy(keep="unidad_id titulo …")                      # about no student
+
+    class Risk(Base):
+        privacy = Privacy("student_id", keep="risk_type …", pseudonymise="student_id", empty="description …")
+
+`id`, `created_at` and `updated_at` are kept everywhere and need not be named. A test refuses a column that is named
+nowhere, or twice.
+"""
+
+from msgspec import Struct
+
+ERASED = "erased-"  # how the pseudonym of an erased student begins
+STAMPS = frozenset({"id", "created_at", "updated_at"})
+
+
+class Privacy(Struct, frozen=True):
+    """What becomes of a student's rows, column by column; `by` leads to the student.
+
+    `by` is a column with the student_id, with the id of a session of theirs (`session_id`), or of their account
+    (`user_id`, or `id` of the account itself); None where a table is about no student.
+
+    - `keep`: not personal, or of somebody else: structure, enumerations, figures, times, what staff wrote for all.
+    - `pseudonymise`: a student_id becomes one pseudonym for all rows; an account becomes null; any other key becomes
+      the row's own id, so that it stays unique.
+    - `empty`: becomes null, or an empty text, list or document where null is not allowed.
+    - `mentions`: lists about many students, in which one is found by their student_id and renamed.
+    - `removed`: nothing is left of the row.
+    """
+
+    by: str | None = None
+    keep: str = ""
+    pseudonymise: str = ""
+    empty: str = ""
+    mentions: str = ""
+    removed: str = ""
+
+    def columns(self) -> list[str]:
+        """Every column that is named, as often as it is."""
+        return " ".join((self.keep, self.pseudonymise, self.empty, self.mentions, self.removed)).split()

@@ -1,0 +1,157 @@
+"""Erasure: what is personal goes, in one unit of work; what statistics need stays, under a name that means nobody."""
+
+import hashlib
+import hmac
+from datetime import datetime
+from secrets import token_hex
+from typing import Any
+from uuid import UUID
+
+from msgspec import Struct
+from sqlalchemy import ColumnElement, String, Uuid, case, cast, delete, func, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cortez.accounts.models import User
+from cortez.database import student_changed
+from cortez.db import utc_now
+from cortez.idempotency import IdempotencyRecord
+from cortez.oversight.models import CourseReport
+from cortez.privacy import ERASED
+from cortez.records.erasure_models import Erasure
+from cortez.records.personal import Person, about_students, is_about, mentioning, rows_of
+from cortez.sessions.models import LearningSession, SessionStatus
+from cortez.sessions.rules import FINAL
+
+# Of a student's line in a report: its figures, and these.
+KEPT = {"competency_level", "last_session_at"}
+
+
+class Count(Struct, frozen=True):
+    """Rows of a table that were removed, and rows that stay without what was personal in them."""
+
+    removed: int = 0
+    emptied: int = 0
+
+
+Counts = dict[str, Count]
+
+
+async def erase(session: AsyncSession, person: Person) -> Counts:
+    """Erase a student, or of them what is older than `person.before`. What was touched, by table.
+
+    The account and the sessions are held first, so that nothing new comes in meanwhile; open sessions end. The keys
+    of the audit log go last: what the triggers write of this very erasure is written with them.
+    """
+    pseudonym = ERASED + token_hex(8)
+    await hold(session, person)
+    counts: Counts = {"idempotency_records": Count(removed=await forget_answers(session, person))}
+    counts["course_reports"] = Count(emptied=await rename_in_reports(session, person, pseudonym))
+    for model in about_students():
+        name = model.__tablename__
+        before = counts.get(name, Count())
+        if model.privacy.removed:
+            gone = await session.execute(delete(model).where(rows_of(model, person)))
+            counts[name] = Count(before.removed + touched(gone), before.emptied)
+        else:
+            values = emptied(model, pseudonym)
+            kept = await session.execute(update(model).where(rows_of(model, person)).values(values))
+            counts[name] = Count(before.removed, before.emptied + touched(kept))
+    student_changed(session, person.student_id, pseudonym)
+    return {name: count for name, count in sorted(counts.items()) if count != Count()}
+
+
+def touched(result: Any) -> int:
+    rows: int = result.rowcount
+    return rows
+
+
+async def hold(session: AsyncSession, person: Person) -> None:
+    """Lock the account and the sessions in the order of their ids, and end what is still open."""
+    if person.user_id and person.before is None:
+        await session.execute(select(User.id).where(User.id == person.user_id).with_for_update())
+    mine = rows_of(LearningSession, person)
+    await session.execute(select(LearningSession.id).where(mine).order_by(LearningSession.id).with_for_update())
+    ending = {"status": SessionStatus.ABORTED.value, "end_time": utc_now()}
+    await session.execute(update(LearningSession).where(mine, LearningSession.status.not_in(FINAL)).values(ending))
+
+
+def emptied(model: Any, pseudonym: str) -> dict[str, Any]:
+    """What the columns of a kept row become."""
+    privacy, columns = model.privacy, model.__table__.c
+    values = {name: renamed(model, columns[name], pseudonym) for name in privacy.pseudonymise.split()}
+    return values | {name: empty_value(columns[name]) for name in privacy.empty.split()}
+
+
+def renamed(model: Any, column: Any, pseudonym: str) -> Any:
+    if column.name == "student_id":
+        return pseudonym
+    if isinstance(column.type, Uuid):
+        return None
+    own: ColumnElement[str] = func.substr(cast(model.id, String), 1, column.type.length)
+    return case((column.is_(None), None), else_=own)
+
+
+def empty_value(column: Any) -> Any:
+    if column.nullable:
+        return None
+    default = column.default.arg if column.default is not None else ""
+    return default(None) if callable(default) else default
+
+
+async def forget_answers(session: AsyncSession, person: Person) -> int:
+    """Stored answers that name the person, whoever got them."""
+    if person.before is not None:
+        return 0
+    body: Any = IdempotencyRecord.body
+    names = [f'"{name}"'.encode() for name in (*person.subjects, person.email) if name]
+    if session.get_bind().dialect.name == "sqlite":
+        found = [func.instr(body, name) > 0 for name in names]
+    else:
+        found = [func.strpos(func.encode(body, "hex"), name.hex()) > 0 for name in names]
+    return touched(await session.execute(delete(IdempotencyRecord).where(or_(*found))))
+
+
+async def rename_in_reports(session: AsyncSession, person: Person, pseudonym: str) -> int:
+    """Their line in the lists of reports stays, under the pseudonym: its sums are part of the report's."""
+    reports = list(
+        await session.scalars(select(CourseReport).where(mentioning(CourseReport, person)).with_for_update())
+    )
+    for report in reports:
+        for name in CourseReport.privacy.mentions.split():
+            items = getattr(report, name)
+            setattr(report, name, [rename(item, person, pseudonym) for item in items])
+    await session.flush()
+    return len(reports)
+
+
+def rename(item: Any, person: Person, pseudonym: str) -> Any:
+    if not is_about(item, person):
+        return item
+    if not isinstance(item, dict):
+        return pseudonym
+    figures = {name: value for name, value in item.items() if name in KEPT or not isinstance(value, str | list | dict)}
+    return figures | {"student_id": pseudonym}
+
+
+async def certify(session: AsyncSession, actor_id: UUID, secret: str, student_id: str, counts: Counts) -> Erasure:
+    """Store that it was done. Who knows the student_id can show that it is the one, with the service's key."""
+    digest = hmac.digest(secret.encode(), b"erasure:" + student_id.encode(), hashlib.sha256)
+    tables = {name: {"removed": count.removed, "emptied": count.emptied} for name, count in counts.items()}
+    erasure = Erasure(actor_id=actor_id, student_digest=digest, tables=tables)
+    session.add(erasure)
+    await session.flush()
+    return erasure
+
+
+class Certificate(Struct, frozen=True, kw_only=True):
+    """What was done to the data of a student, table by table; nothing in it leads to what is left."""
+
+    id: UUID
+    student_id: str
+    erased_at: datetime
+    erased_by: UUID
+    tables: Counts
+    said: str = (
+        "What was personal has been removed or emptied. What remains are figures and times under a pseudonym that "
+        "nothing links to the student, and entries of the audit log whose key has been destroyed."
+    )

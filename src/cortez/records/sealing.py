@@ -1,0 +1,212 @@
+"""Seals of the audit log, and whether everything sealed is still as it was.
+
+Every entry gets a leaf with the salted digest of its stored form. A seal holds the root of a Merkle tree over the
+leaves since the seal before (RFC 6962, section 2.1) and a digest of itself and that seal: who changes, removes or
+inserts anything sealed must remake every seal after it, and a digest noted elsewhere gives that away. What an owner of
+the tables can still do unseen, as long as nobody has noted the newest digest, is just that: to remake or take off the
+last seals.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import msgspec
+from sqlalchemy import JSON, BigInteger, Text, cast, exists, func, insert, or_, select, type_coerce
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.types import NullType
+
+from cortez.database import Database
+from cortez.db import Base, utc_now
+from cortez.records.audit_models import AuditEntry, AuditLeaf, AuditSeal
+
+LOCK = 0x7365616C  # any number, the same for every worker
+LOT = 10_000  # entries under one seal
+SETTLED = timedelta(days=1)  # no transaction is open for longer
+MAX_FAULTS = 100  # named in an answer
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """What is not as it was sealed; `id` of the entry, or of the seal."""
+
+    kind: str
+    id: str
+    detail: str
+
+
+class Verification(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether everything sealed is as it was: `entries` under `seals`. `waiting` are not sealed yet, because a
+    transaction that began before them has not ended. `head` is the digest of the newest seal, worth noting elsewhere.
+    """
+
+    intact: bool
+    entries: int
+    waiting: int
+    seals: int
+    head: str | None
+    faults_found: int
+    faults: list[Fault]
+
+
+def raw(model: type[Base]) -> list[Any]:
+    """The columns as the database gives them: a changed byte must not vanish in a conversion."""
+    return [
+        (cast(column, Text) if isinstance(column.type, JSON) else type_coerce(column, NullType())).label(column.name)
+        for column in model.__table__.columns
+    ]
+
+
+def stored(model: type[Base], values: dict[str, Any], session: AsyncSession) -> list[Any]:
+    """The values as `raw` will read them."""
+    dialect = session.get_bind().dialect
+    forms = []
+    for column in model.__table__.columns:
+        process = column.type.dialect_impl(dialect).bind_processor(dialect)
+        forms.append(process(values[column.name]) if process else values[column.name])
+    return forms
+
+
+def canonical(values: Sequence[Any]) -> bytes:
+    return msgspec.json.encode([str(value) if isinstance(value, UUID) else value for value in values])
+
+
+def digest(*parts: bytes) -> bytes:
+    return hashlib.sha256(b"".join(parts)).digest()
+
+
+def root_of(leaves: Sequence[bytes]) -> bytes:
+    """The Merkle tree hash of RFC 6962 over hashed leaves."""
+    if not leaves:
+        return digest()
+    level = list(leaves)
+    while len(level) > 1:
+        paired = [digest(b"\x01", *level[place : place + 2]) for place in range(0, len(level) - 1, 2)]
+        level = paired + level[len(paired) * 2 :]
+    return level[0]
+
+
+def leaf_hash(values: Sequence[Any]) -> bytes:
+    return digest(b"\x00", canonical(values))
+
+
+def chained(before: bytes, values: Sequence[Any]) -> bytes:
+    """The digest of a seal: of the seal before and of its own columns, except the digest itself."""
+    return digest(before, canonical(values))
+
+
+SEALED_COLUMNS = [place for place, column in enumerate(AuditSeal.__table__.columns) if column.name != "digest"]
+
+
+def without_digest(values: Sequence[Any]) -> list[Any]:
+    return [values[place] for place in SEALED_COLUMNS]
+
+
+async def seal_all(database: Database) -> int:
+    """Seal everything that is settled, a unit of work for each seal; how many entries."""
+    total = 0
+    while True:
+        async with database.unit() as session:
+            sealed = await seal(session)
+        total += sealed
+        if sealed < LOT:
+            return total
+
+
+async def seal(session: AsyncSession) -> int:
+    """One more seal over the oldest unsealed entries, at most 10,000; how many there were. One worker at a time."""
+    if session.get_bind().dialect.name == "postgresql":
+        await session.execute(select(func.pg_advisory_xact_lock(LOCK)))
+    last = await session.scalar(select(AuditSeal).order_by(AuditSeal.number.desc()).limit(1))
+    entries = (await session.execute(unsealed(session, last))).all()
+    if not entries:
+        return 0
+    now, id_ = utc_now(), uuid4()
+    stamps = {"created_at": now, "updated_at": now}
+    leaves = [
+        {"id": uuid4(), **stamps, "entry_id": UUID(str(entry.id)), "seal_id": id_, "place": place}
+        | {"digest": leaf_hash(entry)}
+        for place, entry in enumerate(entries)
+    ]
+    root = root_of([leaf_hash(stored(AuditLeaf, leaf, session)) for leaf in leaves])
+    number = last.number + 1 if last else 1
+    values = {"id": id_, **stamps, "number": number, "entries": len(entries), "root": root, "digest": b""}
+    before = last.digest if last else b""
+    values["digest"] = chained(before, without_digest(stored(AuditSeal, values, session)))
+    await session.execute(insert(AuditSeal), [values])
+    await session.execute(insert(AuditLeaf), leaves)
+    return len(entries)
+
+
+def unsealed(session: AsyncSession, last: AuditSeal | None) -> Any:
+    """The oldest entries without a leaf whose transactions, and all before them, have ended."""
+    statement = select(*raw(AuditEntry)).where(~exists().where(AuditLeaf.entry_id == AuditEntry.id))
+    if last:
+        statement = statement.where(AuditEntry.created_at > last.created_at - SETTLED)
+    if session.get_bind().dialect.name == "postgresql":
+        horizon = cast(cast(func.pg_snapshot_xmin(func.pg_current_snapshot()), Text), BigInteger)
+        # A restored database may count its transactions from a lower number; what is old has ended too.
+        statement = statement.where(or_(AuditEntry.xid < horizon, AuditEntry.created_at < utc_now() - SETTLED))
+    return statement.order_by(AuditEntry.position).limit(LOT)
+
+
+async def backlog(session: AsyncSession) -> int:
+    """How many entries no seal covers yet."""
+    sealed = exists().where(AuditLeaf.entry_id == AuditEntry.id)
+    return await session.scalar(select(func.count()).select_from(AuditEntry).where(~sealed)) or 0
+
+
+async def verify(session: AsyncSession) -> Verification:
+    """Compare every sealed entry with its leaf, every seal with its leaves, and every seal with the one before."""
+    faults: list[Fault] = []
+    found = entries = seals = 0
+    before, number = b"", 1
+    for row in (await session.execute(select(*raw(AuditSeal)).order_by(AuditSeal.number, AuditSeal.id))).all():
+        leaves = await leaves_of(session, row.id)
+        wrong = [*seal_faults(row, before, number, leaves), *entry_faults(leaves)]
+        found += len(wrong)
+        faults += wrong[: MAX_FAULTS - len(faults)]
+        before, number, seals, entries = bytes(row.digest), number + 1, seals + 1, entries + len(leaves)
+    return Verification(
+        intact=not found,
+        entries=entries,
+        waiting=await backlog(session),
+        seals=seals,
+        head=before.hex() or None,
+        faults_found=found,
+        faults=faults,
+    )
+
+
+async def leaves_of(session: AsyncSession, seal_id: Any) -> list[tuple[Any, Any]]:
+    """The leaves of a seal in their order, each with its entry, or None."""
+    width = len(AuditLeaf.__table__.columns)
+    statement = (
+        select(*raw(AuditLeaf), *raw(AuditEntry))
+        .join(AuditEntry, AuditEntry.id == AuditLeaf.entry_id, isouter=True)
+        .where(type_coerce(AuditLeaf.seal_id, NullType()) == seal_id)
+        .order_by(AuditLeaf.place, AuditLeaf.id)
+    )
+    rows = (await session.execute(statement)).all()
+    return [(row[:width], row[width:] if row[width] is not None else None) for row in rows]
+
+
+LEAF = {column.name: place for place, column in enumerate(AuditLeaf.__table__.columns)}
+
+
+def seal_faults(row: Any, before: bytes, number: int, leaves: list[tuple[Any, Any]]) -> Iterator[Fault]:
+    if row.number != number:
+        yield Fault("seal", str(row.id), f"Seal {number} is missing; this one says it is {row.number}.")
+    if bytes(row.root) != root_of([leaf_hash(leaf) for leaf, _ in leaves]) or row.entries != len(leaves):
+        yield Fault("seal", str(row.id), f"Seal {row.number} does not cover these {len(leaves)} entries.")
+    if bytes(row.digest) != chained(before, without_digest(row)):
+        yield Fault("seal", str(row.id), f"Seal {row.number} does not follow from the seal before.")
+
+
+def entry_faults(leaves: list[tuple[Any, Any]]) -> Iterator[Fault]:
+    for leaf, entry in leaves:
+        if entry is None:
+            yield Fault("entry", str(leaf[LEAF["entry_id"]]), "The entry is gone.")
+        elif bytes(leaf[LEAF["digest"]]) != leaf_hash(entry):
+            yield Fault("entry", str(leaf[LEAF["entry_id"]]), "The entry was changed.")

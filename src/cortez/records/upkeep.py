@@ -1,0 +1,59 @@
+"""What the service does beside its requests: it writes the access log and seals the audit log."""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import AsyncIterator
+
+from cortez.database import Database
+from cortez.errors import described
+from cortez.records.access import Journal
+from cortez.records.sealing import seal_all
+
+logger = logging.getLogger(__name__)
+
+
+class Upkeep:
+    """Flushes the journal every second and seals every minute, unless set otherwise; flushes once more on stop."""
+
+    def __init__(self, database: Database, journal: Journal) -> None:
+        self.database = database
+        self.journal = journal
+        self.sealed_at = time.monotonic()
+
+    @contextlib.asynccontextmanager
+    async def going(self) -> AsyncIterator[None]:
+        task = asyncio.create_task(self.run())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            await self.attempt(seal=False)
+
+    async def run(self) -> None:
+        settings = self.database.settings
+        while True:
+            await asyncio.sleep(settings.access_log_interval)
+            due = time.monotonic() - self.sealed_at >= settings.seal_interval
+            await self.attempt(seal=due)
+
+    async def fold(self) -> None:
+        """Bring SQLite's journal home and cut it to nothing: what was erased must not lie on in it."""
+        if self.database.is_sqlite:
+            async with self.database.engine.connect() as connection:
+                driver = (await connection.get_raw_connection()).driver_connection
+                if driver:
+                    await driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    async def attempt(self, *, seal: bool) -> None:
+        """What fails now is tried again the next time."""
+        try:
+            await self.journal.flush()
+            if seal:
+                self.sealed_at = time.monotonic()
+                await seal_all(self.database)
+                await self.fold()
+        except Exception as error:
+            logger.warning("upkeep is behind: %s", described(error))

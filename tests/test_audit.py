@@ -1,0 +1,438 @@
+"""The audit log: what triggers write, that nothing in it can be changed, and that a change would be found."""
+
+import asyncio
+import hashlib
+import hmac
+import importlib.util
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+from msgspec.structs import replace
+from sqlalchemy import delete, text, update
+from sqlalchemy.exc import DBAPIError
+
+from cortez import auditing, migrations, tables
+from cortez.accounts.models import ApiKey, User
+from cortez.app import create_app
+from cortez.database import Database
+from cortez.oversight.models import RemediationPlan
+from cortez.records.audit_models import AuditEntry, AuditSeal, SubjectKey
+from cortez.records.sealing import backlog, root_of, seal_all, verify
+from factory import PASSWORD, Make
+from postgres import create_database
+from running import SECRET, client_of, live
+from tampering import unguarded
+
+REVISION = Path(__file__).parents[1] / "alembic" / "versions" / "0007_audit.py"
+# What changes without an entry: stamps, counters of sign-ins, what a seal or a key is not about.
+UNSEEN = {
+    "users": {"last_login", "login_count", "reset_expires_at"},
+    "course_members": {"id", "joined_at"},
+    "exercise_attempts": set("execution_time_ms stdout stderr ai_feedback_summary ai_feedback_detailed".split())
+    | {"ai_suggestions", "submitted_at"},
+}
+
+
+def audited() -> dict[str, Any]:
+    spec = importlib.util.spec_from_file_location("audit_revision", REVISION)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return {one.table: one for one in module.AUDITED}
+
+
+async def entries(make: Make, table: str) -> list[AuditEntry]:
+    return sorted(
+        (one for one in await make.all(AuditEntry) if one.table_name == table), key=lambda one: int(one.position)
+    )
+
+
+@pytest.mark.requirement("L1")
+def test_every_column_of_an_audited_table_is_accounted_for() -> None:
+    for name, one in audited().items():
+        said = {column.partition(":")[0] for column in f"{one.people} {one.plain} {one.masked}".split()}
+        columns = set(tables.metadata.tables[name].columns.keys())
+        assert said <= columns
+        assert columns - said - {"id", "created_at", "updated_at"} == UNSEEN.get(name, set()) - {"id"}, name
+
+
+@pytest.mark.requirement("L1")
+def test_the_service_names_the_actor_for_every_audited_table() -> None:
+    inserts = {name for name, one in audited().items() if "INSERT" in one.events}
+    updates = {name for name, one in audited().items() if "UPDATE" in one.events}
+    assert (inserts, updates) == (set(auditing.INSERTS), set(auditing.UPDATES))
+
+
+@pytest.mark.requirement("L1")
+@pytest.mark.requirement("G2")
+async def test_every_audited_table_has_its_triggers(make: Make) -> None:
+    """A revision that makes a table of SQLite anew must bring them along."""
+    if make.database.is_sqlite:
+        wanted = {
+            f"trg_audit_{name}_{event.lower()}" for name, one in audited().items() for event in one.events.split()
+        }
+        question = "SELECT name FROM sqlite_master WHERE type = 'trigger' AND name LIKE 'trg_audit_%'"
+    else:
+        wanted = {f"trg_audit_{name}" + end for name in audited() for end in ("", "_truncated")}
+        question = "SELECT tgname FROM pg_trigger WHERE tgname LIKE 'trg_audit_%' AND tgenabled = 'O'"
+    async with make.database.engine.connect() as connection:
+        found = set(await connection.scalars(text(question)))
+    assert wanted <= found
+
+
+@pytest.mark.requirement("L1")
+async def test_a_change_is_recorded_with_who_made_it_in_which_request(make: Make) -> None:
+    admin, student = await make.admin(), await make.student()
+    answer = await admin.put(f"/users/{student.id}/roles", json={"roles": ["student", "tutor"]})
+    entry = (await entries(make, "users"))[-1]
+    assert (entry.operation, entry.actor_kind) == ("update", "person")
+    assert entry.request_id == answer.headers["x-request-id"]
+    assert (entry.before, entry.after) == ({"roles": ["student"]}, {"roles": ["student", "tutor"]})
+    listed = (await admin.get(f"/audit?table=users&row_id={student.id}&actor={admin.id}")).json()["items"]
+    assert [one["id"] for one in listed] == [str(entry.id)]
+    assert (listed[0]["actor"], listed[0]["subject"]) == (str(admin.id), str(student.id))
+
+
+@pytest.mark.requirement("L1")
+async def test_persons_and_personal_values_are_not_in_the_log(make: Make) -> None:
+    admin = await make.admin()
+    body = {"email": "secret@example.edu", "username": "hush", "full_name": "Zoe Quiet", "password": PASSWORD}
+    user = (await admin.post("/users", json={**body, "roles": ["student"]})).json()
+    await admin.patch(f"/users/{user['id']}", json={"full_name": "Zoe Loud"})
+    raw = str([vars(one) for one in await entries(make, "users")])
+    for said in ("secret", "hush", "Zoe", user["id"], UUID(user["id"]).hex, str(admin.id)):
+        assert said not in raw
+    [key] = [one for one in await make.all(SubjectKey) if one.subject == user["id"]]
+    changed = (await entries(make, "users"))[-1]
+    secret = bytes(byte ^ 0x36 for byte in key.pads[:64])
+    expected = hmac.new(secret, b"Zoe Loud", hashlib.sha256).hexdigest()
+    assert changed.after == {"full_name": f"hmac:{expected}"}
+    assert changed.subject == key.alias
+
+
+@pytest.mark.requirement("L1")
+async def test_what_is_rolled_back_leaves_no_entry(make: Make) -> None:
+    admin = await make.admin()
+    taken = {"email": "ana@example.edu", "username": "ana", "roles": ["student"]}
+    assert (await admin.post("/users", json=taken)).status_code == 201
+    count = len(await entries(make, "users"))
+    assert (await admin.post("/users", json=taken)).status_code == 409
+    assert len(await entries(make, "users")) == count
+
+
+@pytest.mark.requirement("L1")
+async def test_signing_in_is_no_change_of_an_account(make: Make) -> None:
+    student = await make.student()
+    async with make.database.unit() as session:
+        await session.execute(update(User).where(User.id == student.id).values(login_count=3))
+    assert len(await entries(make, "users")) == 1
+
+
+@pytest.mark.requirement("L1")
+async def test_traces_are_recorded_when_they_change_and_sessions_when_they_go(make: Make) -> None:
+    admin = await make.admin()
+    session = await make.session()
+    trace = await make.trace(session)
+    assert await entries(make, "cognitive_traces") == []
+    assert (await admin.patch(f"/traces/{trace.id}", json={"ai_involvement": 0.5})).status_code == 200
+    [changed] = await entries(make, "cognitive_traces")
+    assert (changed.before, changed.after) == ({"ai_involvement": 0.0}, {"ai_involvement": 0.5})
+    assert (await admin.delete(f"/sessions/{session.id}")).status_code == 204
+    [_, gone] = await entries(make, "cognitive_traces")
+    [ended] = await entries(make, "sessions")
+    assert (gone.operation, gone.after, ended.operation) == ("delete", None, "delete")
+    assert {gone.actor_kind, ended.actor_kind} == {"person"}
+    assert gone.before
+    assert gone.before["content"].startswith("hmac:")
+
+
+@pytest.mark.requirement("L1")
+async def test_every_critical_table_is_recorded(make: Make) -> None:
+    admin, group = await make.admin(), await make.group()
+    await make.risk(group.session)
+    await make.evaluation(group.session)
+    plan = {"student_id": group.student.student_id, "plan_type": "tutoring", "description": "Talk."}
+    assert (await group.teacher.post("/remediation-plans", json=plan)).status_code == 201
+    talk = {"student_id": group.student.student_id, "intervention_type": "follow_up"}
+    assert (await group.teacher.post("/interventions", json=talk)).status_code == 201
+    exercise = await make.exercise()
+    tried = await group.student.post(f"/exercises/{exercise.id}/attempts", json={"submitted_code": "x"})
+    assert tried.status_code == 201
+    urls = dict.fromkeys(("auth_login_url", "auth_token_url", "public_keyset_url"), "https://lms.example.edu/x")
+    names = {"platform_name": "Moodle", "issuer": "https://lms.example.edu", "client_id": "1", "deployment_id": "1"}
+    assert (await admin.post("/lti/deployments", json=names | urls)).status_code == 201
+    recorded = {one.table_name for one in await make.all(AuditEntry) if one.operation == "insert"}
+    assert recorded == auditing.INSERTS
+
+
+@pytest.mark.requirement("L1")
+async def test_a_key_a_command_and_nobody_are_named_as_what_they_are(make: Make, client: Any) -> None:
+    group = await make.group()
+    found = {"risk_type": "ai_dependency", "risk_level": "low", "description": "x"}
+    assert (await group.key.post(f"{group.path}/risks", json=found)).status_code == 201
+    [risk] = await entries(make, "risks")
+    assert (risk.actor_kind, risk.actor) == ("key", str(group.key.id))
+    account = {"email": "new@example.edu", "username": "new", "password": PASSWORD}
+    assert (await client.post("/auth/register", json=account)).status_code == 201
+    assert (await entries(make, "users"))[-1].actor_kind == "anonymous"
+    other = Database(make.database.settings, actor="command:adopt")
+    async with other.unit() as session:
+        await session.execute(update(ApiKey).values(name="renamed"))
+    await other.close()
+    assert {(one.actor_kind, one.actor) for one in (await entries(make, "api_keys"))[1:]} == {("command", "adopt")}
+
+
+@pytest.mark.requirement("L1")
+async def test_who_writes_past_the_service_is_named_or_refused(make: Make) -> None:
+    """On PostgreSQL by the role's name; on SQLite a program without the service's functions cannot write at all."""
+    student = await make.student()
+    if make.database.is_sqlite:
+        path = make.database.settings.url.database
+        assert path
+        with sqlite3.connect(path) as connection, pytest.raises(sqlite3.OperationalError, match="no such function"):
+            connection.execute("UPDATE users SET roles = '[\"admin\"]'")
+        return
+    async with make.database.engine.begin() as connection:
+        await connection.execute(text("UPDATE users SET is_verified = true WHERE id = :id"), {"id": student.id})
+    last = (await entries(make, "users"))[-1]
+    assert (last.actor_kind, last.actor) == ("database", "cortez")
+
+
+@pytest.mark.requirement("L1")
+@pytest.mark.parametrize("table", ["audit_log", "audit_seals", "audit_leaves"])
+@pytest.mark.parametrize("verb", ["UPDATE {} SET updated_at = updated_at", "DELETE FROM {}", "TRUNCATE {} CASCADE"])
+async def test_the_log_is_append_only(make: Make, table: str, verb: str) -> None:
+    await make.student()
+    await sealed(make.database)
+    if make.database.is_sqlite and verb.startswith("TRUNCATE"):
+        return  # SQLite has no such statement
+    with pytest.raises(DBAPIError, match="escape the audit log"):
+        async with make.database.engine.begin() as connection:
+            await connection.execute(text(verb.format(table)))
+
+
+@pytest.mark.requirement("L1")
+@pytest.mark.parametrize("table", sorted(auditing.UPDATES | {"sessions"}))
+async def test_no_audited_table_can_be_emptied_unseen(make: Make, table: str) -> None:
+    if make.database.is_sqlite:
+        return  # SQLite has no TRUNCATE
+    with pytest.raises(DBAPIError, match="TRUNCATE"):
+        async with make.database.engine.begin() as connection:
+            await connection.execute(text(f"TRUNCATE {table} CASCADE"))
+
+
+async def test_two_first_mentions_of_a_person_at_once_share_one_key(make: Make) -> None:
+    if make.database.is_sqlite:
+        return  # one writer at a time
+    group = await make.group()
+    first, second = make.database.writing(), make.database.writing()
+    plan = {"plan_type": "tutoring", "description": "x", "start_date": group.session.start_time}
+    values = plan | {"student_id": "unheard of", "target_completion_date": group.session.start_time}
+    first.add(RemediationPlan(**values))
+    await first.flush()
+    second.add(RemediationPlan(**values))
+    waiting = asyncio.create_task(second.flush())
+    await asyncio.sleep(0.05)
+    await first.commit()
+    await waiting
+    await second.commit()
+    await first.close()
+    await second.close()
+    assert len({one.subject for one in await entries(make, "remediation_plans")}) == 1
+
+
+async def verified(database: Database) -> Any:
+    async with database.reading() as session:
+        return await verify(session)
+
+
+async def sealed(database: Database) -> None:
+    """Everything: a transaction of another test's database holds a seal up as well, for as long as it is open."""
+    while True:
+        await seal_all(database)
+        async with database.reading() as session:
+            if not await backlog(session):
+                return
+        await asyncio.sleep(0.01)
+
+
+async def test_a_seal_covers_what_was_there_and_the_next_what_came_since(make: Make) -> None:
+    admin = await make.admin()
+    await make.student()
+    await sealed(make.database)
+    first = (await admin.get("/audit/verify")).json()
+    assert (first["intact"], first["entries"], first["seals"]) == (True, 2, 1)
+    await make.student()
+    await sealed(make.database)
+    second = (await admin.get("/audit/verify")).json()
+    assert (second["intact"], second["entries"], second["seals"]) == (True, 3, 2)
+    assert second["head"] != first["head"]
+    seals = sorted(await make.all(AuditSeal), key=lambda seal: int(seal.number))
+    assert seals[0].digest.hex() == first["head"]
+    assert (await admin.get("/audit/verify")).json()["seals"] == 2
+
+
+async def test_an_entry_of_an_open_transaction_waits_for_its_seal(make: Make) -> None:
+    """A transaction that began earlier may commit later: a seal that passed it by would never come back to it."""
+    if make.database.is_sqlite:
+        return  # one writer at a time
+    await make.student()
+    await sealed(make.database)
+    held = make.database.writing()
+    held.add(User(email="h@example.edu", username="h", hashed_password="!"))
+    await held.flush()
+    await make.student()
+    assert await seal_all(make.database) == 0
+    await held.commit()
+    await held.close()
+    async with make.database.reading() as session:
+        assert await backlog(session) == 2
+    await sealed(make.database)
+    assert (await verified(make.database)).intact
+
+
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        (
+            "UPDATE audit_log SET actor_kind = 'command' WHERE position = (SELECT min(position) FROM audit_log)",
+            "changed",
+        ),
+        ("UPDATE audit_log SET salt = updated_salt", "changed"),
+        ("DELETE FROM audit_log WHERE position = (SELECT max(position) FROM audit_log)", "gone"),
+        ("DELETE FROM audit_leaves WHERE place = 1", "does not cover"),
+        ("UPDATE audit_leaves SET place = place + 5", "does not cover"),
+        ("UPDATE audit_seals SET entries = entries + 1 WHERE number = 1", "does not cover"),
+        ("UPDATE audit_seals SET number = 7 WHERE number = 2", "Seal 2 is missing"),
+        ("UPDATE audit_seals SET created_at = (SELECT min(created_at) FROM users)", "does not follow"),
+        (
+            "DELETE FROM audit_leaves WHERE seal_id = (SELECT id FROM audit_seals WHERE number = 1);"
+            "DELETE FROM audit_seals WHERE number = 1",
+            "Seal 1 is missing",
+        ),
+    ],
+)
+async def test_what_an_owner_changes_after_the_seal_is_found(make: Make, statement: str, said: str) -> None:
+    for _ in range(2):
+        await make.student()
+        await make.student()
+        await sealed(make.database)
+    assert (await verified(make.database)).intact
+    blob = "x'00'" if make.database.is_sqlite else r"'\x00'::bytea"
+    async with unguarded(make.database) as connection:
+        for one in statement.replace("updated_salt", blob).split(";"):
+            await connection.execute(text(one))
+    found = await verified(make.database)
+    assert not found.intact
+    assert said in str(found.faults)
+
+
+def test_the_root_is_that_of_rfc_6962() -> None:
+    """Over one, two and three leaves, worked out by hand."""
+
+    def node(left: bytes, right: bytes) -> bytes:
+        return hashlib.sha256(b"\x01" + left + right).digest()
+
+    one, two, three, four, five = (hashlib.sha256(bytes([0, n])).digest() for n in range(5))
+    assert root_of([one]) == one
+    assert root_of([one, two, three]) == node(node(one, two), three)
+    assert root_of([one, two, three, four, five]) == node(node(node(one, two), node(three, four)), five)
+
+
+async def test_only_an_admin_reads_the_log(make: Make) -> None:
+    for someone in (await make.student(), await make.teacher(), await make.tutor(), await make.key("read")):
+        for path in ("/audit", "/audit/verify"):
+            assert (await someone.get(path)).status_code == 403
+
+
+async def test_the_log_is_filtered_and_paged(make: Make) -> None:
+    admin = await make.admin()
+    for _ in range(3):
+        await make.key()
+    everything = (await admin.get("/audit?count=true")).json()
+    assert everything["total"] == 4
+    page = (await admin.get("/audit?table=api_keys&limit=2")).json()
+    assert [one["operation"] for one in page["items"]] == ["insert", "insert"]
+    rest = (await admin.get(f"/audit?cursor={page['next_cursor']}")).json()
+    assert len(rest["items"]) == 1
+    since = page["items"][0]["created_at"]
+    assert len((await admin.get("/audit", params={"since": since})).json()["items"]) == 1
+    assert (await admin.get(f"/audit?row_id={uuid4()}")).json()["items"] == []
+    assert (await admin.get("/audit?table=x;y")).status_code == 422
+
+
+async def test_a_person_without_a_key_is_named_no_more(make: Make) -> None:
+    """What erasure leaves: the entries, and seals that still hold, but nobody behind the aliases."""
+    admin, student = await make.admin(), await make.student()
+    await sealed(make.database)
+    async with make.database.unit() as session:
+        await session.execute(delete(SubjectKey).where(SubjectKey.subject.in_([str(student.id), student.student_id])))
+    assert (await verified(make.database)).intact
+    text_ = (await admin.get("/audit")).text
+    assert str(student.id) not in text_
+    assert student.student_id not in text_
+
+
+PAGE = Path(__file__).parents[1] / "docs" / "audit.md"
+
+
+async def test_the_service_s_role_can_write_everything_but_the_log(make: Make, worker: str) -> None:
+    """The two roles of `docs/audit.md`, made by the very statements of that page."""
+    if make.database.is_sqlite:
+        return  # a file has no roles
+    role = f"cortez_service_{worker}"
+    [grants] = re.findall(r"```sql\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    owner = make.database.settings
+    url = await create_database(os.environ["CORTEZ_TEST_POSTGRES"], f"roles_{worker}")
+    mine = replace(owner, database_url=url)
+    await asyncio.to_thread(migrations.upgrade, mine)
+    connection = await asyncpg.connect(url)
+    await connection.execute(f"DROP ROLE IF EXISTS {role}")
+    await connection.execute(grants.replace("cortez_service", role))
+    as_service = url.replace("cortez@", f"{role}@")
+    async with live(create_app(replace(mine, database_url=as_service))) as app, Make(app, client_of) as own:
+        admin = await own.admin()
+        body = {"email": "ana@example.edu", "username": "ana", "roles": ["student"]}
+        assert (await admin.post("/users", json=body)).status_code == 201
+        assert len((await admin.get("/audit")).json()["items"]) == 2
+        assert (await admin.get("/audit/verify")).json()["intact"]
+        for statement in (
+            "INSERT INTO audit_log SELECT * FROM audit_log",
+            "DELETE FROM audit_log",
+            "UPDATE audit_seals SET number = 5",
+            "UPDATE subject_keys SET alias = 'x'",
+            "ALTER TABLE users DISABLE TRIGGER ALL",
+            "SET session_replication_role = replica",
+        ):
+            with pytest.raises(DBAPIError, match=r"permission denied|must be owner"):
+                async with own.database.engine.begin() as service:
+                    await service.execute(text(statement))
+    await connection.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
+    await connection.close()
+
+
+async def test_the_command_verifies_and_ends_with_1_where_something_was_changed(make: Make) -> None:
+    await make.student()
+    own = {**os.environ, "DATABASE_URL": make.database.settings.database_url, "CORTEZ_SECRET_KEY": SECRET}
+
+    async def run() -> tuple[int, str]:
+        command = [sys.executable, "-m", "cortez", "audit", "verify"]
+        done = await asyncio.to_thread(subprocess.run, command, env=own, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout + done.stderr
+
+    await sealed(make.database)
+    assert (await run())[0] == 0
+    async with unguarded(make.database) as connection:
+        await connection.execute(text("UPDATE audit_log SET operation = 'delete'"))
+    code, said = await run()
+    assert code == 1
+    assert "The entry was changed." in said

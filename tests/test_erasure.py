@@ -1,0 +1,190 @@
+"""Erasure leaves nothing personal, and every figure as it was."""
+
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from cortez.accounts.models import Role, User
+from cortez.oversight.models import CourseReport, StudentProfile
+from cortez.oversight.profiles import rebuild
+from cortez.privacy import ERASED
+from cortez.records.audit_models import AccessEntry, AuditEntry, SubjectKey
+from cortez.records.erasure_models import Erasure
+from cortez.records.sealing import seal_all, verify
+from cortez.sessions.models import LearningSession
+from cortez.traces.models import CognitiveTrace
+from factory import Group, Make, Someone
+from planted import WORDS, everything, figures, plant
+
+
+@pytest.fixture
+async def group(make: Make) -> Group:
+    return await make.group()
+
+
+@pytest.fixture
+async def admin(make: Make) -> Someone:
+    return await make.admin()
+
+
+async def erased(admin: Someone, student: Someone) -> Any:
+    answer = await admin.delete(f"/students/{student.student_id}/data")
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+async def test_nothing_personal_is_left(make: Make, group: Group, admin: Someone) -> None:
+    await plant(make, group)
+    assert (await group.teacher.get(group.path)).status_code == 200
+    await make.app.state.upkeep.journal.flush()
+    before = await everything(make)
+    assert {word for word in WORDS if word not in before} == set()
+    await erased(admin, group.student)
+    after = await everything(make)
+    assert {word for word in WORDS if word in after} == set()
+    for name in (group.student.student_id, str(group.student.id), group.student.id.hex):
+        assert name not in after.split("\n")
+        assert f'"{name}"' not in after
+        assert f"'{name}'" not in after
+
+
+async def test_statistics_stay_as_they_were(make: Make, group: Group, admin: Someone) -> None:
+    await plant(make, group)
+    before = await figures(make)
+    await erased(admin, group.student)
+    assert await figures(make) == before
+    [report] = await make.all(CourseReport)
+    mine, other = report.student_summaries
+    assert mine == {"student_id": report.at_risk_students[0], "traces": 10}
+    assert mine["student_id"].startswith(ERASED)
+    assert other == {"student_id": "somebody else", "traces": 30}
+
+
+async def test_the_certificate_counts_what_went_where(make: Make, group: Group, admin: Someone) -> None:
+    await plant(make, group)
+    count = len(await make.all(CognitiveTrace))
+    certificate = await erased(admin, group.student)
+    assert certificate["erased_by"] == str(admin.id)
+    assert certificate["tables"]["cognitive_traces"] == {"removed": 0, "emptied": count}
+    assert certificate["tables"]["users"] == {"removed": 1, "emptied": 0}
+    assert certificate["tables"]["idempotency_records"]["removed"] == 1
+    [stored] = await make.all(Erasure)
+    assert str(stored.id) == certificate["id"]
+    assert stored.tables == certificate["tables"]
+    assert group.student.student_id.encode() not in stored.student_digest
+
+
+async def test_the_account_is_gone_and_so_is_the_student(make: Make, group: Group, admin: Someone) -> None:
+    await erased(admin, group.student)
+    assert (await group.student.get("/auth/me")).status_code == 401
+    path = f"/students/{group.student.student_id}"
+    assert (await admin.get(f"{path}/data")).status_code == 404
+    assert (await admin.get(f"{path}/profile")).status_code == 404
+    again = await admin.delete(f"{path}/data")
+    assert (again.status_code, again.json()["code"]) == (404, "STUDENT_NOT_FOUND")
+
+
+async def test_a_session_of_an_erased_student_takes_nothing_more(make: Make, group: Group, admin: Someone) -> None:
+    """An agent that was cut off may still hold steps of theirs; not even a late one is taken."""
+    await erased(admin, group.student)
+    [session] = await make.all(LearningSession)
+    assert session.status == "aborted"
+    writer = await make.key("traces")
+    late = {"interaction_type": "student_prompt", "content": "x", "occurred_at": "2026-01-01T00:00:00Z"}
+    answer = await writer.post(f"{group.path}/traces", json=late)
+    assert (answer.status_code, answer.json()["code"]) == (409, "SESSION_CLOSED")
+
+
+async def test_the_audit_log_stays_whole_and_names_them_no_more(make: Make, group: Group, admin: Someone) -> None:
+    await make.risk(group.session)
+    await seal_all(make.database)
+    await erased(admin, group.student)
+    await seal_all(make.database)
+    async with make.database.reading() as session:
+        assert (await verify(session)).intact
+    names = {one.subject for one in await make.all(SubjectKey)}
+    assert names.isdisjoint({group.student.student_id, str(group.student.id)})
+    assert len([one for one in await make.all(AuditEntry) if one.table_name == "risks"]) == 2
+
+
+async def test_what_was_noted_before_is_not_written_after(make: Make, group: Group, admin: Someone) -> None:
+    assert (await group.teacher.get(group.path)).status_code == 200
+    await erased(admin, group.student)
+    await make.app.state.upkeep.journal.flush()
+    assert {one.student_id for one in await make.all(AccessEntry)} <= {
+        one.student_id for one in await make.all(LearningSession)
+    }
+
+
+async def test_profiles_are_what_a_rebuild_makes_of_them(make: Make, group: Group, admin: Someone) -> None:
+    await make.trace(group.session)
+    await make.evaluation(group.session)
+    await erased(admin, group.student)
+    kept = {one.student_id: (one.total_sessions, one.name) for one in await make.all(StudentProfile)}
+    await rebuild(make.database)
+    assert {one.student_id: (one.total_sessions, one.name) for one in await make.all(StudentProfile)} == kept
+    assert (1, None) in kept.values()
+
+
+async def test_nobody_else_is_touched(make: Make, group: Group, admin: Someone) -> None:
+    other = await make.student(student_id=f"{group.student.student_id}0", full_name="Stays")
+    session = await make.session(other, activity_id="a")
+    await make.trace(session, content="stays too")
+    await erased(admin, group.student)
+    traces = {one.content: one.student_id for one in await make.all(CognitiveTrace)}
+    assert traces["stays too"] == other.student_id
+    assert "Stays" in {one.full_name for one in await make.all(User)}
+    assert (await other.get(f"/sessions/{session.id}")).status_code == 200
+
+
+async def test_only_an_admin_erases_and_no_staff(make: Make, group: Group, admin: Someone) -> None:
+    path = f"/students/{group.student.student_id}/data"
+    for someone in (group.student, group.teacher, group.tutor, group.key):
+        assert (await someone.delete(path)).status_code == 403
+    both = await make.user(Role.STUDENT, Role.TEACHER)
+    answer = await admin.delete(f"/students/{both.student_id}/data")
+    assert (answer.status_code, answer.json()["code"]) == (409, "STAFF_ACCOUNT")
+    assert len(await make.all(User)) == 6
+
+
+async def test_a_student_without_an_account_is_erased_too(make: Make, admin: Someone) -> None:
+    activity = await make.activity()
+    session = LearningSession(student_id="moodle-7", activity_id=activity.activity_id)
+    await make.add(session)
+    await make.trace(session, content="said by a guest")
+    answer = await admin.delete("/students/moodle-7/data")
+    assert answer.status_code == 200
+    assert "said by a guest" not in await everything(make)
+
+
+async def test_an_erasure_that_fails_leaves_everything(make: Make, group: Group, admin: Someone) -> None:
+    """One unit of work: here its last statement is refused by the database."""
+    await plant(make, group)
+    before = await everything(make)
+    async with make.database.engine.begin() as connection:
+        for statement in refusing(make.database.is_sqlite):
+            await connection.execute(text(statement))
+    try:
+        answer = await admin.delete(f"/students/{group.student.student_id}/data")
+        assert answer.status_code >= 400
+        assert await everything(make) == before
+    finally:
+        async with make.database.engine.begin() as connection:
+            await connection.execute(text("DROP TRIGGER no_certificate" + on(make.database.is_sqlite)))
+
+
+def refusing(is_sqlite: bool) -> list[str]:
+    """A trigger by which no certificate can be stored."""
+    if is_sqlite:
+        refusal = "SELECT RAISE(ABORT, 'CHECK constraint failed')"
+        return [f"CREATE TRIGGER no_certificate BEFORE INSERT ON erasures BEGIN {refusal}; END"]
+    function = "CREATE OR REPLACE FUNCTION no_certificate() RETURNS trigger LANGUAGE plpgsql AS "
+    return [
+        function + "$$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = 'check_violation'; END $$",
+        "CREATE TRIGGER no_certificate BEFORE INSERT ON erasures FOR EACH ROW EXECUTE FUNCTION no_certificate()",
+    ]
+
+
+def on(is_sqlite: bool) -> str:
+    return "" if is_sqlite else " ON erasures"
