@@ -121,8 +121,8 @@ class Make:
         client = await self.clients.enter_async_context(self.client_of(self.app, secret))
         return Someone(key.id, "", client)
 
-    async def course(self, course_id: str | None = None) -> str:
-        course = Course(course_id=course_id or f"course-{self.number()}", title="A course")
+    async def course(self, course_id: str | None = None, **values: Any) -> str:
+        course = Course(course_id=course_id or f"course-{self.number()}", title="A course", **values)
         await self.add(course)
         return course.course_id
 

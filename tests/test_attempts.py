@@ -142,7 +142,7 @@ async def test_an_attempt_belongs_to_ones_own_open_session(make: Make) -> None:
     assistant = await make.user(Role.TEACHER, Role.STUDENT, course=course, student_id="assistant")
     taught = await make.session(student, course_id=course)
     assert (await assistant.get(f"/sessions/{taught.id}")).status_code == 200
-    assert (await assistant.post(path, json=CODE | {"session_id": str(taught.id)})).status_code == 404
+    assert (await assistant.post(path, json=CODE | {"session_id": str(taught.id)})).status_code == 403
     mine = await make.session(student)
     assert (await attempt(student, exercise.id, session_id=str(mine.id)))["session_id"] == str(mine.id)
     assert len(await make.all(ExerciseAttempt)) == 1

@@ -100,7 +100,7 @@ async def test_who_does_not_teach_the_course_enrols_nobody(make: Make, teacher: 
     guest = await make.teacher()
     await make.add(CourseMember(course_id="c", user_id=guest.id, role="student"))
     line = [{"email": "x@example.edu"}]
-    assert (await guest.post(PATH, json=line)).status_code == 404
+    assert (await guest.post(PATH, json=line)).status_code == 403
     assert (await stranger.post(PATH, json=line)).status_code == 404
     assert (await student.post(PATH, json=line)).status_code == 403
     assert (await tutor.post(PATH, json=line)).status_code == 403

@@ -52,7 +52,7 @@ async def read_course(course_id: PathKey, courses: Courses) -> CourseOut:
 async def change_course(
     course_id: PathKey, data: JSONBody[CoursePatch], courses: Courses, match: NamedDependency[Match]
 ) -> CourseOut:
-    course = await courses.taught(course_id, lock=True)
+    course = await courses.led(course_id, lock=True)
     match.check(course.updated_at)
     return CourseOut.of(await courses.change(course, data.changes()))
 
@@ -81,7 +81,7 @@ async def put_member(
     members: Members,
 ) -> MemberOut:
     """Make somebody a member, or change what they are."""
-    await courses.taught(course_id, lock=True)
+    await courses.led(course_id, lock=True)
     return MemberOut.of(await members.put(course_id, user_id, data.role.value))
 
 
@@ -91,14 +91,14 @@ async def enrol_members(course_id: PathKey, request: StrictRequest, courses: Cou
 
     Accounts that are absent are made, without a password; only an admin makes those of teachers and tutors.
     """
-    course = await courses.taught(course_id, lock=True)
+    course = await courses.led(course_id, lock=True)
     lines = lines_of(await request.body(), is_csv=request.content_type[0] == "text/csv")
     return await Enrolment(members, course).enrol(lines)
 
 
 @delete("/{course_id:str}/members/{user_id:uuid}", guards=[teachers])
 async def delete_member(course_id: PathKey, user_id: FromPath[UUID], courses: Courses, members: Members) -> None:
-    await courses.taught(course_id, lock=True)
+    await courses.led(course_id, lock=True)
     await members.delete(members.present(await members.of(course_id, user_id), user_id))
 
 

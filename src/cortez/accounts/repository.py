@@ -11,7 +11,7 @@ from uuid_utils.compat import uuid7
 from cortez.accounts.models import ApiKey, Course, CourseMember, CourseRole, RefreshToken, Role, User
 from cortez.database import student_changed
 from cortez.db import holds, utc_now
-from cortez.errors import Conflict, Invalid, NotFound
+from cortez.errors import Conflict, Forbidden, Invalid, NotFound
 from cortez.repository import Repository
 from cortez.security import REFRESH_TTL, RESET_TTL, Principal, digest, new_secret
 
@@ -24,15 +24,28 @@ def taught_courses(principal: Principal) -> Select[str]:
     return member_courses(principal).where(CourseMember.role.in_(roles))
 
 
+def led_courses(principal: Principal) -> Select[str]:
+    """The courses that a person teaches. In one that they only tutor they read, whatever their account may do."""
+    return member_courses(principal).where(CourseMember.role == CourseRole.TEACHER)
+
+
 def member_courses(principal: Principal) -> Select[str]:
     return select(CourseMember.course_id).where(CourseMember.user_id == principal.id)
 
 
 def taught_students(principal: Principal) -> Select[str | None]:
     """The keys of the students in the courses that a person teaches or tutors."""
+    return _students_of(taught_courses(principal))
+
+
+def led_students(principal: Principal) -> Select[str | None]:
+    return _students_of(led_courses(principal))
+
+
+def _students_of(courses: Select[str]) -> Select[str | None]:
     members = select(User.student_id).join(CourseMember, CourseMember.user_id == User.id)
-    taught = CourseMember.course_id.in_(taught_courses(principal))
-    return members.where(taught, CourseMember.role == CourseRole.STUDENT, User.student_id.is_not(None))
+    there = (CourseMember.course_id.in_(courses), CourseMember.role == CourseRole.STUDENT)
+    return members.where(*there, User.student_id.is_not(None))
 
 
 class UserRepository(Repository[User]):
@@ -154,15 +167,27 @@ class CourseRepository(Repository[Course]):
     async def by_key(self, course_id: str, *, lock: bool = False) -> Course:
         return self.present(await self.one(Course.course_id == course_id, lock=lock), course_id)
 
-    async def taught(self, course_id: str, *, lock: bool = False) -> Course:
-        """Raises NotFound where it is not the principal's to teach; an admin teaches every one."""
-        course = await self.by_key(course_id, lock=lock)
-        if self.principal.is_admin:
-            return course
-        mine = taught_courses(self.principal).where(CourseMember.course_id == course_id)
-        if await self.session.scalar(mine) is None:
+    async def taught(self, course_id: str) -> Course:
+        """To read. Raises NotFound where the principal neither teaches nor tutors it; an admin teaches every one."""
+        course = await self.by_key(course_id)
+        if not await self._is_one_of(taught_courses(self.principal), course_id):
             raise NotFound(self.noun, course_id)
         return course
+
+    async def led(self, course_id: str, *, lock: bool = False) -> Course:
+        """To write. Raises Forbidden for its members who do not teach it."""
+        course = await self.by_key(course_id, lock=lock)
+        await self.require_led(course_id)
+        return course
+
+    async def require_led(self, course_id: str) -> None:
+        if not await self._is_one_of(led_courses(self.principal), course_id):
+            raise Forbidden(None, "Only a teacher of the course may do this.")
+
+    async def _is_one_of(self, courses: Select[str], course_id: str) -> bool:
+        if self.principal.is_admin:
+            return True
+        return await self.session.scalar(courses.where(CourseMember.course_id == course_id)) is not None
 
     async def require_all(self, course_ids: list[str]) -> None:
         """Raises Invalid where one of them does not exist."""

@@ -3,7 +3,7 @@
 from sqlalchemy import ColumnElement, or_, select, true
 
 from cortez.accounts.models import Course
-from cortez.accounts.repository import taught_courses
+from cortez.accounts.repository import led_courses, taught_courses
 from cortez.activities.models import Activity, ActivityStatus
 from cortez.db import utc_now
 from cortez.errors import Conflict, Forbidden, Invalid
@@ -61,7 +61,7 @@ class ActivityRepository(Repository[Activity]):
             return
         allowed = select(Course.id).where(Course.course_id == course_id)
         if not self.principal.is_admin:
-            allowed = allowed.where(Course.course_id.in_(taught_courses(self.principal)))
+            allowed = allowed.where(Course.course_id.in_(led_courses(self.principal)))
         if await self.session.scalar(allowed) is None:
             raise Invalid.at("/course_id", "There is no such course that you teach.", "COURSE_NOT_FOUND")
 

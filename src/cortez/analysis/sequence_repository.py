@@ -10,6 +10,7 @@ from cortez.analysis.sequence_rules import SUMMARIES, Rollup, competencies
 from cortez.evaluations.models import Evaluation
 from cortez.repository import Repository
 from cortez.risks.models import Risk
+from cortez.risks.repository import judged
 from cortez.sessions.models import LearningSession
 from cortez.sessions.repository import SessionRepository, on_visible_session
 from cortez.traces.models import CognitiveTrace
@@ -35,7 +36,7 @@ class TraceSequenceRepository(Repository[TraceSequence]):
 
         Traces are streamed: their documents are summed up and let go, a few at a time.
         """
-        session = await SessionRepository(self.session, self.principal).get(session_id, lock=True)
+        session = await judged(SessionRepository(self.session, self.principal), session_id)
         rollup = Rollup()
         columns = [TRACES.c[name] for name in (*READ, *SUMMARIES.values())]
         statement = self._of(CognitiveTrace, session_id, *columns).order_by(HAPPENED, TRACES.c.id)

@@ -14,7 +14,7 @@ from cortez.dependencies import provided
 from cortez.errors import Forbidden, Invalid
 from cortez.oversight.live import live_alert, watched
 from cortez.oversight.models import MANUAL, AlertScope, AlertSeverity, AlertStatus, RiskAlert
-from cortez.oversight.repository import AlertRepository, PlanRepository, ProfileRepository, require_activity
+from cortez.oversight.repository import AlertRepository, PlanRepository, ProfileRepository, require_led_activity
 from cortez.oversight.scan import Scan
 from cortez.oversight.schemas import (
     AlertIn,
@@ -83,11 +83,11 @@ async def check_scope(data: AlertIn, alerts: AlertRepository) -> None:
     if needed and getattr(data, needed) is None:
         raise Invalid.at(f"/{needed}", f"An alert on a {data.scope} names its {needed}.")
     if data.student_id is not None:
-        await ProfileRepository(alerts.session, alerts.principal).require(data.student_id)
+        await ProfileRepository(alerts.session, alerts.principal).require_led(data.student_id)
     if data.activity_id is not None:
-        await require_activity(alerts.session, alerts.principal, data.activity_id)
+        await require_led_activity(alerts.session, alerts.principal, data.activity_id)
     if data.course_id is not None:
-        await CourseRepository(alerts.session, alerts.principal).taught(data.course_id)
+        await CourseRepository(alerts.session, alerts.principal).led(data.course_id)
 
 
 @post("/scan", guards=[teachers], status_code=HTTP_200_OK)
@@ -113,7 +113,7 @@ async def read_alert(alert_id: FromPath[UUID], alerts: Alerts) -> AlertOut:
 
 
 async def locked(alerts: AlertRepository, alert_id: UUID, match: Match) -> RiskAlert:
-    alert = await alerts.get(alert_id, lock=True)
+    alert = await alerts.led(alert_id)
     match.check(alert.updated_at)
     return alert
 

@@ -9,7 +9,7 @@ from cortez.oversight.models import AlertSeverity, TeacherIntervention
 from cortez.oversight.schemas import LiveAlert
 from cortez.risks.models import Risk, RiskLevel
 from cortez.sessions.models import LearningSession, SessionStatus
-from cortez.sessions.repository import SessionRepository
+from cortez.sessions.repository import SessionRepository, of_others
 from cortez.traces.models import CognitiveTrace
 
 PREFIX = "alert_"
@@ -62,7 +62,8 @@ def watched(sessions: SessionRepository, now: datetime, *, acknowledged: bool) -
         MEAN > SHARE,
         LearningSession.start_time < now - LONG,
     )
-    statement = sessions.select(*columns).where(LearningSession.status == SessionStatus.ACTIVE, calls)
+    active = (LearningSession.status == SessionStatus.ACTIVE, of_others(sessions.principal))
+    statement = sessions.select(*columns).where(*active, calls)
     return statement if acknowledged else statement.where(~handled)
 
 

@@ -26,7 +26,9 @@ Plans = NamedDependency[PlanRepository]
 
 
 def shown(plans: PlanRepository, plan: RemediationPlan) -> PlanOut:
-    return PlanOut.of(plan) if plans.principal.is_teaching else PlanOut.for_student(plan)
+    principal = plans.principal
+    mine = plan.student_id == principal.student_id and not principal.is_admin
+    return PlanOut.of(plan) if principal.is_teaching and not mine else PlanOut.for_student(plan)
 
 
 @get("/", guards=[readers])
@@ -64,7 +66,7 @@ async def read_plan(plan_id: FromPath[UUID], plans: Plans) -> PlanOut:
 
 
 async def locked(plans: PlanRepository, plan_id: UUID, match: Match) -> RemediationPlan:
-    plan = await plans.get(plan_id, lock=True)
+    plan = await plans.led(plan_id)
     match.check(plan.updated_at)
     return plan
 

@@ -39,7 +39,7 @@ async def create_report(data: JSONBody[ReportIn], reports: Reports) -> Answer[Re
     """On a course that one teaches; figures count only its sessions that start in the period."""
     if data.period_start >= data.period_end:
         raise Invalid.at("/period_end", "A period ends after it starts.", "INVALID_PERIOD")
-    await CourseRepository(reports.session, reports.principal).taught(data.course_id)
+    await CourseRepository(reports.session, reports.principal).led(data.course_id)
     report = await reports.compute(data)
     return created(ReportOut.of(report), f"/reports/{report.id}")
 
@@ -70,6 +70,7 @@ async def export_report(
 ) -> ReportOut:
     """Offer it for download in this format, in place of the one before."""
     report = await reports.get(report_id, lock=True)
+    await CourseRepository(reports.session, reports.principal).require_led(report.course_id)
     match.check(report.updated_at)
     name = file_name(report, data.format)
     changes = {"format": data.format.value, "file_path": name, "exported_at": utc_now()}

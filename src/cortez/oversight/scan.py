@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import or_, select, true
 
 from cortez.accounts.models import Course, CourseMember
-from cortez.accounts.repository import CourseRepository, taught_courses
+from cortez.accounts.repository import CourseRepository, led_courses
 from cortez.db import utc_now
 from cortez.oversight.alert_rules import LOOK_BACK, RULES, Rule, inactivity
 from cortez.oversight.models import AlertScope, RiskAlert
@@ -33,7 +33,7 @@ class Scan:
 
     async def run(self, course_id: str | None) -> ScanOut:
         if course_id is not None:
-            await CourseRepository(self.session, self.principal).taught(course_id)
+            await CourseRepository(self.session, self.principal).led(course_id)
         await self.session.execute(self._courses(course_id).order_by(Course.course_id).with_for_update(key_share=True))
         counts: Counter[str] = Counter()
         known = 0
@@ -50,7 +50,7 @@ class Scan:
         statement = select(Course.course_id).where(true() if course_id is None else Course.course_id == course_id)
         if self.principal.is_admin:
             return statement
-        return statement.where(Course.course_id.in_(taught_courses(self.principal)))
+        return statement.where(Course.course_id.in_(led_courses(self.principal)))
 
     async def _seen(self, rule: Rule, course_id: str | None) -> dict[Place, tuple[float | None, list[str]]]:
         """The value of each student in each course above the rule's threshold, and the ids behind it."""

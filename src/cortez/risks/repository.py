@@ -8,8 +8,7 @@ from msgspec import Struct
 from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from cortez.accounts.models import CourseMember, CourseRole
-from cortez.accounts.repository import member_courses
+from cortez.accounts.repository import led_courses
 from cortez.activities.models import Activity
 from cortez.database import student_changed
 from cortez.db import utc_now
@@ -39,16 +38,16 @@ async def judged(sessions: SessionRepository, session_id: UUID, *, lock: bool = 
     """
     found = await sessions.get(session_id, lock=lock)
     if not (sessions.principal.is_key or sessions.principal.is_admin):
-        mine = select(LearningSession.id).where(LearningSession.id == session_id, taught(sessions.principal))
+        mine = select(LearningSession.id).where(LearningSession.id == session_id, led_sessions(sessions.principal))
         if await sessions.session.scalar(mine) is None:
             raise Forbidden(None, "Only a teacher of its course, or of its activity, judges a session.")
     return found
 
 
-def taught(principal: Principal) -> ColumnElement[bool]:
-    courses = member_courses(principal).where(CourseMember.role == CourseRole.TEACHER)
+def led_sessions(principal: Principal) -> ColumnElement[bool]:
+    """The sessions of the courses that a person teaches, and of the activities they own."""
     owned = select(Activity.activity_id).where(Activity.teacher_id == principal.id)
-    return or_(LearningSession.course_id.in_(courses), LearningSession.activity_id.in_(owned))
+    return or_(LearningSession.course_id.in_(led_courses(principal)), LearningSession.activity_id.in_(owned))
 
 
 async def require_traces(

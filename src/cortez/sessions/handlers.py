@@ -106,7 +106,7 @@ async def change_session(
         changes
     ):
         raise Forbidden(None, "Only the tutor agent writes cognitive_status and session_metrics.")
-    found = await sessions.get(session_id, lock=True)
+    found = await sessions.worked(session_id)
     match.check(found.updated_at)
     check_simulator({"mode": found.mode, "simulator_type": found.simulator_type} | changes)
     return SessionOut.of(await sessions.change(found, changes))
@@ -122,7 +122,7 @@ def _action(name: str) -> Any:
 
     @post(f"/{{session_id:uuid}}/{name}", guards=[workers], status_code=HTTP_200_OK, name=f"{name}_session")
     async def act(session_id: FromPath[UUID], sessions: Sessions, match: NamedDependency[Match]) -> SessionOut:
-        found = await sessions.get(session_id, lock=True)
+        found = await sessions.worked(session_id)
         match.check(found.updated_at)
         return SessionOut.of(await sessions.move(found, name))
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import selectinload
 from cortez.accounts.repository import taught_courses
 from cortez.activities.models import Activity
 from cortez.database import student_changed
-from cortez.errors import Conflict, NotFound
+from cortez.errors import Conflict, Forbidden, NotFound
 from cortez.repository import Repository
 from cortez.security import Principal
 from cortez.sessions.models import LearningSession
@@ -40,6 +40,17 @@ def on_visible_session(column: Any, principal: Principal) -> ColumnElement[bool]
     """The filter of every table whose rows hang on a session."""
     unlimited = principal.is_admin or (principal.is_key and principal.course_ids is None)
     return true() if unlimited else column.in_(session_ids(principal))
+
+
+def of_others(principal: Principal) -> ColumnElement[bool]:
+    """The sessions in which one is not the student oneself: what those who teach see and write, one does not there."""
+    return true() if principal.is_admin else LearningSession.student_id != (principal.student_id or "")
+
+
+def require_worker(principal: Principal, student_id: str) -> None:
+    """Raises Forbidden for somebody who sees the student's session but does not work in it: who teaches it."""
+    if not (principal.is_key or principal.is_admin or principal.student_id == student_id):
+        raise Forbidden(None, "Only the student of a session works in it.")
 
 
 class SessionRepository(Repository[LearningSession]):
@@ -91,15 +102,23 @@ class SessionRepository(Repository[LearningSession]):
             raise NotFound(self.noun, id_)
 
     async def own(self, id_: UUID) -> LearningSession:
-        """Locked and open, and the principal's own as a student. Raises NotFound, or Conflict (SESSION_CLOSED)."""
-        session = await self.open(id_)
+        """Locked and open, and the principal's own as a student. Raises Forbidden, or Conflict (SESSION_CLOSED)."""
+        session = await self.get(id_, lock=True)
         if session.student_id != self.principal.student_id:
-            raise NotFound(self.noun, id_)
+            raise Forbidden(None, "The session is not your own.")
+        return self._going(session)
+
+    async def worked(self, id_: UUID) -> LearningSession:
+        """Locked, for those who work in it. Raises Forbidden."""
+        session = await self.get(id_, lock=True)
+        require_worker(self.principal, session.student_id)
         return session
 
     async def open(self, id_: UUID) -> LearningSession:
-        """Locked, so that it stays open until the unit ends. Raises Conflict (SESSION_CLOSED)."""
-        session = await self.get(id_, lock=True)
+        """The same, open until the unit ends. Raises Conflict (SESSION_CLOSED)."""
+        return self._going(await self.worked(id_))
+
+    def _going(self, session: LearningSession) -> LearningSession:
         if session.status in FINAL:
             raise Conflict("SESSION_CLOSED", f"The session is {session.status}.")
         return session

@@ -17,6 +17,7 @@ from cortez.schemas import Listing, Match
 from cortez.security import allow
 from cortez.sessions.handlers import Sessions, provide_sessions
 from cortez.sessions.models import LearningSession
+from cortez.sessions.repository import require_worker
 from cortez.simulators.models import IncidentSimulation, InterviewSession
 from cortez.simulators.repository import IncidentRepository, InterviewRepository
 from cortez.simulators.roles import ROLES, SimulatorRole, role_of
@@ -57,7 +58,8 @@ def keys_of(session: LearningSession) -> dict[str, Any]:
 
 def shown(interviews: InterviewRepository, interview: InterviewSession) -> InterviewOut:
     principal = interviews.principal
-    full = principal.is_key or principal.is_teaching
+    mine = interview.student_id == principal.student_id and not principal.is_admin
+    full = principal.is_key or (principal.is_teaching and not mine)
     return InterviewOut.of(interview) if full else InterviewOut.for_student(interview)
 
 
@@ -102,6 +104,7 @@ async def answer_question(
     if data.evaluation is not None and not interviews.principal.may("key:simulators"):
         raise Forbidden(None, "A student does not evaluate an answer.")
     interview = await interviews.going(interview_id)
+    require_worker(interviews.principal, interview.student_id)
     match.check(interview.updated_at)
     return shown(interviews, await interviews.answer(interview, data.changes()))
 
@@ -145,6 +148,7 @@ async def add_diagnosis_step(
     incident_id: FromPath[UUID], data: JSONBody[DiagnosisStepIn], incidents: Incidents, match: NamedDependency[Match]
 ) -> IncidentOut:
     incident = await incidents.going(incident_id)
+    require_worker(incidents.principal, incident.student_id)
     match.check(incident.updated_at)
     return IncidentOut.of(await incidents.diagnose(incident, data.changes()))
 

@@ -160,7 +160,7 @@ def item_of(index: int, raw: msgspec.Raw, session_id: UUID | None) -> Item | Cor
 
 def refusal_of(trace: TraceIn, session: Any, principal: Principal, now: datetime) -> CortezError | None:
     """Why this principal may not add this trace to this session now, if so."""
-    if forbidden := forbidden_for(trace, principal):
+    if forbidden := forbidden_for(trace, principal, session.student_id):
         return Forbidden("FORBIDDEN", forbidden)
     if trace.occurred_at and trace.occurred_at > now + AHEAD:
         return Invalid.at("/occurred_at", "This lies more than five minutes ahead.")
@@ -172,11 +172,11 @@ def refusal_of(trace: TraceIn, session: Any, principal: Principal, now: datetime
     return Conflict("SESSION_CLOSED", f"The session is {session.status}; send occurred_at for a late delivery.")
 
 
-def forbidden_for(trace: TraceIn, principal: Principal) -> str:
-    """What this principal may not write in the trace; an empty text where all is well."""
+def forbidden_for(trace: TraceIn, principal: Principal, student_id: str) -> str:
+    """What this principal may not write in a trace of the student's session; an empty text where all is well."""
     if principal.may("key:traces"):
         return ""
-    if principal.is_teaching:
+    if principal.student_id != student_id:
         allowed = trace.interaction_type == InteractionType.TEACHER_FEEDBACK
         return "" if allowed else "Those who teach write teacher_feedback only."
     if trace.interaction_type not in STUDENT_TYPES:

@@ -1,0 +1,120 @@
+"""What the table cannot say in a cell: single questions on access, each with its answer."""
+
+import json
+from typing import Any
+
+import msgspec
+
+from matrix_material import MARK
+from matrix_world import World
+
+ALERT = {"alert_type": "pattern_anomaly", "severity": "low", "title": "x", "description": "x"}
+
+
+class Question(msgspec.Struct, frozen=True):
+    """`status` is what is answered; the answer holds `text`, and nothing of `hidden`."""
+
+    who: str
+    call: str
+    status: int
+    body: Any = None
+    text: str = ""
+    hidden: str = MARK
+
+    def told(self, world: World) -> tuple[str, Any]:
+        """Path and body, with the ids in their places."""
+        text = json.dumps([self.call.partition(" ")[2], self.body])
+        for place, value in world.at.items():
+            text = text.replace(place, value)
+        path, body = json.loads(text)
+        return path, body
+
+
+QUESTIONS = [
+    # Who teaches by account sees nothing of what those who teach say about them as a student.
+    Question("guest", "GET /alerts/live", 200, hidden="critical_risk"),
+    Question("guest", "GET /interventions", 200, hidden="about the guest"),
+    Question("guest", "POST /interventions", 404, {"student_id": "guest"}),
+    Question(
+        "guest", "POST /remediation-plans", 404, {"student_id": "guest", "plan_type": "tutoring", "description": "x"}
+    ),
+    Question("guest", "GET /interviews/{interview_id@guest}", 200, text="Why?", hidden="the point"),
+    Question(
+        "guest", "GET /remediation-plans/{plan_id@guest}", 200, text="for the guest", hidden="said among teachers"
+    ),
+    Question("guest", "GET /exports/sessions/{session_id@guest}", 200, text="Why?", hidden="the point"),
+    # In their own session they are the student.
+    Question(
+        "guest",
+        "POST /sessions/{session_id@guest}/traces",
+        403,
+        {"interaction_type": "teacher_feedback", "content": "x"},
+    ),
+    Question(
+        "guest", "POST /sessions/{session_id@guest}/traces", 201, {"interaction_type": "student_prompt", "content": "x"}
+    ),
+    Question(
+        "assistant", "POST /sessions/{session_id}/traces", 403, {"interaction_type": "student_prompt", "content": "x"}
+    ),
+    # A teacher who was a student once, and kept the key.
+    Question("former", "POST /exercises/{exercise_id}/hints/reveal", 403),
+    Question("former", "POST /exercises/{exercise_id}/attempts", 403, {"submitted_code": "x"}),
+    Question("former", "POST /sessions", 403, {"activity_id": "home"}),
+    # Fields that are not theirs.
+    Question("owner", "PATCH /sessions/{session_id}", 403, {"session_metrics": {}}),
+    Question("owner", "PATCH /sessions/{session_id}", 403, {"cognitive_status": {}}),
+    Question("owner", "POST /interviews/{interview_id@asked}/responses", 403, {"response": "x", "evaluation": {}}),
+    Question("owner", "POST /sessions/{session_id}/traces", 403, {"interaction_type": "ai_response", "content": "x"}),
+    Question(
+        "owner",
+        "POST /sessions/{session_id}/traces",
+        403,
+        {"interaction_type": "student_prompt", "content": "x", "ai_involvement": 0.5},
+    ),
+    Question("owner", "PATCH /students/{student_id}/profile", 403, {"cognitive_preferences": {}}, hidden="name"),
+    Question(
+        "owner",
+        "PUT /auth/password",
+        403,
+        {"current_password": "wrong", "new_password": "long enough"},
+        "PASSWORD_WRONG",
+    ),
+    Question("teacher", "POST /alerts", 403, ALERT | {"scope": "institution"}),
+    Question("assistant", "POST /alerts", 403, ALERT | {"scope": "activity", "activity_id": "home"}),
+    Question("assistant", "POST /alerts", 403, ALERT | {"scope": "course", "course_id": "home"}),
+    Question(
+        "teacher",
+        "POST /courses/home/members/batch",
+        200,
+        [{"email": "x@y.co", "role": "teacher"}],
+        '"code":"FORBIDDEN"',
+    ),
+    # A key sees of a session what its scopes say.
+    Question("starter", "GET /sessions/{session_id}", 200, text="learning_objective", hidden="interaction_type"),
+    Question("starter", "GET /sessions/{session_id}?include=traces", 403),
+    Question("starter", "GET /sessions/{session_id}?include=risks", 403),
+    Question("starter", "GET /sessions/{session_id}?include=evaluations", 403),
+    # A key that only reads sees material as a student does.
+    Question("reader", "GET /exercises/{exercise_id}", 200),
+    Question("reader", "GET /exercises/{exercise_id}/tests", 200),
+    Question("reader", "GET /exercises/{exercise_id}/hints", 200),
+    Question("reader", "GET /exercises/{exercise_id@hidden}", 404),
+    # What is named must be there.
+    Question("teacher", "PUT /courses/home/members/00000000-0000-0000-0000-000000000007", 404, {"role": "student"}),
+    Question("admin", "POST /api-keys", 422, {"name": "x", "course_ids": ["nowhere"]}),
+    Question("admin", "GET /courses/a%20b", 404),
+    Question("far", "GET /sessions/{session_id}/evaluations/latest", 404, text="SESSION_NOT_FOUND"),
+    Question("teacher", "POST /archivos/{file_id@below}/restore", 404),
+    Question("teacher", "POST /archivos/{file_id@below_note}/restore", 404),
+    # What is named together must belong together.
+    Question("teacher", "POST /interventions", 422, {"student_id": "commuter", "alert_id": "{alert_id}"}),
+    Question("teacher", "POST /interventions", 422, {"student_id": "commuter", "session_id": "{session_id}"}),
+    Question(
+        "teacher",
+        "POST /alerts/{alert_id}/resolve",
+        422,
+        {"resolution_notes": "x", "remediation_plan_id": "{plan_id@other}"},
+    ),
+    # A malformed OPTIONS or HEAD tells no more than a GET does.
+    Question("nobody", "OPTIONS /sessions/{session_id}", 204),
+]
