@@ -15,6 +15,7 @@ from cortez.accounts.models import User
 from cortez.database import student_changed
 from cortez.db import utc_now
 from cortez.idempotency import IdempotencyRecord
+from cortez.lti.models import LtiSession
 from cortez.oversight.models import CourseReport
 from cortez.privacy import ERASED
 from cortez.records.erasure_models import Erasure
@@ -103,7 +104,9 @@ async def forget_answers(session: AsyncSession, person: Person) -> int:
     if person.before is not None:
         return 0
     body: Any = IdempotencyRecord.body
-    names = [f'"{name}"'.encode() for name in (*person.subjects, person.email) if name]
+    # A launch is answered without a student_id, so it is found by its own id.
+    launches = await session.scalars(select(LtiSession.id).where(rows_of(LtiSession, person)))
+    names = [f'"{name}"'.encode() for name in (*person.subjects, person.email, *launches) if name]
     if session.get_bind().dialect.name == "sqlite":
         found = [func.instr(body, name) > 0 for name in names]
     else:

@@ -6,14 +6,14 @@ from typing import Any
 from uuid import UUID
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Select, Text, and_, cast, false, or_, select
+from sqlalchemy import ColumnElement, Select, Text, and_, cast, false, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from cortez.accounts.models import Role, User
 from cortez.db import Base
 from cortez.errors import NotFound
-from cortez.exercises.models import ExerciseAttempt
-from cortez.oversight.models import StudentProfile
+from cortez.lti.models import LtiSession
 from cortez.privacy import ERASED
 from cortez.records.audit_models import AccessEntry, SubjectKey
 from cortez.sessions.models import LearningSession
@@ -46,15 +46,25 @@ def about_students() -> list[Any]:
     return [*(model for model in models() if model.privacy.by and model is not SubjectKey), SubjectKey]
 
 
+def naming() -> list[Any]:
+    """Those whose rows name their student; sessions first, which nearly every student has.
+
+    What others noted of one whose account was deleted is theirs to see and to have erased all the same.
+    """
+    named = [model for model in about_students() if model.privacy.by == "student_id"]
+    return sorted(named, key=lambda model: model is not LearningSession)
+
+
 async def find(session: AsyncSession, student_id: str) -> Person:
     """Raises NotFound where nothing is held of them."""
     columns = (User.id, User.email, User.roles)
     if row := (await session.execute(select(*columns).where(User.student_id == student_id))).one_or_none():
         return Person(student_id, row.id, row.email, frozenset(row.roles))
-    for model in (LearningSession, StudentProfile, ExerciseAttempt):
-        held = select(model.id).where(model.student_id == student_id).limit(1)
-        if not student_id.startswith(ERASED) and await session.scalar(held):
-            return Person(student_id)
+    if not student_id.startswith(ERASED):
+        for model in naming():
+            held = select(model.id).where(model.student_id == student_id).limit(1)
+            if await session.scalar(held):
+                return Person(student_id)
     raise NotFound("student", student_id)
 
 
@@ -67,11 +77,22 @@ def rows_of(model: Any, person: Person) -> ColumnElement[bool]:
             condition = column == person.student_id
         case "session_id":
             condition = column.in_(sessions_of(person))
+            if model is LtiSession:
+                condition = or_(condition, unlinked_launches(person))
         case "subject":
             condition = column.in_(person.subjects)
         case _:
             condition = column == person.user_id if person.user_id else false()
     return condition if person.before is None else and_(condition, old_rows(model, person))
+
+
+def unlinked_launches(person: Person) -> ColumnElement[bool]:
+    """Launches that no session came of, by a platform user who is the person: by another launch, or by mail."""
+    other = aliased(LtiSession)
+    user = tuple_(LtiSession.deployment_id, LtiSession.lti_user_id)
+    known = select(other.deployment_id, other.lti_user_id).where(other.session_id.in_(sessions_of(person)))
+    mail = func.lower(LtiSession.lti_user_email) == person.email.lower() if person.email else false()
+    return and_(LtiSession.session_id.is_(None), or_(user.in_(known), mail))
 
 
 def sessions_of(person: Person) -> Select[UUID]:
