@@ -13,7 +13,6 @@ from sqlalchemy.orm import aliased
 from cortez.accounts.models import Role, User
 from cortez.db import Base
 from cortez.errors import NotFound
-from cortez.lti.models import LtiSession
 from cortez.privacy import ERASED
 from cortez.records.audit_models import AccessEntry, SubjectKey
 from cortez.sessions.models import LearningSession
@@ -55,6 +54,11 @@ def naming() -> list[Any]:
     return sorted(named, key=lambda model: model is not LearningSession)
 
 
+def before_sessions() -> list[Any]:
+    """Those whose rows may come before a session, and then name a person without a student_id."""
+    return [model for model in about_students() if model.privacy.user]
+
+
 async def find(session: AsyncSession, student_id: str) -> Person:
     """Raises NotFound where nothing is held of them."""
     columns = (User.id, User.email, User.roles)
@@ -77,8 +81,8 @@ def rows_of(model: Any, person: Person) -> ColumnElement[bool]:
             condition = column == person.student_id
         case "session_id":
             condition = column.in_(sessions_of(person))
-            if model is LtiSession:
-                condition = or_(condition, unlinked_launches(person))
+            if model.privacy.user:
+                condition = or_(condition, without_session(model, person))
         case "subject":
             condition = column.in_(person.subjects)
         case _:
@@ -86,13 +90,13 @@ def rows_of(model: Any, person: Person) -> ColumnElement[bool]:
     return condition if person.before is None else and_(condition, old_rows(model, person))
 
 
-def unlinked_launches(person: Person) -> ColumnElement[bool]:
-    """Launches that no session came of, by a platform user who is the person: by another launch, or by mail."""
-    other = aliased(LtiSession)
-    user = tuple_(LtiSession.deployment_id, LtiSession.lti_user_id)
-    known = select(other.deployment_id, other.lti_user_id).where(other.session_id.in_(sessions_of(person)))
-    mail = func.lower(LtiSession.lti_user_email) == person.email.lower() if person.email else false()
-    return and_(LtiSession.session_id.is_(None), or_(user.in_(known), mail))
+def without_session(model: Any, person: Person) -> ColumnElement[bool]:
+    """Rows that no session came of, by a user elsewhere who is the person: by another row of theirs, or by mail."""
+    other, names = aliased(model), model.privacy.user.split()
+    known = select(*(getattr(other, name) for name in names)).where(other.session_id.in_(sessions_of(person)))
+    user = tuple_(*(getattr(model, name) for name in names))
+    mail = func.lower(getattr(model, model.privacy.mail)) == person.email.lower() if person.email else false()
+    return and_(model.session_id.is_(None), or_(user.in_(known), mail))
 
 
 def sessions_of(person: Person) -> Select[UUID]:

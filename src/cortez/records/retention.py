@@ -13,10 +13,9 @@ from cortez.accounts.models import RefreshToken
 from cortez.database import Database
 from cortez.db import utc_now
 from cortez.idempotency import IdempotencyRecord
-from cortez.lti.models import LtiSession
 from cortez.privacy import ERASED
 from cortez.records.erasure import erase, touched
-from cortez.records.personal import Person
+from cortez.records.personal import Person, before_sessions
 from cortez.sessions.models import LearningSession
 from cortez.sessions.rules import FINAL
 
@@ -71,9 +70,9 @@ async def retain(database: Database, before: datetime, *, apply: bool, totals: T
 
 
 def outdated(now: datetime, before: datetime) -> list[tuple[Any, ColumnElement[bool]]]:
-    """Launches that no session came of, which lead to no student; and what is of no use any more, whatever its age."""
+    """What no session came of, so that it leads to no student; and what is of no use any more, whatever its age."""
     return [
-        (LtiSession, and_(LtiSession.session_id.is_(None), LtiSession.created_at < before)),
+        *((model, and_(model.session_id.is_(None), model.created_at < before)) for model in before_sessions()),
         (IdempotencyRecord, IdempotencyRecord.created_at < now - KEPT_ANSWERS),
         (RefreshToken, RefreshToken.expires_at < now),
     ]
