@@ -1,18 +1,24 @@
 """Erasure leaves nothing personal, and every figure as it was."""
 
+import io
+import json
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
 from sqlalchemy import text
 
 from cortez.accounts.models import Role, User
-from cortez.oversight.models import CourseReport, StudentProfile
+from cortez.exercises.models import ExerciseAttempt
+from cortez.lti.models import LtiDeployment
+from cortez.oversight.models import CourseReport, RemediationPlan, StudentProfile, TeacherIntervention
 from cortez.oversight.profiles import rebuild
 from cortez.privacy import ERASED
 from cortez.records.audit_models import AccessEntry, AuditEntry, SubjectKey
 from cortez.records.erasure_models import Erasure
 from cortez.records.sealing import seal_all, verify
 from cortez.sessions.models import LearningSession
+from cortez.simulators.models import InterviewSession
 from cortez.traces.models import CognitiveTrace
 from factory import Group, Make, Someone
 from planted import WORDS, everything, figures, plant
@@ -94,6 +100,65 @@ async def test_a_session_of_an_erased_student_takes_nothing_more(make: Make, gro
     late = {"interaction_type": "student_prompt", "content": "x", "occurred_at": "2026-01-01T00:00:00Z"}
     answer = await writer.post(f"{group.path}/traces", json=late)
     assert (answer.status_code, answer.json()["code"]) == (409, "SESSION_CLOSED")
+
+
+async def test_nothing_that_is_left_is_filled_again(make: Make, group: Group, admin: Someone) -> None:
+    """A runner, a git hook, a platform and a teacher, each with something that was on its way."""
+    await plant(make, group)
+    [attempt], [plan] = await make.all(ExerciseAttempt), await make.all(RemediationPlan)
+    [interview], [deployment] = await make.all(InterviewSession), await make.all(LtiDeployment)
+    key = await make.key("grading", "git", "lti", "simulators", "analysis", "sessions")
+    launch = {"deployment_id": str(deployment.id), "lti_user_id": "u-99", "resource_link_id": "r"}
+    launched = (await key.post("/lti/sessions", json=launch)).json()
+    await erased(admin, group.student)
+    left, session = await everything(make), str(group.session.id)
+    grade = {"status": "FAIL", "tests_passed": 0, "tests_total": 1, "stdout": "late words"}
+    commit = {"event_type": "commit", "commit_hash": "a" * 40, "commit_message": "late words", "branch_name": "main"}
+    author = {"author_name": "late words", "author_email": "late@example.edu", "timestamp": "2026-01-01T00:00:00Z"}
+    answers = {
+        "grade": await key.patch(f"/attempts/{attempt.id}?regrade=true", json=grade),
+        "commit": await key.post(f"{group.path}/git-traces", json=commit | author),
+        "link": await key.put(f"/lti/sessions/{launched['id']}/session", json={"session_id": session}),
+        "launch": await key.post("/lti/sessions", json=launch | {"session_id": session, "lti_user_name": "late words"}),
+        "answer": await key.post(f"/interviews/{interview.id}/questions", json={"question": "late words"}),
+        "goal": await key.patch(group.path, json={"learning_objective": {"title": "late words"}}),
+        "plan": await admin.patch(f"/remediation-plans/{plan.id}", json={"progress_notes": "late words"}),
+    }
+    refused = {name: (answer.status_code, answer.json().get("code")) for name, answer in answers.items()}
+    assert refused == dict.fromkeys(answers, (409, "STUDENT_ERASED"))
+    assert await everything(make) == left
+
+
+async def test_launches_without_a_session_are_found_by_their_user(make: Make, group: Group, admin: Someone) -> None:
+    """By a launch of the same user that is tied to a session, or by the account's mail; with the answers stored."""
+    await plant(make, group)
+    [deployment], key = await make.all(LtiDeployment), await make.key("lti")
+    launch = {"deployment_id": str(deployment.id), "resource_link_id": "r"}
+    mine = {"lti_user_id": "u-17", "lti_user_name": "planted-again"}
+    mail = {"lti_user_id": "u-18", "lti_user_email": "Planted-Mail@example.edu"}
+    other = {"lti_user_id": "u-19", "lti_user_name": "Somebody Else"}
+    for number, one in enumerate((mine, mail, other)):
+        sent = await key.post("/lti/sessions", json=launch | one, headers={"Idempotency-Key": f"launch-{number}"})
+        assert sent.status_code == 201, sent.text
+    archive = await admin.get(f"/students/{group.student.student_id}/data")
+    launches = json.loads(ZipFile(io.BytesIO(archive.content)).read("data/lti_sessions.json"))
+    assert sorted(one["lti_user_id"] for one in launches) == ["u-17", "u-17", "u-18"]
+    certificate = await erased(admin, group.student)
+    assert certificate["tables"]["lti_sessions"] == {"removed": 0, "emptied": 3}
+    left = await everything(make)
+    assert [word for word in ("planted-again", "Planted-Mail", "u-17", "u-18") if word in left] == []
+    assert left.count("Somebody Else") == 2  # the row, and the answer that is stored
+
+
+async def test_a_student_of_whom_only_notes_are_left_is_found(make: Make, group: Group, admin: Someone) -> None:
+    """The account was deleted, without an erasure; what teachers noted still names the student."""
+    note = TeacherIntervention(student_id="long-gone", teacher_id=group.teacher.id, notes="about long-gone")
+    await make.add(note)
+    assert (await admin.get("/students/long-gone/data")).status_code == 200
+    certificate = (await admin.delete("/students/long-gone/data")).json()
+    assert certificate["tables"]["teacher_interventions"] == {"removed": 0, "emptied": 1}
+    assert "long-gone" not in await everything(make)
+    assert (await admin.delete("/students/long-gone/data")).status_code == 404
 
 
 async def test_the_audit_log_stays_whole_and_names_them_no_more(make: Make, group: Group, admin: Someone) -> None:

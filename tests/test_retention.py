@@ -15,6 +15,7 @@ from cortez.accounts.models import RefreshToken, User
 from cortez.cli import cli
 from cortez.db import utc_now
 from cortez.idempotency import IdempotencyRecord
+from cortez.lti.models import LtiDeployment, LtiSession
 from cortez.oversight.models import StudentProfile, TeacherIntervention
 from cortez.privacy import ERASED
 from cortez.records.retention import Totals, retain
@@ -106,6 +107,18 @@ async def test_outdated_keys_and_tokens_go_with_it(make: Make) -> None:
     await applied(make, 1)
     assert [one.digest for one in await make.all(IdempotencyRecord)] == [b"2"]
     assert len(await make.all(RefreshToken)) == 1
+
+
+async def test_old_launches_that_led_to_no_session_go(make: Make) -> None:
+    """Nothing ties them to a student, and they hold a name."""
+    urls = dict.fromkeys(("auth_login_url", "auth_token_url", "public_keyset_url"), "https://lms.example.edu")
+    platform = LtiDeployment(platform_name="Moodle", issuer="i", client_id="1", deployment_id="1", **urls)
+    await make.add(platform)
+    launch = {"deployment_id": platform.id, "resource_link_id": "r"}
+    old = LtiSession(**launch, lti_user_id="old", created_at=utc_now() - 3 * YEAR)
+    await make.add(old, LtiSession(**launch, lti_user_id="new"))
+    await applied(make, 730)
+    assert [one.lti_user_id for one in await make.all(LtiSession)] == ["new"]
 
 
 @pytest.mark.parametrize("value", ["2y", "0d", "-5d", "d", "730"])

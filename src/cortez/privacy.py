@@ -20,7 +20,9 @@ class Privacy(Struct, frozen=True):
     """What becomes of a student's rows, column by column; `by` leads to the student.
 
     `by` is a column with the student_id, with the id of a session of theirs (`session_id`), or of their account
-    (`user_id`, or `id` of the account itself); None where a table is about no student.
+    (`user_id`, or `id` of the account itself); None where a table is about no student. Where
+    a row may come before its session, `user` names the columns that together mean one user elsewhere, and `mail` the
+    one with their e-mail.
 
     - `keep`: not personal, or of somebody else: structure, enumerations, figures, times, what staff wrote for all.
     - `pseudonymise`: a student_id becomes one pseudonym for all rows; an account becomes null; any other key becomes
@@ -36,6 +38,8 @@ class Privacy(Struct, frozen=True):
     empty: str = ""
     mentions: str = ""
     removed: str = ""
+    user: str = ""
+    mail: str = ""
 
     def columns(self) -> list[str]:
         """Every column that is named, as often as it is."""

@@ -9,8 +9,9 @@ from sqlalchemy import ColumnElement, Select, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.db import Base
-from cortez.errors import NotFound
+from cortez.errors import Conflict, NotFound
 from cortez.paging import MAX_COUNTED, Page
+from cortez.privacy import ERASED
 from cortez.schemas import Listing
 from cortez.security import Principal
 
@@ -33,6 +34,7 @@ class Repository(ABC, Generic[M]):
       `selectinload`. No relationship loads by itself.
     - A read-modify-write takes its row by `get(…, lock=True)` (P4): FOR NO KEY UPDATE, so that children can still be
       inserted; before a delete or a change of key `get_to_delete`. On SQLite the write transaction is the lock.
+      What is left of an erased student may be deleted, but is given to nobody to change.
     - Filtering, ordering, paging and counting happen in SQL (P5). Enumerations are converted on input (P7).
     """
 
@@ -67,6 +69,8 @@ class Repository(ABC, Generic[M]):
         if lock:
             statement = statement.with_for_update(key_share=True).execution_options(populate_existing=True)
         found: M | None = await self.session.scalar(statement)
+        if lock:
+            refuse_erased(getattr(found, "student_id", None))
         return found
 
     def present(self, found: M | None, key: object) -> M:
@@ -117,6 +121,12 @@ class Repository(ABC, Generic[M]):
         """How many rows, counted to one more than 10,000."""
         capped = statement.with_only_columns(self.model.id).limit(MAX_COUNTED + 1).subquery()
         return await self.session.scalar(select(func.count()).select_from(capped)) or 0
+
+
+def refuse_erased(student_id: str | None) -> None:
+    """Raises Conflict (STUDENT_ERASED): a row that erasure has emptied is filled with nothing new, by nobody."""
+    if student_id and student_id.startswith(ERASED):
+        raise Conflict("STUDENT_ERASED", "The student was erased. What is left are figures; they change no more.")
 
 
 def _is_entity(statement: Select[Any]) -> bool:

@@ -86,7 +86,7 @@ async def record_launch(data: JSONBody[LaunchIn], deployments: Deployments, laun
     if not deployment.is_active:
         raise Conflict("DEPLOYMENT_INACTIVE", "The deployment is switched off.")
     if data.session_id is not None:
-        await SessionRepository(launches.session, launches.principal).require(data.session_id)
+        await SessionRepository(launches.session, launches.principal).get(data.session_id, lock=True)
     values = data.changes()
     if data.launch_token is not None:
         values["launch_token"] = hashlib.sha256(data.launch_token.encode()).hexdigest()
@@ -101,7 +101,7 @@ async def link_launch(
     """Tie a launch to the session that began with it."""
     launch = await launches.get(launch_id, lock=True)
     match.check(launch.updated_at)
-    await SessionRepository(launches.session, launches.principal).require(data.session_id)
+    await SessionRepository(launches.session, launches.principal).get(data.session_id, lock=True)
     return LaunchOut.of(await launches.change(launch, {"session_id": data.session_id}))
 
 

@@ -53,6 +53,8 @@ class LtiSession(Base):
         session_id locale""",
         pseudonymise="lti_user_id",
         empty="lti_user_name lti_user_email launch_token",
+        user="deployment_id lti_user_id",
+        mail="lti_user_email",
     )
 
     deployment_id: Mapped[UUID] = mapped_column(ForeignKey("lti_deployments.id", ondelete="CASCADE"))

@@ -18,7 +18,7 @@ from cortez.idempotency import IdempotencyRecord
 from cortez.oversight.models import CourseReport
 from cortez.privacy import ERASED
 from cortez.records.erasure_models import Erasure
-from cortez.records.personal import Person, about_students, is_about, mentioning, rows_of
+from cortez.records.personal import Person, about_students, before_sessions, is_about, mentioning, rows_of
 from cortez.sessions.models import LearningSession, SessionStatus
 from cortez.sessions.rules import FINAL
 
@@ -104,6 +104,8 @@ async def forget_answers(session: AsyncSession, person: Person) -> int:
         return 0
     body: Any = IdempotencyRecord.body
     names = [f'"{name}"'.encode() for name in (*person.subjects, person.email) if name]
+    for model in before_sessions():  # answered without a student_id, so found by the row's own id
+        names += [f'"{id_}"'.encode() for id_ in await session.scalars(select(model.id).where(rows_of(model, person)))]
     if session.get_bind().dialect.name == "sqlite":
         found = [func.instr(body, name) > 0 for name in names]
     else:

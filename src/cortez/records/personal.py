@@ -6,14 +6,13 @@ from typing import Any
 from uuid import UUID
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Select, Text, and_, cast, false, or_, select
+from sqlalchemy import ColumnElement, Select, Text, and_, cast, false, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from cortez.accounts.models import Role, User
 from cortez.db import Base
 from cortez.errors import NotFound
-from cortez.exercises.models import ExerciseAttempt
-from cortez.oversight.models import StudentProfile
 from cortez.privacy import ERASED
 from cortez.records.audit_models import AccessEntry, SubjectKey
 from cortez.sessions.models import LearningSession
@@ -46,15 +45,30 @@ def about_students() -> list[Any]:
     return [*(model for model in models() if model.privacy.by and model is not SubjectKey), SubjectKey]
 
 
+def naming() -> list[Any]:
+    """Those whose rows name their student; sessions first, which nearly every student has.
+
+    What others noted of one whose account was deleted is theirs to see and to have erased all the same.
+    """
+    named = [model for model in about_students() if model.privacy.by == "student_id"]
+    return sorted(named, key=lambda model: model is not LearningSession)
+
+
+def before_sessions() -> list[Any]:
+    """Those whose rows may come before a session, and then name a person without a student_id."""
+    return [model for model in about_students() if model.privacy.user]
+
+
 async def find(session: AsyncSession, student_id: str) -> Person:
     """Raises NotFound where nothing is held of them."""
     columns = (User.id, User.email, User.roles)
     if row := (await session.execute(select(*columns).where(User.student_id == student_id))).one_or_none():
         return Person(student_id, row.id, row.email, frozenset(row.roles))
-    for model in (LearningSession, StudentProfile, ExerciseAttempt):
-        held = select(model.id).where(model.student_id == student_id).limit(1)
-        if not student_id.startswith(ERASED) and await session.scalar(held):
-            return Person(student_id)
+    if not student_id.startswith(ERASED):
+        for model in naming():
+            held = select(model.id).where(model.student_id == student_id).limit(1)
+            if await session.scalar(held):
+                return Person(student_id)
     raise NotFound("student", student_id)
 
 
@@ -67,11 +81,22 @@ def rows_of(model: Any, person: Person) -> ColumnElement[bool]:
             condition = column == person.student_id
         case "session_id":
             condition = column.in_(sessions_of(person))
+            if model.privacy.user:
+                condition = or_(condition, without_session(model, person))
         case "subject":
             condition = column.in_(person.subjects)
         case _:
             condition = column == person.user_id if person.user_id else false()
     return condition if person.before is None else and_(condition, old_rows(model, person))
+
+
+def without_session(model: Any, person: Person) -> ColumnElement[bool]:
+    """Rows that no session came of, by a user elsewhere who is the person: by another row of theirs, or by mail."""
+    other, names = aliased(model), model.privacy.user.split()
+    known = select(*(getattr(other, name) for name in names)).where(other.session_id.in_(sessions_of(person)))
+    user = tuple_(*(getattr(model, name) for name in names))
+    mail = func.lower(getattr(model, model.privacy.mail)) == person.email.lower() if person.email else false()
+    return and_(model.session_id.is_(None), or_(user.in_(known), mail))
 
 
 def sessions_of(person: Person) -> Select[UUID]:

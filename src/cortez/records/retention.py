@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, select
+from sqlalchemy import ColumnElement, and_, delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.accounts.models import RefreshToken
@@ -15,7 +15,7 @@ from cortez.db import utc_now
 from cortez.idempotency import IdempotencyRecord
 from cortez.privacy import ERASED
 from cortez.records.erasure import erase, touched
-from cortez.records.personal import Person
+from cortez.records.personal import Person, before_sessions
 from cortez.sessions.models import LearningSession
 from cortez.sessions.rules import FINAL
 from cortez.throttling import SECOND, LoginAttempt, RateLimit
@@ -66,13 +66,14 @@ async def retain(database: Database, before: datetime, *, apply: bool, totals: T
             totals.emptied[name] += count.emptied
         yield student_id
     async with unit(database, apply=apply) as session:
-        for model, condition in outdated(utc_now()):
+        for model, condition in outdated(utc_now(), before):
             totals.removed[model.__tablename__] += touched(await session.execute(delete(model).where(condition)))
 
 
-def outdated(now: datetime) -> list[tuple[Any, ColumnElement[bool]]]:
-    """What is of no use any more, whatever the age that was asked for."""
+def outdated(now: datetime, before: datetime) -> list[tuple[Any, ColumnElement[bool]]]:
+    """What no session came of, so that it leads to no student; and what is of no use any more, whatever its age."""
     return [
+        *((model, and_(model.session_id.is_(None), model.created_at < before)) for model in before_sessions()),
         (IdempotencyRecord, IdempotencyRecord.created_at < now - KEPT_ANSWERS),
         (RefreshToken, RefreshToken.expires_at < now),
         *((meter, meter.spent_until < now.timestamp() * SECOND) for meter in (LoginAttempt, RateLimit)),

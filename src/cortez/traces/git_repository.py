@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, func, insert
 
 from cortez.errors import Forbidden
-from cortez.repository import Repository, group_by
+from cortez.repository import Repository, group_by, refuse_erased
 from cortez.security import Principal
 from cortez.sessions.models import LearningSession
 from cortez.sessions.repository import SessionRepository, on_visible_session
@@ -91,6 +91,7 @@ class GitSessionRepository(SessionRepository):
         found = self.present((await self.session.execute(statement)).one_or_none(), session_id)
         if not may_write(self.principal, found.student_id):
             raise Forbidden(None, "A student adds commits to their own sessions only.")
+        refuse_erased(found.student_id)
         return found
 
 
