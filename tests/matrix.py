@@ -155,7 +155,9 @@ class Matrix:
         """Whether the answer is what the cell says."""
         listed = row.verb == "GET" and "count" in self.handlers[row.verb, row.path].opt["query"]
         path = self.at(row)
-        answer = await self.send(row, who, path + ("&" if "?" in path else "?") + "count=true" if listed else path)
+        answer = await self.send(
+            row, who, path + ("&" if "?" in path else "?") + "count=true&limit=200" if listed else path
+        )
         if cell.isdigit():
             return said(answer) if answer.status_code != int(cell) or self.tells(answer) else ""
         if not answer.is_success or (listed and not counts(answer)):

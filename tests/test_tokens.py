@@ -12,6 +12,7 @@ import msgspec
 import pytest
 from litestar import Litestar
 
+from asking import absent, guarded, send
 from cortez.accounts.models import ApiKey
 from cortez.app import create_app
 from cortez.db import utc_now
@@ -19,7 +20,6 @@ from cortez.security import ACCESS_TTL, LEEWAY, Tokens, digest, new_secret
 from factory import Make, Someone
 from forgeries import changed, forged, parts_of, secret_of, signed
 from running import SECRET, client_of, live
-from test_guards import absent, guarded, send
 
 NEXT = "the key that follows, as long as the one before"
 

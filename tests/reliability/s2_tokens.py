@@ -7,11 +7,11 @@ from uuid import uuid4
 import httpx
 from litestar import Litestar
 
+from asking import absent, guarded, send
 from factory import Make, Someone
 from forgeries import forged, secret_of
 from reliability.stage import Outcome, Stage
 from running import client_of
-from test_guards import absent, guarded, send
 
 FIGURE = "S2"
 CLAIM = "forged, expired, swapped, revoked or replayed tokens and keys on every protected route; two workers"
