@@ -346,12 +346,13 @@ def errors(handler: Any, path: str, verb: str) -> list[HTTPStatus]:
     if handler.opt.get("outside"):
         return []
     public = bool(handler.opt.get("public"))
+    names = "{" in path or any(field.is_required for field in handler.opt["query"].values())
     writes, takes_body = verb != "GET", verb in ("POST", "PUT", "PATCH")
     can = {
         HTTPStatus.BAD_REQUEST: takes_body,
         HTTPStatus.UNAUTHORIZED: True,
         HTTPStatus.FORBIDDEN: True,
-        HTTPStatus.NOT_FOUND: "{" in path or (takes_body and not public),
+        HTTPStatus.NOT_FOUND: names or (takes_body and not public),
         HTTPStatus.CONFLICT: writes,
         HTTPStatus.PRECONDITION_FAILED: "match" in handler.parsed_fn_signature.parameters,
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE: True,

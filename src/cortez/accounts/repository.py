@@ -11,7 +11,7 @@ from uuid_utils.compat import uuid7
 from cortez.accounts.models import ApiKey, Course, CourseMember, CourseRole, RefreshToken, Role, User
 from cortez.database import student_changed
 from cortez.db import holds, utc_now
-from cortez.errors import Conflict, Forbidden, Invalid, NotFound
+from cortez.errors import DUPLICATES, Conflict, Forbidden, Invalid, NotFound
 from cortez.repository import Repository
 from cortez.security import REFRESH_TTL, RESET_TTL, Principal, digest, new_secret
 
@@ -78,9 +78,19 @@ class UserRepository(Repository[User]):
         user = User(id=uuid7(), **values)
         if Role.STUDENT in user.roles and user.student_id is None:
             user.student_id = str(user.id)
+        await self.refuse_taken(user)
         await self.add(user)
         student_changed(self.session, user.student_id)
         return user
+
+    async def refuse_taken(self, user: User) -> None:
+        """Raises Conflict for the first name that another account has: each database would name another one of them."""
+        columns = (User.email, User.username, User.student_id)
+        same = or_(*(column == getattr(user, column.key) for column in columns))
+        taken = (await self.session.execute(select(*columns).where(same))).all()
+        for column in columns:
+            if any(getattr(row, column.key) == getattr(user, column.key) is not None for row in taken):
+                raise Conflict(*DUPLICATES["users", column.key])
 
     async def update(self, user: User, changes: dict[str, Any]) -> User:
         """Raises Conflict where the student_id would change under rows that carry it."""

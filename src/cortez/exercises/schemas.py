@@ -79,7 +79,7 @@ class ExercisePatch(Input):
     is_active: bool | UnsetType = UNSET
 
 
-class ExerciseOut(Resource):
+class ExerciseOut(Resource, kw_only=True):
     """`version` grows with every change. `solution_code` is absent for students."""
 
     subject_code: str
@@ -93,7 +93,7 @@ class ExerciseOut(Resource):
     story_markdown: str | None
     constraints: list[Any]
     starter_code: str
-    solution_code: str | None | UnsetType
+    solution_code: str | None | UnsetType = UNSET
     tags: list[Any]
     learning_objectives: list[Any]
     cognitive_level: str | None
