@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from cortez import openapi
 from cortez.accounts.repository import ApiKeyRepository, MemberRepository, RefreshTokenRepository, UserRepository
 from cortez.lti.repository import DeploymentRepository
+from cortez.records.audit_repository import AuditRepository
 from cortez.repository import Repository
 from cortez.security import Principal
 from factory import Make
@@ -83,6 +84,8 @@ SECOND_LINE: list[tuple[type[Repository[Any]], str, Callable[[Any, UUID], bool]]
     (ApiKeyRepository, "teacher", lambda row, id_: False),
     (MemberRepository, "far", lambda row, id_: row.course_id == "far"),
     (DeploymentRepository, "teacher", lambda row, id_: False),
+    (AuditRepository, "teacher", lambda row, id_: False),
+    (AuditRepository, "key", lambda row, id_: False),
 ]
 
 

@@ -161,12 +161,12 @@ def digest(secret: str) -> bytes:
 
 
 class Passwords:
-    """argon2id, on two threads of its own: hashing holds neither the event loop nor a connection."""
+    """argon2id, on a thread of its own: hashing holds neither the event loop nor a connection, and one core at most."""
 
     def __init__(self, settings: Settings) -> None:
         self.hasher = PasswordHasher(time_cost=settings.password_time_cost, memory_cost=settings.password_memory_kib)
         self.decoy = self.hasher.hash(secrets.token_urlsafe(16))
-        self.threads = ThreadPoolExecutor(2, "passwords", initializer=be_nice)
+        self.threads = ThreadPoolExecutor(1, "passwords", initializer=be_nice)
 
     async def hash(self, password: str) -> str:
         return await asyncio.get_running_loop().run_in_executor(self.threads, self.hasher.hash, password)
