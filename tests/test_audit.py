@@ -371,6 +371,12 @@ async def test_the_log_is_filtered_and_paged(make: Make) -> None:
     assert (await admin.get("/audit?table=x;y")).status_code == 422
 
 
+async def test_what_happened_within_a_millisecond_is_listed_in_its_order(make: Make) -> None:
+    await make.add(*[ApiKey(name=str(number), key_hash=str(number).encode()) for number in range(50)])
+    listed = (await (await make.admin()).get("/audit?table=api_keys")).json()["items"]
+    assert [one["after"]["name"] for one in listed] == [str(number) for number in reversed(range(50))]
+
+
 async def test_a_person_without_a_key_is_named_no_more(make: Make) -> None:
     """What erasure leaves: the entries, and seals that still hold, but nobody behind the aliases."""
     admin, student = await make.admin(), await make.student()

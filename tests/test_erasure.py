@@ -253,3 +253,14 @@ def refusing(is_sqlite: bool) -> list[str]:
 
 def on(is_sqlite: bool) -> str:
     return "" if is_sqlite else " ON erasures"
+
+
+async def test_no_account_gets_the_pseudonym_of_an_erased_student(admin: Someone) -> None:
+    """It would see that student's sessions."""
+    account = {"email": "eva@example.edu", "username": "eva", "student_id": "erased-0123456789abcdef"}
+    assert (await admin.post("/users", json=account)).status_code == 422
+    account["student_id"] = "not-erased-0123"
+    made = await admin.post("/users", json=account)
+    assert made.status_code == 201
+    changed = await admin.patch(f"/users/{made.json()['id']}", json={"student_id": "erased-0123456789abcdef"})
+    assert changed.status_code == 422

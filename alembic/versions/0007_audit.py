@@ -245,7 +245,8 @@ def for_postgresql() -> Iterator[str]:
         )
 
 
-# SQLite. Who acts, and the digests, come from functions that every connection of the service brings along.
+# SQLite. Who acts, and the digests, come from functions that every connection of the service brings along. Its clock has
+# milliseconds: an id that begins with the position keeps what happened within one in order.
 NEW_KEY = """INSERT INTO subject_keys (id, created_at, updated_at, subject, alias, pads)
     SELECT lower(hex(randomblob(16))), {now}, {now}, person, lower(hex(randomblob(16))), cortez_new_pads()
     FROM (SELECT {person} AS person) WHERE person IS NOT NULL
@@ -318,10 +319,11 @@ def trigger(one: Audited, event: str) -> str:
     {keys}
     INSERT INTO audit_log (id, created_at, updated_at, position, table_name, row_id, operation, actor_kind, actor, subject,
         request_id, "before", "after", salt)
-    SELECT lower(hex(randomblob(16))), {NOW}, {NOW}, (SELECT coalesce(max(position), 0) + 1 FROM audit_log),
+    SELECT printf('%016x', number) || lower(hex(randomblob(8))), {NOW}, {NOW}, number,
         '{one.table}', {row_id}, '{event.lower()}', cortez_actor_kind(),
         CASE WHEN cortez_actor_kind() = 'person' THEN {alias_of("cortez_actor()")} ELSE cortez_actor() END,
-        {alias_of(about) if one.about else "NULL"}, cortez_request_id(), {before}, {after}, randomblob(16);
+        {alias_of(about) if one.about else "NULL"}, cortez_request_id(), {before}, {after}, randomblob(16)
+    FROM (SELECT coalesce(max(position), 0) + 1 AS number FROM audit_log);
     END"""
 
 

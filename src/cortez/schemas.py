@@ -12,6 +12,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from cortez.choices import Choice, listed
 from cortez.errors import CortezError, FieldError, Invalid, PreconditionFailed
+from cortez.privacy import ERASED
 
 T = TypeVar("T")
 
@@ -21,6 +22,8 @@ EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo
 
 KEY_PATTERN = r"^[A-Za-z0-9._~@:-]+\Z"
 BusinessKey = Annotated[str, Meta(min_length=1, max_length=100, pattern=KEY_PATTERN)]
+# Of an account. An erased student's pseudonym is none: who had it would see that student's rows.
+StudentKey = Annotated[str, Meta(min_length=1, max_length=100, pattern=rf"^(?!{ERASED}){KEY_PATTERN[1:]}")]
 Short = Annotated[str, Meta(min_length=1, max_length=100)]
 Title = Annotated[str, Meta(min_length=1, max_length=200)]
 Name = Annotated[str, Meta(min_length=1, max_length=255)]

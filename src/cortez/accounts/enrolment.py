@@ -20,7 +20,7 @@ from cortez.accounts.schemas import Email
 from cortez.batches import bounded, errors_of, read, split
 from cortez.database import student_changed
 from cortez.errors import Conflict, CortezError, FieldError, Forbidden, Invalid
-from cortez.schemas import BusinessKey, Input, Name
+from cortez.schemas import Input, Name, StudentKey
 
 COLUMNS = {"email", "name", "student_id", "role"}
 CSV = {
@@ -36,7 +36,7 @@ class EnrolIn(Input):
 
     email: Email
     name: Name | None = None
-    student_id: BusinessKey | None = None
+    student_id: StudentKey | None = None
     role: CourseRole = CourseRole.STUDENT
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from cortez.accounts.models import DEFAULT_SCOPES, ApiKey, Course, CourseMember, CourseRole, Role, Scope, User
-from cortez.schemas import BusinessKey, Input, Instant, Name, Prose, Resource, Short, Title
+from cortez.schemas import BusinessKey, Input, Instant, Name, Prose, Resource, Short, StudentKey, Title
 
 Email = Annotated[str, Meta(max_length=255, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+\Z")]
 Username = Annotated[str, Meta(min_length=3, max_length=50, pattern=r"^[A-Za-z0-9._-]+\Z")]
@@ -71,7 +71,7 @@ class UserIn(Input):
     password: Password | None = None
     full_name: Name | None = None
     roles: Roles = field(default_factory=lambda: [Role.STUDENT])
-    student_id: BusinessKey | None = None
+    student_id: StudentKey | None = None
     is_verified: bool = False
 
 
@@ -79,7 +79,7 @@ class UserPatch(Input):
     email: Email | UnsetType = UNSET
     username: Username | UnsetType = UNSET
     full_name: Name | None | UnsetType = UNSET
-    student_id: BusinessKey | UnsetType = UNSET
+    student_id: StudentKey | UnsetType = UNSET
     course_name: Name | None | UnsetType = UNSET
     commission: Short | None | UnsetType = UNSET
     is_verified: bool | UnsetType = UNSET
