@@ -13,6 +13,7 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from cortez.auditing import ACTOR, WritingSession, add_functions, tell_the_audit_log
+from cortez.gate import Gate
 from cortez.settings import Settings
 
 IMMEDIATE = "immediate"
@@ -26,13 +27,15 @@ class Database:
     """The engine and its session factories.
 
     `reading` sessions hold no transaction on PostgreSQL (autocommit: one round trip a statement) and a deferred one on
-    SQLite; `writing` sessions begin at their first statement, on SQLite with the write lock.
+    SQLite; `writing` sessions begin at their first statement, on SQLite with the write lock. A request passes
+    the `gate` before it takes a session.
     """
 
     def __init__(
         self, settings: Settings, student_changed: StudentChanged | None = None, actor: str = "service"
     ) -> None:
         self.settings = settings
+        self.gate = Gate(settings.db_pool_size + settings.db_max_overflow)
         info: dict[str, Any] = {ACTOR: (actor, None)}
         if student_changed:
             info[STUDENT_CHANGED] = student_changed

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Annotated, Any
 from uuid import uuid4
 
+import asyncpg
 import msgspec
 from litestar import Request, Response
 from litestar.enums import ParamType
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.types import Scope
 from msgspec import Meta
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from cortez.choices import listed
@@ -128,8 +129,11 @@ class Unavailable(CortezError):
         self.headers = {"Retry-After": "1"}
 
 
-# The unit of work is repeated for these: deadlock, serialization failure, lock timeout.
-REPEATABLE = {"40P01", "40001", "55P03"}
+# The unit of work is repeated for these: deadlock, serialization failure, lock timeout, a plan made before a migration.
+LOCK_TIMEOUT = "55P03"
+REPEATABLE = {"40P01", "40001", LOCK_TIMEOUT, "0A000"}
+AWAY = Unavailable("DATABASE_UNAVAILABLE", "The database cannot be reached; try again.")
+DAMAGED = Unavailable("DATABASE_DAMAGED", "The database's files are damaged. Restore the latest backup.")
 
 # SQLSTATE, or its first two characters -> what the client is told.
 BY_STATE: dict[str, CortezError] = {
@@ -139,10 +143,16 @@ BY_STATE: dict[str, CortezError] = {
     "23514": Invalid("CHECK_FAILED", "A value is outside what is allowed."),
     "22": Invalid("VALUE_INVALID", "A value does not fit its column."),
     "40": Unavailable("WRITE_CONFLICT", "Another write was in the way; try again."),
-    "55P03": Unavailable("LOCK_TIMEOUT", "Another write held a row for too long; try again."),
+    LOCK_TIMEOUT: Unavailable("LOCK_TIMEOUT", "Another write held a row for too long; try again."),
     "57014": Unavailable("STATEMENT_TIMEOUT", "The database took too long; try again."),
     "53": Unavailable("DATABASE_FULL", "The database has no room or no connection left."),
     "25006": Unavailable("DATABASE_READ_ONLY", "The database accepts no writes now."),
+    "0A000": Unavailable("SCHEMA_CHANGED", "The schema has just changed; try again."),
+    "08": AWAY,
+    "57": AWAY,
+    "58": AWAY,
+    "XX001": DAMAGED,
+    "XX002": DAMAGED,
 }
 
 # What SQLite says -> the SQLSTATE that PostgreSQL would have given.
@@ -151,9 +161,13 @@ SQLITE_STATES = {
     "FOREIGN KEY constraint failed": "23503",
     "NOT NULL constraint failed": "23502",
     "CHECK constraint failed": "23514",
-    "database is locked": "55P03",
+    "database is locked": LOCK_TIMEOUT,
     "database or disk is full": "53100",
     "attempt to write a readonly database": "25006",
+    "unable to open database file": "58030",
+    "disk I/O error": "58030",
+    "database disk image is malformed": "XX001",
+    "file is not a database": "XX001",
 }
 
 # Columns of a broken uniqueness -> what the client is told.
@@ -208,10 +222,7 @@ def of_database(error: DBAPIError) -> CortezError | None:
         return Conflict(*known)
     state = sqlstate(error)
     found = BY_STATE.get(state) or BY_STATE.get(state[:2])
-    if found:
-        return found
-    lost = error.connection_invalidated or isinstance(error, OperationalError) or state[:2] in {"08", "57"}
-    return Unavailable("DATABASE_UNAVAILABLE", "The database cannot be reached; try again.") if lost else None
+    return found or (AWAY if error.connection_invalidated else None)
 
 
 def of_litestar(error: HTTPException, query: Mapping[str, Any]) -> CortezError:
@@ -247,8 +258,8 @@ def answer_to(error: Exception, query: Mapping[str, Any]) -> CortezError:
             return of_database(error) or unexpected()
         case PoolTimeout():
             return Unavailable("POOL_EXHAUSTED", "All database connections are busy; try again.")
-        case ConnectionError() | TimeoutError() | OSError():
-            return Unavailable("DATABASE_UNAVAILABLE", "The database cannot be reached; try again.")
+        case OSError() | TimeoutError() | asyncpg.PostgresError() | asyncpg.InterfaceError():
+            return AWAY  # only an attempt to connect fails like this, bare of SQLAlchemy
     return unexpected()
 
 
@@ -296,7 +307,7 @@ def on_exception(request: Request[Any, Any, Any], error: Exception) -> Response[
     """The one exception handler of the application."""
     route = request.scope.get("route_handler")  # none where no route matched
     known = answer_to(error, route.opt.get("query", {}) if route else {})
-    if known.status == HTTPStatus.INTERNAL_SERVER_ERROR:
-        logger.error("%s, request %s", described(error), request_id(request.scope))
+    if known.status == HTTPStatus.INTERNAL_SERVER_ERROR or known in (AWAY, DAMAGED):
+        logger.error("%s: %s, request %s", known.code, described(error), request_id(request.scope))
     body = problem_of(request, known)
     return Response(body, status_code=known.status, media_type=PROBLEM_JSON, headers=known.headers)

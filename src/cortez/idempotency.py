@@ -9,11 +9,12 @@ from litestar.response.base import ASGIResponse
 from litestar.types import Message
 from sqlalchemy import ForeignKey, Index, LargeBinary, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from cortez.db import Base
-from cortez.errors import Invalid
+from cortez.errors import LOCK_TIMEOUT, Conflict, Invalid, sqlstate
 from cortez.privacy import Privacy
 
 # Returned statuses that are no final answer: repeating the request may well succeed.
@@ -58,18 +59,24 @@ def _digest(*parts: str | bytes) -> bytes:
     return digest.digest()
 
 
-async def claim(session: AsyncSession, claimed: Claim) -> list[Message] | None:
+async def take(session: AsyncSession, claimed: Claim) -> list[Message] | None:
     """Take the key, or give back the stored answer. A parallel send waits here for the first to end.
 
-    Raises Invalid where the key was used for another body.
+    Raises Invalid where the key was used for another body, Conflict where the first takes too long.
     """
     dialect: Any = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
     statement = dialect.insert(IdempotencyRecord).values(
         digest=claimed.digest, fingerprint=claimed.fingerprint, user_id=claimed.user_id
     )
-    inserted = await session.execute(
-        statement.on_conflict_do_nothing(index_elements=["digest"]).returning(RECORDS.c.id)
-    )
+    statement = statement.on_conflict_do_nothing(index_elements=["digest"]).returning(RECORDS.c.id)
+    try:
+        inserted = await session.execute(statement)
+    except DBAPIError as error:
+        if dialect is postgresql and sqlstate(error) == LOCK_TIMEOUT:  # on SQLite any writer may have been in the way
+            raise Conflict(
+                "REQUEST_IN_PROGRESS", "This request is still being worked on. Send it again later."
+            ) from None
+        raise
     if inserted.one_or_none():
         return None
     stored = (

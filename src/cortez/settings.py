@@ -21,6 +21,7 @@ DRIVERS = {
     "postgresql+asyncpg": "postgresql+asyncpg",
 }
 MIN_SECRET, MIN_VARIETY = 32, 10  # characters, different characters
+MIN_CONNECTIONS = 2  # one for requests, one kept for what must work beside them
 DEVELOPMENT_KEY = Path("var/secret.key")
 EXAMPLES = ("change-me", "changeme", "change_me", "example", "your-secret", "your_secret", "only the tests know")
 ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?")
@@ -59,6 +60,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     password_time_cost: int = 3
     password_memory_kib: int = 65536
     body_timeout: float = 30.0
+    request_timeout: float = 60.0
+    stop_timeout: float = 20.0
     access_log_interval: float = 1.0
     seal_interval: float = 60.0
     files: str = "./var/files"
@@ -101,6 +104,9 @@ POSITIVE = (
     "db_statement_timeout",
     "db_lock_timeout",
     "db_connect_timeout",
+    "body_timeout",
+    "request_timeout",
+    "stop_timeout",
     "access_log_interval",
     "seal_interval",
     "workers",
@@ -144,6 +150,8 @@ def load(environ: Mapping[str, str] | None = None, dotenv: Path = Path(".env")) 
     for field in POSITIVE:
         if getattr(settings, field) <= 0:
             raise SettingsError(f"{NAMES[field]} must be greater than zero.")
+    if settings.db_max_overflow < 0 or settings.db_pool_size + settings.db_max_overflow < MIN_CONNECTIONS:
+        raise SettingsError("DB_POOL_SIZE and DB_MAX_OVERFLOW must allow for two connections at least.")
     if not 0 < settings.port < 65536:
         raise SettingsError("CORTEZ_PORT must be between 1 and 65535.")
     check_origins(settings.cors_origins)

@@ -10,6 +10,7 @@ import random
 import re
 from collections import ChainMap
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from cortez import idempotency
 from cortez.auditing import act_for
 from cortez.database import Database, committed
-from cortez.errors import Invalid, TooLarge, UnsupportedMediaType, is_repeatable, request_id
+from cortez.errors import Invalid, TooLarge, Unavailable, UnsupportedMediaType, is_repeatable, request_id
 from cortez.paging import Cursors, with_filters
 from cortez.schemas import Input, decode
 from cortez.security import Principal
@@ -97,8 +98,31 @@ class UnitOfWork(ASGIMiddleware):
         check_headers(scope, headers, body)
         body = body or (b"{}" if "data" in scope["route_handler"].parsed_fn_signature.parameters else b"")
         scope["query_string"] = check_query(scope)
-        scope["user"] = await self.authenticate(scope)
-        await self.run(scope, body, receive, send, next_app, claim_of(scope, headers, body))
+        async with self.admitted(send) as sending:
+            scope["user"] = await self.authenticate(scope)
+            await self.run(scope, body, receive, sending, next_app, claim_of(scope, headers, body))
+
+    @asynccontextmanager
+    async def admitted(self, send: Send) -> AsyncGenerator[Send]:
+        """A place, and so many seconds, until the answer begins: who reads slowly takes neither from anybody.
+
+        Raises Unavailable; what the database does then for nobody is cancelled there too.
+        """
+        seconds = self.database.settings.request_timeout
+        async with self.database.gate.admitted() as leave:
+
+            async def begun(message: Message) -> None:
+                leave()
+                deadline.reschedule(None)
+                await send(message)
+
+            try:
+                async with asyncio.timeout(seconds) as deadline:
+                    yield begun
+            except TimeoutError:
+                if not deadline.expired():
+                    raise
+                raise Unavailable("DEADLINE_EXCEEDED", f"This took longer than {seconds:g} seconds.") from None
 
     async def handle_upload(
         self, scope: Any, receive: Receive, send: Send, next_app: ASGIApp, headers: dict[bytes, bytes]
@@ -107,7 +131,8 @@ class UnitOfWork(ASGIMiddleware):
         settings = self.database.settings
         check_headers(scope, headers, b"a form")
         scope["query_string"] = check_query(scope)
-        scope["user"] = await self.authenticate(scope)
+        async with self.admitted(send):
+            scope["user"] = await self.authenticate(scope)
         await scope["route_handler"].authorize_connection(ASGIConnection(scope))
         content_type = headers.get(b"content-type", b"").decode("latin-1")
         folder = Path(settings.files) / "incoming"
@@ -117,7 +142,8 @@ class UnitOfWork(ASGIMiddleware):
         try:
             scope["state"]["upload"] = upload
             claimed = claim_of(scope, headers, upload.fingerprint())
-            await self.run(scope, b"", receive, send, next_app, claimed)
+            async with self.admitted(send) as sending:
+                await self.run(scope, b"", receive, sending, next_app, claimed)
         finally:
             upload.discard()
 
@@ -155,14 +181,16 @@ class UnitOfWork(ASGIMiddleware):
             unit = scope["state"]["unit"] = Unit(session, writes, claimed)
             act_for(session, actor_of(scope), request_id(scope))
 
-            async def guarded(message: Message) -> None:
-                if not unit.will_repeat(last):
-                    unit.sent = True
-                    unit.status = unit.status or int(str(message.get("status", 0)))
-                    await send(message)
+            async def guarded(message: Any) -> None:
+                if unit.will_repeat(last):
+                    return
+                if not unit.sent:
+                    unit.sent, unit.status = True, message["status"]
+                    await session.close()  # the answer is on its way: no connection waits until it is read
+                await send(message)
 
             try:
-                if claimed and (stored := await idempotency.claim(session, claimed)):
+                if claimed and (stored := await idempotency.take(session, claimed)):
                     await session.rollback()
                     for message in stored:
                         await send(message)
@@ -194,10 +222,10 @@ class UnitOfWork(ASGIMiddleware):
 async def provide_session(scope: Scope) -> AsyncGenerator[AsyncSession]:
     """The request's session: the one dependency that commits, and only for a method that writes."""
     unit: Unit = scope["state"]["unit"]
-    if not unit.writes:
-        yield unit.session
-        return
     try:
+        if not unit.writes:
+            yield unit.session
+            return
         async with committed(unit.session):
             yield unit.session
             if unit.claim:

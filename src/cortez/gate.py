@@ -1,0 +1,51 @@
+"""The admission gate: as many requests at work as there are connections; the others wait a moment, or are told to."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+
+from cortez.errors import Unavailable
+
+PATIENCE = 0.9  # seconds: an answer within one, also where it is a refusal
+
+
+class Gate:
+    """Stands before authentication, so that nobody waits in the pool itself, with one connection in want of another.
+
+    A request may need a second connection for a moment (a guess is counted in a unit of work of its own). One in ten,
+    at least one, is kept for that, for streams, for health and for upkeep.
+    """
+
+    def __init__(self, connections: int, patience: float = PATIENCE) -> None:
+        self.patience = patience
+        self.places = asyncio.Semaphore(max(1, connections - max(1, connections // 10)))
+
+    @asynccontextmanager
+    async def admitted(self) -> AsyncGenerator[Callable[[], None]]:
+        """A place until the block ends, or until what it gives is called.
+
+        Raises Unavailable (POOL_EXHAUSTED) where none becomes free in time.
+        """
+        if self.places.locked():
+            await self._wait()
+        else:
+            await self.places.acquire()
+        inside = True
+
+        def leave() -> None:
+            nonlocal inside
+            if inside:
+                inside = False
+                self.places.release()
+
+        try:
+            yield leave
+        finally:
+            leave()
+
+    async def _wait(self) -> None:
+        try:
+            async with asyncio.timeout(self.patience):
+                await self.places.acquire()
+        except TimeoutError:
+            raise Unavailable("POOL_EXHAUSTED", "All database connections are busy; try again.") from None
