@@ -62,5 +62,5 @@ def test_the_wheel_alone_migrates_and_serves(installed: Path, tmp_path: Path, ba
         call = [sys.executable, "-m", "cortez", command]
         done = subprocess.run(call, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
-    with serving(tmp_path, own) as address:
-        assert httpx.get(f"{address}/").status_code == 200
+    with serving(tmp_path, own) as server:
+        assert httpx.get(f"{server.address}/").status_code == 200

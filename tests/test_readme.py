@@ -19,6 +19,6 @@ async def test_the_tour_prints_what_the_readme_shows(database: Database, setting
     url = settings.url.render_as_string(hide_password=False)
     commands, shown = zip(*blocks(), strict=True)
     assert len(commands) == 7
-    with serving(tmp_path, {"DATABASE_URL": url, "CORTEZ_SECRET_KEY": SECRET}) as address:
-        outputs = await asyncio.to_thread(printed, list(commands), address)
+    with serving(tmp_path, {"DATABASE_URL": url, "CORTEZ_SECRET_KEY": SECRET}) as server:
+        outputs = await asyncio.to_thread(printed, list(commands), server.address)
     assert [plain(output) for output in outputs] == [plain(output) for output in shown]

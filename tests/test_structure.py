@@ -33,7 +33,7 @@ STANDS_ON = {
 }
 EVERYTHING = {"lti", "records"}
 # Where everything is wired or shown.
-TOPS = {"app", "cli", "tables", "demo", "pages", "__main__"}
+TOPS = {"app", "cli", "tables", "demo", "pages", "worker", "__main__"}
 
 
 def below(packages: set[str]) -> set[str]:

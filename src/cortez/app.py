@@ -120,6 +120,7 @@ def create_app(settings: Settings | None = None, extra: Sequence[ControllerRoute
                 "settings": settings,
                 "cursors": Cursors(*settings.key_ring),
                 "upkeep": Upkeep(database, journal),
+                "stopping": False,
             },
             deep_copy=False,
         ),

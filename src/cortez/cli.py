@@ -1,6 +1,7 @@
 """The command line."""
 
 import asyncio
+import os
 import re
 import secrets
 import sys
@@ -13,11 +14,9 @@ from uuid import UUID
 
 import click
 import msgspec
-import uvicorn
 from rich.progress import Progress
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
-from uvicorn.config import LOGGING_CONFIG
 
 from cortez import migrations, tables  # noqa: F401 - registers every table
 from cortez.accounts.authentication import SYSTEM
@@ -80,23 +79,14 @@ def connect(settings: Settings) -> Database:
 @cli.command()
 @click.pass_obj
 def serve(settings: Settings) -> None:
-    """Serve on CORTEZ_HOST and CORTEZ_PORT."""
+    """Serve on CORTEZ_HOST and CORTEZ_PORT. SIGHUP takes up new code and settings, SIGTERM stops: no request fails."""
     here = f"http://{settings.host}:{settings.port}"
     click.echo(f"Open {here}/ to look around, {here}/docs for the API. Stop with Ctrl-C.")
     if settings.env == "development":
         click.echo(f"With the demo course loaded, sign in as {TEACHER!r} with the password {PASSWORD!r}.")
-    uvicorn.run(
-        "cortez.app:create_app",
-        factory=True,
-        host=settings.host,
-        port=settings.port,
-        workers=settings.workers,
-        log_level=settings.log,
-        log_config=LOGGING_CONFIG | {"root": {"handlers": ["default"], "level": "WARNING"}},
-        access_log=False,
-        proxy_headers=False,  # CORTEZ_TRUSTED_PROXIES says whose word is taken for a client's address
-        server_header=False,
-    )
+    sys.stdout.flush()
+    told = (settings.host, settings.port, settings.workers, settings.stop_timeout)
+    os.execv(sys.executable, [sys.executable, "-m", "cortez.supervisor", *map(str, told)])  # noqa: S606
 
 
 @cli.command()

@@ -35,7 +35,8 @@ async def live() -> Live:
 @get("/ready", tags=["operations"], opt={"also": (503,)})
 async def ready(request: Request[Any, Any, Any]) -> Response[Ready]:
     """503 with the reasons where a request would fail now."""
-    reasons = await shortcomings(request.app.state.database)
+    state = request.app.state
+    reasons = ["The service is stopping."] if state.stopping else await shortcomings(state.database)
     answer = Ready("unavailable" if reasons else "ok", reasons)
     return Response(answer, status_code=503 if reasons else 200)
 

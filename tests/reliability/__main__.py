@@ -6,18 +6,18 @@ compares the two has `async def compare(sqlite: Stage, postgresql: Stage) -> Out
 """
 
 import argparse
-import asyncio
 import importlib
 import sys
 import tempfile
-import time
-import traceback
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from types import ModuleType
 
 from postgres import server
-from reliability.stage import POSTGRESQL, SQLITE, Outcome, Stage
+from reliability.playing import Turn
+from reliability.stage import POSTGRESQL, SQLITE
 
 HERE = Path(__file__).parent
 RESULTS = HERE.parents[1] / "results"
@@ -33,41 +33,30 @@ def scenarios(wanted: list[str]) -> Iterator[ModuleType]:
             yield found
 
 
-async def play(scenario: ModuleType, *stages: Stage) -> Outcome:
-    """A scenario that breaks is a promise not kept."""
-    try:
-        outcome: Outcome = await (scenario.run if len(stages) == 1 else scenario.compare)(*stages)
-    except Exception as error:
-        traceback.print_exc()
-        return Outcome(f"{type(error).__name__}: {str(error)[:200]}".replace("\n", " ").replace("|", "/"), kept=False)
-    return outcome
-
-
-def row(scenario: ModuleType, database: str, outcome: Outcome, seconds: float) -> str:
-    cells = (scenario.FIGURE, scenario.CLAIM, database, outcome.measured, scenario.TARGET)
-    return f"| {' | '.join(cells)} | {'yes' if outcome.kept else '**no**'} | {seconds:.1f} |"
+def turns(wanted: list[str], folder: Path, postgres: str, quick: bool) -> Iterator[Turn]:
+    for scenario in scenarios(wanted):
+        together = hasattr(scenario, "compare")
+        for databases in [(SQLITE, POSTGRESQL)] if together else [(SQLITE,), (POSTGRESQL,)]:
+            yield Turn(scenario.__name__, databases, folder, postgres, quick)
 
 
 def main() -> None:
+    """The short form plays two scenarios at a time: it counts, and leaves times to the long one."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("figures", nargs="*", help="such as S3; all of them where none is named")
     parser.add_argument("--quick", action="store_true", help="the short form that CI runs")
     asked = parser.parse_args()
     rows, broken = [HEAD], 0
-    with tempfile.TemporaryDirectory(prefix="cortez-") as name, server(Path(name), durable=True) as postgres:
+    with (
+        tempfile.TemporaryDirectory(prefix="cortez-") as name,
+        server(Path(name), durable=True) as postgres,
+        ProcessPoolExecutor(2 if asked.quick else 1, get_context("spawn")) as players,
+    ):
         print(HEAD, flush=True)  # noqa: T201
-        for scenario in scenarios(asked.figures):
-            together = hasattr(scenario, "compare")
-            for databases in [(SQLITE, POSTGRESQL)] if together else [(SQLITE,), (POSTGRESQL,)]:
-                begun, stages = time.monotonic(), []
-                with asyncio.Runner() as runner:
-                    for database in databases:
-                        folder, own = Path(name) / f"{scenario.FIGURE}-{database}", f"{scenario.FIGURE}_{database}"
-                        stages.append(runner.run(Stage.make(database, own, folder, postgres, asked.quick)))
-                    outcome = runner.run(play(scenario, *stages))
-                rows.append(row(scenario, " and ".join(databases), outcome, time.monotonic() - begun))
-                broken += not outcome.kept
-                print(rows[-1], flush=True)  # noqa: T201
+        for line, kept in players.map(Turn.take, turns(asked.figures, Path(name), postgres, asked.quick)):
+            rows.append(line)
+            broken += not kept
+            print(line, flush=True)  # noqa: T201
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "reliability.md").write_text("\n".join(rows) + "\n")
     sys.exit(f"{broken} promises were not kept." if broken else 0)

@@ -19,7 +19,7 @@ TARGET = "≥ 20,000, 0 x 5xx; same status and value on both"
 SHARE = {True: 41, False: 2}  # every so many-th request; no factor in common with the lists of values
 UNLIKE = re.compile(
     r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"  # ids
-    r"|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"  # times
+    r"|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)"  # times
     r"|c[kpr]_[\w-]{43}|eyJ[\w.-]+|[0-9a-f]{32,64}"  # secrets and digests
 )
 OF_THE_MOMENT = {"next_cursor", "distance_seconds", "median_distance_seconds"}
@@ -112,6 +112,16 @@ def differs(one: Answered, other: Answered) -> str:
     """In what the two answers are unlike, if in anything."""
     if (one.status, one.code) != (other.status, other.code):
         return f"{one.status} {one.code} and {other.status} {other.code}"
-    if one.status < 300 and (one.said, one.stored) != (other.said, other.stored):
-        return f"{one.said} {one.stored} and {other.said} {other.stored}"
-    return ""
+    return unlike([one.said, one.stored], [other.said, other.stored]) if one.status < 300 else ""
+
+
+def unlike(one: Any, other: Any) -> str:
+    """The first place where two documents are unlike, and what is there."""
+    if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
+        return next((f"/{name}{found}" for name in one if (found := unlike(one[name], other[name]))), "")
+    if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        return next(
+            (f"/{place}{found}" for place, pair in enumerate(zip(one, other, strict=True)) if (found := unlike(*pair))),
+            "",
+        )
+    return "" if one == other else f": {one} and {other}"

@@ -14,7 +14,7 @@ from cortez.app import create_app
 from cortez.settings import Settings
 from postgres import create_database
 from running import SECRET, live, settings_for
-from serving import serving
+from serving import Server, serving
 
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
 
@@ -51,8 +51,14 @@ class Stage(msgspec.Struct, frozen=True):
             yield running
 
     @contextmanager
-    def served(self, **environment: str) -> Iterator[str]:
-        """The service as a process of its own, as people start it; its address."""
+    def server(self, **environment: str) -> Iterator[Server]:
+        """The service as people start it, in processes of its own."""
         own = {"DATABASE_URL": self.settings.database_url, "CORTEZ_SECRET_KEY": SECRET}
-        with serving(self.folder, {**own, "CORTEZ_FILES": self.settings.files, **environment}) as address:
-            yield address
+        with serving(self.folder, {**own, "CORTEZ_FILES": self.settings.files, **environment}) as server:
+            yield server
+
+    @contextmanager
+    def served(self, **environment: str) -> Iterator[str]:
+        """The same; its address."""
+        with self.server(**environment) as server:
+            yield server.address

@@ -1,0 +1,145 @@
+"""Clients at work: they store steps under idempotency keys until each is acknowledged, list them, and keep count.
+
+A step's content is its key and it has no id of its own, so that a key that is worked twice makes two rows.
+"""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import cycle
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import func, select
+
+from cortez.database import Database
+from cortez.sessions.models import LearningSession
+from cortez.traces.models import CognitiveTrace
+from factory import Make
+from forgeries import secret_of
+from reliability.stage import Stage
+from reliability.wire import Broken, Refused, Reply, Wire
+from running import client_of
+
+IMPATIENCE = (
+    0.1  # seconds at most between two attempts, whatever Retry-After says: more attempts, more that can go wrong
+)
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where the clients work, and the token that lets them."""
+
+    token: str
+    sessions: list[UUID]
+    aside: UUID  # a session in which they do not work
+
+
+async def prepare(stage: Stage, sessions: int = 4) -> Place:
+    async with stage.app() as app, Make(app, client_of) as make:
+        key = await make.key("read", "traces")
+        *made, aside = [(await make.session()).id for _ in range(sessions + 1)]
+        return Place(secret_of(key), made, aside)
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What the database says of what the clients were told."""
+
+    acknowledged: int
+    lost: int  # acknowledged and not there
+    doubled: int  # there more than once
+    uncalled: int  # there, and never sent
+    miscounted: int  # sessions whose trace_count is not the number of their steps
+
+    @property
+    def faults(self) -> int:
+        return self.lost + self.doubled + self.uncalled + self.miscounted
+
+
+class Traffic:
+    """Writers and readers on connections of their own."""
+
+    def __init__(self, address: str, place: Place, writers: int = 8, readers: int = 2) -> None:
+        self.address, self.place = address, place
+        self.writers, self.readers = writers, readers
+        self.acknowledged: dict[str, bytes] = {}
+        self.unknown: set[str] = set()
+        self.counts: Counter[str] = Counter()
+        self.unasked: list[Reply] = []  # answers that no client should ever get
+        self.over = asyncio.Event()
+        self.open = asyncio.Event()  # cleared while nobody is expected to listen
+        self.open.set()
+
+    @asynccontextmanager
+    async def flowing(self) -> AsyncIterator[None]:
+        """While the block runs; every request that was begun is finished."""
+        tasks = [asyncio.create_task(self.write(number)) for number in range(self.writers)]
+        tasks += [asyncio.create_task(self.read()) for _ in range(self.readers)]
+        try:
+            yield
+        finally:
+            self.over.set()
+            await asyncio.gather(*tasks)
+
+    async def write(self, number: int) -> None:
+        async with Wire(self.address, self.place.token) as wire:
+            while not self.over.is_set():
+                await self.deliver(wire, f"{number}-{self.counts['sent']}-{random.getrandbits(64):x}")
+
+    async def deliver(self, wire: Wire, key: str) -> None:
+        """Sends a step until it is acknowledged, or until all is over."""
+        session = self.place.sessions[hash(key) % len(self.place.sessions)]
+        step = {"interaction_type": "student_prompt", "content": key}
+        self.counts["sent"] += 1
+        while not self.over.is_set():
+            reply = await self.ask(wire, "POST", f"/api/v1/sessions/{session}/traces", step, key)
+            if reply is None:
+                self.unknown.add(key)
+            elif reply.status == 201:
+                self.unknown.discard(key)
+                self.acknowledged[key] = reply.body
+                return
+            await asyncio.sleep(random.uniform(0, IMPATIENCE))  # noqa: S311 - jitter
+
+    async def read(self) -> None:
+        sessions = cycle(self.place.sessions)
+        async with Wire(self.address, self.place.token) as wire:
+            while not self.over.is_set():
+                await self.ask(wire, "GET", f"/api/v1/sessions/{next(sessions)}/traces?limit=20")
+                await asyncio.sleep(0.005)
+
+    async def ask(self, wire: Wire, method: str, path: str, content: object = None, key: str = "") -> Reply | None:
+        """The answer; None where there was none."""
+        await self.open.wait()
+        try:
+            reply = await wire.send(method, path, content, {"idempotency-key": key} if key else None)
+        except Refused:
+            self.counts["refused"] += 1
+            return None
+        except Broken:
+            self.counts["broken"] += 1
+            return None
+        self.counts[str(reply.status)] += 1
+        if reply.status not in {200, 201} and not (reply.status == 503 and "retry-after" in reply.headers):
+            self.unasked.append(reply)
+        return reply
+
+    async def verdict(self, database: Database) -> Verdict:
+        """After the traffic is over."""
+        there = CognitiveTrace.session_id.in_(self.place.sessions)
+        counted = select(CognitiveTrace.session_id, func.count()).where(there).group_by(CognitiveTrace.session_id)
+        kept = select(LearningSession.id, LearningSession.trace_count).where(
+            LearningSession.id.in_(self.place.sessions)
+        )
+        async with database.reading() as session:
+            stored = Counter(await session.scalars(select(CognitiveTrace.content).where(there)))
+            rows = dict((await session.execute(counted)).tuples().all())
+            counts = dict((await session.execute(kept)).tuples().all())
+        return Verdict(
+            acknowledged=len(self.acknowledged),
+            lost=len(self.acknowledged.keys() - stored.keys()),
+            doubled=sum(count > 1 for count in stored.values()),
+            uncalled=len(stored.keys() - self.acknowledged.keys() - self.unknown),
+            miscounted=sum(counts[one] != rows.get(one, 0) for one in self.place.sessions),
+        )
