@@ -13,6 +13,7 @@ from pathlib import Path
 import asyncpg
 
 SECONDS = 30.0
+READY = "database system is ready to accept connections"
 # PostgreSQL refuses to run as root, so that root becomes nobody in a namespace of its own.
 AS_NOBODY = ("unshare", "--user", "--map-user=65534", "--map-group=65534", "--")
 RELAXED = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
@@ -37,60 +38,74 @@ def free_port() -> int:
         return port
 
 
+class Cluster:
+    """A server of our own in a folder. `durable` keeps fsync on, as benchmarks and promises need it."""
+
+    def __init__(self, folder: Path, *, durable: bool = False, **options: str) -> None:
+        self.data, self.log, self.port = folder / "data", folder / "log", free_port()
+        self.options = {
+            "port": str(self.port),
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": "",
+            "max_connections": "200",
+            "deadlock_timeout": "100ms",
+            **({} if durable else RELAXED),
+            **options,
+        }
+        self.process: subprocess.Popen[bytes] | None = None
+        self.up_since = 0.0
+
+    @property
+    def url(self) -> str:
+        return f"postgresql://cortez@127.0.0.1:{self.port}/postgres"
+
+    def make(self) -> None:
+        own = ["-U", "cortez", "--auth=trust", "--no-sync", "-E", "UTF8", "--locale=C.UTF-8"]
+        command = prefixed(str(binaries() / "initdb"), "-D", str(self.data), *own)
+        subprocess.run(command, check=True, capture_output=True)
+
+    def start(self) -> None:
+        """Returns once it answers. Raises RuntimeError with the end of its log where it does not within 30 seconds."""
+        given = [f"-c{name}={value}" for name, value in self.options.items()]
+        command = prefixed(str(binaries() / "postgres"), "-D", str(self.data), *given)
+        self.log.touch()
+        with self.log.open("ab") as output:
+            self.process = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True)
+        said, end = self.log.read_text().count(READY), time.monotonic() + SECONDS
+        while self.process.poll() is None and time.monotonic() < end:
+            if self.log.read_text().count(READY) > said:
+                self.up_since = time.monotonic()
+                return
+            time.sleep(0.005)
+        raise RuntimeError("PostgreSQL did not start:\n" + self.log.read_text()[-2000:])
+
+    def stop(self, name: signal.Signals = signal.SIGINT) -> None:
+        """SIGINT is a fast shutdown, SIGQUIT an immediate one, as after a crash."""
+        if self.process:
+            self.process.send_signal(name)
+            self.process.wait(SECONDS)
+            self.process = None
+
+
+@contextmanager
+def cluster(folder: Path, *, durable: bool = False, **options: str) -> Iterator[Cluster]:
+    made = Cluster(folder, durable=durable, **options)
+    made.make()
+    try:
+        made.start()
+        yield made
+    finally:
+        made.stop()
+
+
 @contextmanager
 def server(folder: Path, *, durable: bool = False) -> Iterator[str]:
-    """The URL of a running server. `durable` keeps fsync on, as benchmarks need it.
-
-    Raises RuntimeError with the end of the server's log where it does not start within 30 seconds.
-    """
-    given = os.environ.get("TEST_DATABASE_URL")
-    if given:
+    """The URL of a running server: the one of TEST_DATABASE_URL, else a cluster in the folder."""
+    if given := os.environ.get("TEST_DATABASE_URL"):
         yield given
         return
-    data, log, port = folder / "data", folder / "log", free_port()
-    subprocess.run(
-        prefixed(
-            str(binaries() / "initdb"),
-            "-D",
-            str(data),
-            "-U",
-            "cortez",
-            "--auth=trust",
-            "--no-sync",
-            "-E",
-            "UTF8",
-            "--locale=C.UTF-8",
-        ),
-        check=True,
-        capture_output=True,
-    )
-    options = {
-        "port": port,
-        "listen_addresses": "127.0.0.1",
-        "unix_socket_directories": "",
-        "max_connections": 200,
-        "deadlock_timeout": "100ms",
-        **({} if durable else RELAXED),
-    }
-    command = [str(binaries() / "postgres"), "-D", str(data), *(f"-c{name}={value}" for name, value in options.items())]
-    with log.open("wb") as output:
-        process = subprocess.Popen(prefixed(*command), stdout=output, stderr=output, start_new_session=True)
-    try:
-        wait(process, port, log)
-        yield f"postgresql://cortez@127.0.0.1:{port}/postgres"
-    finally:
-        process.send_signal(signal.SIGINT)  # a fast shutdown
-        process.wait(SECONDS)
-
-
-def wait(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
-    ready = [str(binaries() / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)]
-    end = time.monotonic() + SECONDS
-    while process.poll() is None and time.monotonic() < end:
-        if subprocess.run(ready, check=False).returncode == 0:
-            return
-        time.sleep(0.05)
-    raise RuntimeError("PostgreSQL did not start:\n" + log.read_text()[-2000:])
+    with cluster(folder, durable=durable) as made:
+        yield made.url
 
 
 async def create_database(url: str, name: str, template: str = "template1") -> str:

@@ -1,8 +1,8 @@
 """Play the scenarios and print what was measured as one Markdown table: `make reliability`.
 
 A scenario is a module beside this one, named by its figure of the table (`s3_refresh.py`), with FIGURE, CLAIM and
-TARGET (cells of the table), and `async def run(stage: Stage) -> Outcome`, played once on each database. One that
-compares the two has `async def compare(sqlite: Stage, postgresql: Stage) -> Outcome` instead.
+TARGET (cells of the table), and `async def run(stage: Stage) -> Outcome`, played once on each database, or on those of
+DATABASES. One that compares the two has `async def compare(sqlite: Stage, postgresql: Stage) -> Outcome` instead.
 """
 
 import argparse
@@ -35,8 +35,8 @@ def scenarios(wanted: list[str]) -> Iterator[ModuleType]:
 
 def turns(wanted: list[str], folder: Path, postgres: str, quick: bool) -> Iterator[Turn]:
     for scenario in scenarios(wanted):
-        together = hasattr(scenario, "compare")
-        for databases in [(SQLITE, POSTGRESQL)] if together else [(SQLITE,), (POSTGRESQL,)]:
+        both = getattr(scenario, "DATABASES", (SQLITE, POSTGRESQL))
+        for databases in [both] if hasattr(scenario, "compare") else [(one,) for one in both]:
             yield Turn(scenario.__name__, databases, folder, postgres, quick)
 
 

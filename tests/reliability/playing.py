@@ -10,11 +10,14 @@ from typing import NamedTuple
 
 from reliability.stage import Outcome, Stage
 
+LIMITS = {True: 150, False: 1_200}  # seconds, short form or not
+
 
 async def play(scenario: ModuleType, *stages: Stage) -> Outcome:
-    """A scenario that breaks is a promise not kept."""
+    """A scenario that breaks, or finds no end, is a promise not kept."""
     try:
-        outcome: Outcome = await (scenario.run if len(stages) == 1 else scenario.compare)(*stages)
+        async with asyncio.timeout(LIMITS[stages[0].quick]):
+            outcome: Outcome = await (scenario.run if len(stages) == 1 else scenario.compare)(*stages)
     except Exception as error:
         traceback.print_exc()
         return Outcome(f"{type(error).__name__}: {str(error)[:200]}".replace("\n", " ").replace("|", "/"), kept=False)

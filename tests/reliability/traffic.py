@@ -7,7 +7,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from itertools import cycle
 from uuid import UUID
 
@@ -56,6 +56,14 @@ class Verdict(msgspec.Struct, frozen=True):
     def faults(self) -> int:
         return self.lost + self.doubled + self.uncalled + self.miscounted
 
+    def said(self) -> str:
+        wrong = f"{self.doubled} doubled, {self.uncalled} never sent, {self.miscounted} counts wrong"
+        return f"{self.lost} of {self.acknowledged:,} acknowledged writes lost, {wrong}"
+
+
+class Over(Exception):
+    """The traffic ended before a step was acknowledged."""
+
 
 class Traffic:
     """Writers and readers on connections of their own."""
@@ -67,6 +75,7 @@ class Traffic:
         self.unknown: set[str] = set()
         self.counts: Counter[str] = Counter()
         self.unasked: list[Reply] = []  # answers that no client should ever get
+        self.news = asyncio.Event()
         self.over = asyncio.Event()
         self.open = asyncio.Event()  # cleared while nobody is expected to listen
         self.open.set()
@@ -85,22 +94,31 @@ class Traffic:
     async def write(self, number: int) -> None:
         async with Wire(self.address, self.place.token) as wire:
             while not self.over.is_set():
-                await self.deliver(wire, f"{number}-{self.counts['sent']}-{random.getrandbits(64):x}")
+                self.counts["sent"] += 1
+                with suppress(Over):
+                    await self.deliver(wire, f"{number}-{self.counts['sent']}")
 
-    async def deliver(self, wire: Wire, key: str) -> None:
-        """Sends a step until it is acknowledged, or until all is over."""
-        session = self.place.sessions[hash(key) % len(self.place.sessions)]
+    async def deliver(self, wire: Wire, key: str) -> Reply:
+        """Sends a step until it is acknowledged. Raises Over."""
+        session = self.place.sessions[sum(key.encode()) % len(self.place.sessions)]
         step = {"interaction_type": "student_prompt", "content": key}
-        self.counts["sent"] += 1
         while not self.over.is_set():
             reply = await self.ask(wire, "POST", f"/api/v1/sessions/{session}/traces", step, key)
             if reply is None:
                 self.unknown.add(key)
             elif reply.status == 201:
-                self.unknown.discard(key)
                 self.acknowledged[key] = reply.body
-                return
+                self.news.set()
+                return reply
             await asyncio.sleep(random.uniform(0, IMPATIENCE))  # noqa: S311 - jitter
+        raise Over
+
+    async def acknowledging(self, count: int) -> None:
+        """Waits until so many more steps are acknowledged."""
+        wanted = len(self.acknowledged) + count
+        while len(self.acknowledged) < wanted:
+            self.news.clear()
+            await self.news.wait()
 
     async def read(self) -> None:
         sessions = cycle(self.place.sessions)
