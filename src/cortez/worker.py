@@ -22,6 +22,7 @@ HEAD_TIMEOUT = 10.0  # seconds for a request's head
 HEAD_LIMIT = 65_536  # bytes of it
 READ_TIMEOUT = 30.0  # seconds in which a client must take something of its answer
 KEEP_ALIVE = 30  # seconds
+LINGER = 3.0  # seconds for the rest of a body that was answered before its end, so that the answer is not lost
 LAST_CALL = 0.3  # seconds between the last connection that is taken and the end of those that are idle
 SAFE = {"GET", "HEAD"}
 TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
@@ -33,6 +34,7 @@ class Connection(HttpToolsProtocol):
     head_size = 0
     waiting: TimerHandle | None = None
     stalled: TimerHandle | None = None
+    lingering: TimerHandle | None = None
     reading: "asyncio.Task[None] | None" = None
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
@@ -61,6 +63,15 @@ class Connection(HttpToolsProtocol):
         self.waiting = None
         super().on_headers_complete()
 
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.cycle.more_body:  # answered early: the rest is read for a moment, not for ever
+            self.lingering = self.loop.call_later(LINGER, self.transport.close)
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        cancel(self.lingering)
+
     def pause_writing(self) -> None:
         super().pause_writing()
         self.stalled = self.stalled or self.loop.call_later(READ_TIMEOUT, self.transport.abort)
@@ -71,8 +82,8 @@ class Connection(HttpToolsProtocol):
         self.stalled = None
 
     def connection_lost(self, error: Exception | None) -> None:
-        cancel(self.waiting)
-        cancel(self.stalled)
+        for timer in (self.waiting, self.stalled, self.lingering):
+            cancel(timer)
         super().connection_lost(error)
         if self.reading:
             self.reading.cancel()
