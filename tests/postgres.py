@@ -41,6 +41,8 @@ def free_port() -> int:
 class Cluster:
     """A server of our own in a folder. `durable` keeps fsync on, as benchmarks and promises need it."""
 
+    behind: Sequence[str] = ()  # a command to start it with
+
     def __init__(self, folder: Path, *, durable: bool = False, **options: str) -> None:
         self.data, self.log, self.port = folder / "data", folder / "log", free_port()
         self.options = {
@@ -67,7 +69,7 @@ class Cluster:
     def start(self) -> None:
         """Returns once it answers. Raises RuntimeError with the end of its log where it does not within 30 seconds."""
         given = [f"-c{name}={value}" for name, value in self.options.items()]
-        command = prefixed(str(binaries() / "postgres"), "-D", str(self.data), *given)
+        command = (*(self.behind or prefixed()), str(binaries() / "postgres"), "-D", str(self.data), *given)
         self.log.touch()
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True)

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,10 +17,11 @@ PATIENCE = 30.0
 
 
 class Server:
-    """`cortez serve` in a folder; what it prints is in `server.log` there."""
+    """`cortez serve` in a folder, started by another command where one is given; it prints to `server.log` there."""
 
-    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, environment: Mapping[str, str], behind: Sequence[str] = ()) -> None:
         self.folder = folder
+        self.behind = behind
         port = free_port()
         self.address = f"http://127.0.0.1:{port}"
         self.environment = {**os.environ, **environment, "CORTEZ_PORT": str(port)}
@@ -28,7 +29,7 @@ class Server:
 
     def start(self) -> None:
         """Returns once it is ready."""
-        command = [sys.executable, "-m", "cortez", "serve"]
+        command = [*self.behind, sys.executable, "-m", "cortez", "serve"]
         with (self.folder / "server.log").open("ab") as log:
             self.process = subprocess.Popen(command, env=self.environment, cwd=self.folder, stdout=log, stderr=log)
         until = time.monotonic() + PATIENCE
@@ -89,9 +90,9 @@ class Server:
 
 
 @contextmanager
-def serving(folder: Path, environment: Mapping[str, str]) -> Iterator[Server]:
+def serving(folder: Path, environment: Mapping[str, str], behind: Sequence[str] = ()) -> Iterator[Server]:
     """A server that is ready, and stopped afterwards."""
-    server = Server(folder, environment)
+    server = Server(folder, environment, behind)
     try:
         server.start()
         yield server
