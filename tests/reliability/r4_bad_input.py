@@ -22,7 +22,7 @@ UNLIKE = re.compile(
     r"|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)"  # times
     r"|c[kpr]_[\w-]{43}|eyJ[\w.-]+|[0-9a-f]{32,64}"  # secrets and digests
 )
-OF_THE_MOMENT = {"next_cursor", "distance_seconds", "median_distance_seconds"}
+OF_THE_MOMENT = {"next_cursor", "distance_seconds", "median_distance_seconds", "minutes_since_previous"}
 
 
 class Side:

@@ -1,0 +1,201 @@
+"""Many writers on the same rows in different orders, and many that append to one document.
+
+Broken on purpose: without `lock=True` where a diagnosis step is added, PostgreSQL loses steps; without the repeat of a
+unit of work in `transactions.py`, clients see hundreds of 503 where they now see none or a few; with the ids of a batch
+left unsorted and its sessions unlocked, deadlocks follow each other.
+"""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
+from itertools import cycle
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from uuid_utils.compat import uuid7
+
+from cortez.accounts.models import CourseMember
+from cortez.content.models import Apuntes, Subject, Unidad
+from cortez.exercises.models import ExerciseAttempt
+from cortez.sessions.models import LearningSession
+from cortez.simulators.models import IncidentSimulation
+from cortez.traces.models import CognitiveTrace
+from factory import Make
+from forgeries import secret_of
+from reliability.stage import SQLITE, Outcome, Stage
+from reliability.wire import Reply, Wire
+from running import client_of
+
+FIGURE = "R9"
+CLAIM = "conflicting writes (orders, batches, numbers, lists, one document), one and two workers"
+TARGET = "nothing but 2xx and 503 with Retry-After, all succeed after retries; 0 of 300 increments lost"
+CLIENTS = 24
+NOTES, TRACES, ACCOUNTS = 6, 40, 12
+
+
+class World(NamedTuple):
+    course: str
+    admin: str  # tokens
+    student: str
+    sessions: list[UUID]
+    unit: UUID
+    notes: list[UUID]
+    exercise: UUID
+    incidents: list[UUID]
+    traces: list[UUID]
+
+
+class Write(NamedTuple):
+    kind: str
+    token: str
+    method: str
+    path: str
+    content: Any
+
+
+async def build(make: Make, name: str) -> World:
+    admin, student = await make.admin(), await make.student()
+    sessions = [await make.session() for _ in range(4)]
+    unit = Unidad(materia_code=name, numero=1, titulo="Unit")
+    await make.add(Subject(code=name, name="Subject", language="python"), unit)
+    notes = [Apuntes(unidad_id=unit.id, titulo="Note", contenido_markdown="", orden=i + 1) for i in range(NOTES)]
+    hung = {"session_id": sessions[0].id, "student_id": sessions[0].student_id}
+    incidents = [IncidentSimulation(**hung, incident_type="DATABASE", incident_description="x") for _ in range(2)]
+    exercise = await make.exercise(subject_code=name)
+    await make.add(*notes, *incidents)
+    return World(
+        course=await make.course(name),
+        admin=secret_of(admin),
+        student=secret_of(student),
+        sessions=[session.id for session in sessions],
+        unit=unit.id,
+        notes=[note.id for note in notes],
+        exercise=exercise.id,
+        incidents=[incident.id for incident in incidents],
+        traces=[UUID(str(uuid7())) for _ in range(TRACES)],
+    )
+
+
+def writes(world: World, conflicts: int, increments: int) -> Iterator[Write]:
+    """In turn, so that each kind meets itself and the others."""
+    chance = random.Random(9)  # noqa: S311 - the same every time
+    kinds: list[Callable[[], Write]] = [
+        lambda: Write("order", world.admin, "PUT", f"/unidades/{world.unit}/apuntes/order", shuffled(chance, world)),
+        lambda: Write("batch", world.admin, "POST", "/traces/batch", batch(chance, world)),
+        lambda: Write("number", world.student, "POST", f"/exercises/{world.exercise}/attempts", ATTEMPT),
+        lambda: Write("list", world.admin, "POST", f"/courses/{world.course}/members/batch", members(chance, world)),
+    ]
+    turns = cycle(kinds)
+    every = max(1, conflicts // increments)
+    for number in range(conflicts):
+        yield next(turns)()
+        if number % every == 0 and number // every < increments:
+            incident = world.incidents[number // every % len(world.incidents)]
+            yield Write(
+                "append", world.admin, "POST", f"/incidents/{incident}/diagnosis-steps", {"action": str(number)}
+            )
+
+
+ATTEMPT = {"submitted_code": "x = 1"}
+
+
+def shuffled(chance: random.Random, world: World) -> list[str]:
+    return [str(one) for one in chance.sample(world.notes, NOTES)]
+
+
+def batch(chance: random.Random, world: World) -> list[dict[str, Any]]:
+    """Half of the steps there are, in any order; each always the same."""
+    some = chance.sample(range(TRACES), TRACES // 2)
+    return [
+        {
+            "id": str(world.traces[place]),
+            "session_id": str(world.sessions[place % len(world.sessions)]),
+            "interaction_type": "teacher_feedback",
+            "content": str(place),
+        }
+        for place in some
+    ]
+
+
+def members(chance: random.Random, world: World) -> list[dict[str, Any]]:
+    return [{"email": f"{world.course}-{number}@example.edu"} for number in chance.sample(range(ACCOUNTS), ACCOUNTS)]
+
+
+class Storm:
+    """Sends every write until it is acknowledged."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.acknowledged: Counter[str] = Counter()
+        self.refused = 0
+        self.unasked: list[Reply] = []
+
+    async def send_all(self, all_of_them: Iterator[Write]) -> None:
+        keys = iter(range(1_000_000))
+
+        async def lane() -> None:
+            async with Wire(self.address) as wire:
+                for write in all_of_them:
+                    await self.send(wire, write, f"r9-{next(keys)}")
+
+        await asyncio.gather(*[lane() for _ in range(CLIENTS)])
+
+    async def send(self, wire: Wire, write: Write, key: str) -> None:
+        headers = {"authorization": f"Bearer {write.token}"}
+        if write.method == "POST":
+            headers["idempotency-key"] = key
+        while True:
+            reply = await wire.send(write.method, f"/api/v1{write.path}", write.content, headers)
+            if reply.status < 300:
+                self.acknowledged[write.kind] += 1
+                return
+            if reply.status != 503 or "retry-after" not in reply.headers:
+                self.unasked.append(reply)
+                return
+            self.refused += 1
+            await asyncio.sleep(random.uniform(0, 0.3))  # noqa: S311 - jitter
+
+
+async def run(stage: Stage) -> Outcome:
+    conflicts, increments = (160, 40) if stage.quick else (2_000, 300)
+    said, kept = [], True
+    for workers in ("2",) if stage.quick else ("1", "2"):
+        async with stage.app() as app, Make(app, client_of) as make:
+            world = await build(make, f"R9-{workers}")
+            with stage.server(CORTEZ_WORKERS=workers) as server:
+                storm = Storm(server.address)
+                await storm.send_all(writes(world, conflicts, increments))
+            async with make.database.reading() as session:
+                wrong = [found async for found in differences(session, world, storm.acknowledged)]
+        for reply in storm.unasked[:5]:
+            print(reply.status, reply.body[:500])  # noqa: T201
+        count = sum(storm.acknowledged.values())
+        said.append(f"{workers} workers: {count:,} writes, {storm.refused} x 503 on the way, {len(wrong)} wrong")
+        said.extend(wrong)
+        kept &= not wrong and not storm.unasked
+    waits = "one writer at a time" if stage.database == SQLITE else "deadlock_timeout 100 ms"
+    return Outcome(f"{'; '.join(said)} ({waits})", kept)
+
+
+async def differences(session: AsyncSession, world: World, acknowledged: Counter[str]) -> AsyncIterator[str]:
+    """Between what was acknowledged and what is there."""
+    notes = select(Apuntes.orden).where(Apuntes.unidad_id == world.unit)
+    attempts = select(ExerciseAttempt.attempt_number).where(ExerciseAttempt.exercise_id == world.exercise)
+    incidents = select(IncidentSimulation.diagnosis_process).where(IncidentSimulation.id.in_(world.incidents))
+    traces = select(CognitiveTrace.id).where(CognitiveTrace.session_id.in_(world.sessions))
+    counted = select(func.sum(LearningSession.trace_count)).where(LearningSession.id.in_(world.sessions))
+    members = select(func.count()).where(CourseMember.course_id == world.course)
+    if sorted(await session.scalars(notes)) != list(range(1, NOTES + 1)):
+        yield "places of notes with gaps"
+    if sorted(await session.scalars(attempts)) != list(range(1, acknowledged["number"] + 1)):
+        yield f"numbers of {acknowledged['number']} attempts with gaps"
+    steps = sum([len(one) for one in await session.scalars(incidents)])
+    if steps != acknowledged["append"]:
+        yield f"{acknowledged['append'] - steps} of {acknowledged['append']} increments lost"
+    if sorted(await session.scalars(traces)) != sorted(world.traces) or await session.scalar(counted) != TRACES:
+        yield "steps of batches missing, doubled or miscounted"
+    if await session.scalar(members) != ACCOUNTS:
+        yield "members missing"
