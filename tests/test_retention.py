@@ -126,3 +126,12 @@ def test_an_age_is_a_number_of_days(value: str) -> None:
     done = CliRunner().invoke(cli, ["retention", f"--older-than={value}"], env={"CORTEZ_SECRET_KEY": SECRET})
     assert done.exit_code == 2
     assert "730d" in done.output
+
+
+async def test_the_service_itself_removes_keys_after_a_day(make: Make) -> None:
+    day, own = timedelta(hours=24), {"fingerprint": b"x", "status": 200, "headers": b"", "body": b""}
+    old = IdempotencyRecord(digest=b"old", created_at=utc_now() - day - timedelta(minutes=1), **own)
+    young = IdempotencyRecord(digest=b"young", created_at=utc_now() - day + timedelta(minutes=1), **own)
+    await make.add(old, young)
+    await make.app.state.upkeep.attempt(seal=True)
+    assert [record.digest for record in await make.all(IdempotencyRecord)] == [b"young"]

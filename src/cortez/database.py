@@ -49,8 +49,9 @@ class Database:
     @asynccontextmanager
     async def unit(self) -> AsyncGenerator[AsyncSession]:
         """A unit of work outside a request: commits at the end, rolls back when an exception leaves it."""
-        async with self.writing() as session, committed(session):
+        async with self.writing() as session:
             yield session
+            await commit(session)
 
     async def close(self) -> None:
         await self.engine.dispose()
@@ -69,15 +70,13 @@ async def tell(session: AsyncSession) -> None:
         await listener(session, sorted(changed))
 
 
-@asynccontextmanager
-async def committed(session: AsyncSession) -> AsyncGenerator[None]:
-    """Commit after the block and what follows from it; whatever goes wrong, also in the commit, is rolled back.
+async def commit(session: AsyncSession) -> None:
+    """Commit, with what follows from the changes; where that fails, all of it is rolled back.
 
     The explicit rollback matters: after a COMMIT that SQLite refuses, closing alone would hand the connection back
     with the transaction open, and the next unit's commit would save these rows.
     """
     try:
-        yield
         await tell(session)
         await session.commit()
     except BaseException:

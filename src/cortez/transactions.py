@@ -28,7 +28,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez import idempotency
 from cortez.auditing import act_for
-from cortez.database import Database, committed
+from cortez.database import Database, commit
 from cortez.errors import Invalid, TooLarge, Unavailable, UnsupportedMediaType, is_repeatable, request_id
 from cortez.paging import Cursors, with_filters
 from cortez.schemas import Input, decode
@@ -223,15 +223,16 @@ async def provide_session(scope: Scope) -> AsyncGenerator[AsyncSession]:
     """The request's session: the one dependency that commits, and only for a method that writes."""
     unit: Unit = scope["state"]["unit"]
     try:
-        if not unit.writes:
-            yield unit.session
-            return
-        async with committed(unit.session):
-            yield unit.session
-            if unit.claim:
-                await idempotency.store(unit.session, unit.claim, unit.rendered())
+        yield unit.session
+        if unit.claim:
+            await idempotency.store(unit.session, unit.claim, unit.rendered())
+        if unit.writes:
+            await commit(unit.session)
+    except GeneratorExit:  # cancelled before the handler began: the middleware closes the session
+        raise
     except BaseException as error:
         unit.failure = error
+        await unit.session.rollback()
         raise
 
 

@@ -5,7 +5,7 @@ something and how many statements it takes (what it did is taken back). Then it 
 another statement replaced by one that the database refuses: it must answer with an error, and every row of every table
 must be as before.
 
-Broken on purpose: without the rollback in `database.committed`, SQLite hands on a connection with an open transaction,
+Broken on purpose: without the rollback in `database.commit`, SQLite hands on a connection with an open transaction,
 and the scenario stops there; with a commit whose failure is swallowed, each of the 121 calls but one answers 2xx.
 """
 

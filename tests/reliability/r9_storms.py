@@ -1,19 +1,20 @@
 """Many writers on the same rows in different orders, and many that append to one document.
 
-Broken on purpose: without `lock=True` where a diagnosis step is added, PostgreSQL loses steps; without the repeat of a
-unit of work in `transactions.py`, clients see hundreds of 503 where they now see none or a few; with the ids of a batch
-left unsorted and its sessions unlocked, deadlocks follow each other.
+Broken on purpose: without the lock of the exercise, attempts get the same number and are refused with 409; without the
+repeats of `UnitOfWork.run`, each deadlock that picks the service is a 503.
 """
 
 import asyncio
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
 from itertools import cycle
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import func, select
+import asyncpg
+from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
@@ -161,23 +162,53 @@ class Storm:
 
 async def run(stage: Stage) -> Outcome:
     conflicts, increments = (160, 40) if stage.quick else (2_000, 300)
-    said, kept = [], True
-    for workers in ("2",) if stage.quick else ("1", "2"):
-        async with stage.app() as app, Make(app, client_of) as make:
-            world = await build(make, f"R9-{workers}")
-            with stage.server(CORTEZ_WORKERS=workers) as server:
-                storm = Storm(server.address)
+    said, kept, counts = [], True, ["2"] if stage.quick else ["1", "2"]
+    async with stage.app() as app, Make(app, client_of) as make:
+        worlds = [await build(make, f"R9-{workers}") for workers in counts]
+    for workers, world in zip(counts, worlds, strict=True):
+        with stage.server(CORTEZ_WORKERS=workers) as server:
+            storm = Storm(server.address)
+            async with quarrel(stage, world):
                 await storm.send_all(writes(world, conflicts, increments))
-            async with make.database.reading() as session:
-                wrong = [found async for found in differences(session, world, storm.acknowledged)]
+        async with stage.app() as app, app.state.database.reading() as session:
+            wrong = [found async for found in differences(session, world, storm.acknowledged)]
         for reply in storm.unasked[:5]:
             print(reply.status, reply.body[:500])  # noqa: T201
         count = sum(storm.acknowledged.values())
         said.append(f"{workers} workers: {count:,} writes, {storm.refused} x 503 on the way, {len(wrong)} wrong")
         said.extend(wrong)
         kept &= not wrong and not storm.unasked
-    waits = "one writer at a time" if stage.database == SQLITE else "deadlock_timeout 100 ms"
+    waits = "one writer at a time" if stage.database == SQLITE else await deadlocks(stage)
     return Outcome(f"{'; '.join(said)} ({waits})", kept)
+
+
+@asynccontextmanager
+async def quarrel(stage: Stage, world: World) -> AsyncIterator[None]:
+    """Meanwhile somebody takes the sessions in the wrong order, past the service: it has no such order of its own."""
+    if stage.database == SQLITE:
+        yield
+        return
+    connection = await asyncpg.connect(stage.settings.database_url)
+
+    async def take() -> None:
+        while True:
+            with suppress(asyncpg.DeadlockDetectedError):
+                async with connection.transaction():
+                    for id_ in sorted(world.sessions, reverse=True):
+                        await connection.execute("SELECT 1 FROM sessions WHERE id = $1 FOR NO KEY UPDATE", id_)
+                        await asyncio.sleep(0.005)
+
+    quarrelling = asyncio.create_task(take())
+    yield
+    quarrelling.cancel()
+    await asyncio.wait([quarrelling])
+    await connection.close()
+
+
+async def deadlocks(stage: Stage) -> str:
+    async with stage.app() as app, app.state.database.reading() as session:
+        found = text("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
+        return f"{await session.scalar(found)} deadlocks, found after 100 ms each"
 
 
 async def differences(session: AsyncSession, world: World, acknowledged: Counter[str]) -> AsyncIterator[str]:

@@ -72,9 +72,21 @@ async def retain(database: Database, before: datetime, *, apply: bool, totals: T
 
 def outdated(now: datetime, before: datetime) -> list[tuple[Any, ColumnElement[bool]]]:
     """What no session came of, so that it leads to no student; and what is of no use any more, whatever its age."""
+    nobody = [(model, and_(model.session_id.is_(None), model.created_at < before)) for model in before_sessions()]
+    return [*nobody, *spent(now)]
+
+
+def spent(now: datetime) -> list[tuple[Any, ColumnElement[bool]]]:
+    """What has served its time: answers to idempotency keys, tokens, meters."""
     return [
-        *((model, and_(model.session_id.is_(None), model.created_at < before)) for model in before_sessions()),
         (IdempotencyRecord, IdempotencyRecord.created_at < now - KEPT_ANSWERS),
         (RefreshToken, RefreshToken.expires_at < now),
         *((meter, meter.spent_until < now.timestamp() * SECOND) for meter in (LoginAttempt, RateLimit)),
     ]
+
+
+async def sweep(database: Database) -> None:
+    """Remove what has served its time."""
+    async with database.unit() as session:
+        for model, condition in spent(utc_now()):
+            await session.execute(delete(model).where(condition))

@@ -1,4 +1,4 @@
-"""What the service does beside its requests: it writes the access log and seals the audit log."""
+"""What the service does beside its requests: it writes the access log, seals the audit log, removes what is spent."""
 
 import asyncio
 import contextlib
@@ -9,13 +9,14 @@ from collections.abc import AsyncIterator
 from cortez.database import Database
 from cortez.errors import described
 from cortez.records.access import Journal
+from cortez.records.retention import sweep
 from cortez.records.sealing import seal_all
 
 logger = logging.getLogger(__name__)
 
 
 class Upkeep:
-    """Flushes the journal every second and seals every minute, unless set otherwise; flushes once more on stop."""
+    """Flushes the journal every second, seals and sweeps every minute, unless set otherwise; flushes again on stop."""
 
     def __init__(self, database: Database, journal: Journal) -> None:
         self.database = database
@@ -54,6 +55,7 @@ class Upkeep:
             if seal:
                 self.sealed_at = time.monotonic()
                 await seal_all(self.database)
+                await sweep(self.database)
                 await self.fold()
         except Exception as error:
             logger.warning("upkeep is behind: %s", described(error))
