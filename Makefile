@@ -4,7 +4,7 @@ BIN := .venv/bin
 export DATABASE_URL CORTEZ_PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test lint types check reliability trace migrate migration migrations lock
+.PHONY: help install run demo test lint types check reliability soak trace migrate migration migrations lock
 
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -49,6 +49,10 @@ trace: install ## Print requirement -> tests
 
 reliability: install ## Try to break every promise, and print what was measured: make reliability [figures="S1 S3"] [quick=1]
 	PYTHONPATH=tests $(BIN)/python -m reliability $(figures) $(if $(quick),--quick)
+
+soak: install ## Half an hour of faults, then 50,000 requests made from the document: make soak [minutes=30]
+	PYTHONPATH=tests $(BIN)/python -m reliability.soak --minutes $(or $(minutes),30)
+	CORTEZ_PROPERTY_CASES=45 PYTHONPATH=tests $(BIN)/python -m reliability R5
 
 check: lint types migrations trace test ## Everything that CI runs
 	$(MAKE) reliability quick=1

@@ -12,6 +12,7 @@ and the scenario stops there; with a commit whose failure is swallowed, each of 
 import asyncio
 import hashlib
 import logging
+import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -23,11 +24,13 @@ import httpx
 from sqlalchemy import event, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+import routes
 from corpus import RIGHT
 from cortez import tables
 from cortez.accounts.models import RefreshToken, User
 from cortez.database import Database
 from cortez.db import utc_now
+from cortez.errors import PROBLEM_JSON
 from cortez.security import Passwords, digest, new_secret
 from factory import PASSWORD, Make
 from matrix import Matrix, undone
@@ -123,6 +126,11 @@ class Call(NamedTuple):
     name: str
     send: Send
 
+    @property
+    def route(self) -> tuple[str, str]:
+        verb, place = self.name.split()
+        return verb, re.sub(r"@\w+", "", place).partition("?")[0]
+
 
 def calls(matrix: Matrix) -> Iterator[Call]:
     """Every writing call of the matrix, by an admin where one may make it."""
@@ -182,7 +190,9 @@ class Trial:
                 answer = await call.send()
             after = await self.now()
             self.failures += fault.struck
-            if fault.struck and (answer.is_success or after != before):
+            if not fault.struck and call.name not in IDLE:
+                self.faults.append(f"{call.name}: place {place} was not reached")
+            elif fault.struck and (after != before or not is_our_error(answer)):
                 effect = "something" if after != before else "nothing"
                 self.faults.append(f"{call.name}, place {place}: {answer.status_code} and {effect} was changed")
             before = after
@@ -201,11 +211,18 @@ class Trial:
         return fault.seen + len(seen)
 
 
+def is_our_error(answer: httpx.Response) -> bool:
+    return answer.status_code >= 500 and answer.headers["content-type"] == PROBLEM_JSON
+
+
 async def run(stage: Stage) -> Outcome:
     async with stage.app() as app, Make(app, client_of) as make:
         matrix = Matrix(app, make, await world_of(app, make))
         trial = Trial(make.database, a_few if stage.quick else all_of_them)
         everybody = [*calls(matrix), *await public(matrix, make)]
+        there = {(verb, path) for _, verb, path, _ in routes.calls(app) if verb != "GET"}
+        named = {call.route for call in everybody}
+        trial.faults += [f"{verb} {path} is not tried" for verb, path in sorted(there - named)]
         before = await trial.now()
         logging.disable(logging.CRITICAL)
         for call in everybody:
@@ -223,5 +240,5 @@ def all_of_them(places: int) -> Iterable[int]:
 
 
 def a_few(places: int) -> Iterable[int]:
-    """One in the middle, and the last: the commit."""
-    return sorted({places // 2 + 1, places})
+    """The first, one in the middle, and the last: the commit."""
+    return sorted({1, places // 2 + 1, places})

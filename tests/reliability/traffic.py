@@ -5,6 +5,7 @@ A step's content is its key and it has no id of its own, so that a key that is w
 
 import asyncio
 import random
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -68,9 +69,11 @@ class Over(Exception):
 class Traffic:
     """Writers and readers on connections of their own."""
 
-    def __init__(self, address: str, place: Place, writers: int = 8, readers: int = 2) -> None:
+    def __init__(self, address: str, place: Place, writers: int = 8, readers: int = 2, rate: float = 0) -> None:
+        """`rate`: requests a second of all of them; as many as they can where it is 0."""
         self.address, self.place = address, place
         self.writers, self.readers = writers, readers
+        self.turn = (writers + readers) / rate if rate else 0.0
         self.acknowledged: dict[str, bytes] = {}
         self.unknown: set[str] = set()
         self.counts: Counter[str] = Counter()
@@ -94,9 +97,12 @@ class Traffic:
     async def write(self, number: int) -> None:
         async with Wire(self.address, self.place.token) as wire:
             while not self.over.is_set():
-                self.counts["sent"] += 1
+                self.counts["asked"] += 1
+                until = time.monotonic() + self.turn
                 with suppress(Over):
-                    await self.deliver(wire, f"{number}-{self.counts['sent']}")
+                    await self.deliver(wire, f"{number}-{self.counts['asked']}")
+                    self.counts["done"] += 1
+                await asyncio.sleep(until - time.monotonic())
 
     async def deliver(self, wire: Wire, key: str) -> Reply:
         """Sends a step until it is acknowledged. Raises Over."""
@@ -121,11 +127,23 @@ class Traffic:
             await self.news.wait()
 
     async def read(self) -> None:
-        sessions = cycle(self.place.sessions)
+        """Lists sessions in turn, each until it is answered."""
         async with Wire(self.address, self.place.token) as wire:
-            while not self.over.is_set():
-                await self.ask(wire, "GET", f"/api/v1/sessions/{next(sessions)}/traces?limit=20")
-                await asyncio.sleep(0.005)
+            for session in cycle(self.place.sessions):
+                self.counts["asked"] += 1
+                until = time.monotonic() + (self.turn or 0.005)
+                while not await self.listed(wire, session):
+                    if self.over.is_set():
+                        return
+                    await asyncio.sleep(random.uniform(0, IMPATIENCE))  # noqa: S311 - jitter
+                self.counts["done"] += 1
+                await asyncio.sleep(until - time.monotonic())
+                if self.over.is_set():
+                    return
+
+    async def listed(self, wire: Wire, session: UUID) -> bool:
+        reply = await self.ask(wire, "GET", f"/api/v1/sessions/{session}/traces?limit=20")
+        return reply is not None and reply.status == 200
 
     async def ask(self, wire: Wire, method: str, path: str, content: object = None, key: str = "") -> Reply | None:
         """The answer; None where there was none."""
