@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from cortez import tables  # noqa: F401 - registers every table
 from cortez.accounts import auth_handlers, course_handlers
 from cortez.accounts import handlers as accounts
+from cortez.accounts.attempts import Refusals
 from cortez.accounts.authentication import authenticator
 from cortez.activities import handlers as activities
 from cortez.analysis import handlers as analysis
@@ -57,7 +58,7 @@ def create_app(settings: Settings | None = None, extra: Sequence[ControllerRoute
     """The service with these settings (default: those of the environment), and extra routes where a test needs them."""
     settings = settings or load()
     database, tokens, passwords = open_database(settings), Tokens(settings), Passwords(settings)
-    journal = Journal(database)
+    journal, refusals = Journal(database), Refusals()
     api = Router(
         "/api/v1",
         route_handlers=[
@@ -107,6 +108,7 @@ def create_app(settings: Settings | None = None, extra: Sequence[ControllerRoute
             "passwords": constant(passwords),
             "settings": constant(settings),
             "journal": constant(journal),
+            "refusals": constant(refusals),
         },
         middleware=[UnitOfWork(database, limited(authenticator(database, tokens), Rates(database)), journal.note)],
         exception_handlers={Exception: on_exception},
@@ -120,6 +122,7 @@ def create_app(settings: Settings | None = None, extra: Sequence[ControllerRoute
                 "settings": settings,
                 "cursors": Cursors(*settings.key_ring),
                 "upkeep": Upkeep(database, journal),
+                "refusals": refusals,
                 "stopping": False,
             },
             deep_copy=False,

@@ -9,6 +9,7 @@ only, so that a school may sign in from behind one address.
 import hashlib
 import hmac
 import time
+from collections import OrderedDict
 
 from litestar.types import Scope
 from msgspec import Struct
@@ -22,6 +23,7 @@ from cortez.throttling import Allowance, LoginAttempt, Meters
 
 GUESSES = Allowance(burst=5, seconds=720)  # at one login: 5 + 3600 / 720 = 10 in any hour
 FAILURES = Allowance(burst=600, seconds=4)  # of one network: 1,500 in any hour
+MAX_KNOWN = 10_000
 REGISTRATIONS = Allowance(burst=600, seconds=4)
 
 
@@ -32,11 +34,28 @@ class Try(Struct, frozen=True):
     allowance: Allowance
 
 
+class Refusals:
+    """What this worker knows to be used up, and until when: a storm of guesses then costs no statements."""
+
+    def __init__(self) -> None:
+        self.until: OrderedDict[bytes, float] = OrderedDict()
+
+    def seconds(self, one: Try) -> float:
+        return self.until.get(one.key, 0) - time.time()
+
+    def note(self, one: Try, seconds: float) -> None:
+        self.until[one.key] = time.time() + seconds
+        self.until.move_to_end(one.key)
+        if len(self.until) > MAX_KNOWN:
+            self.until.popitem(last=False)
+
+
 class Attempts:
     """The attempts of one request."""
 
-    def __init__(self, database: Database, settings: Settings, scope: Scope) -> None:
+    def __init__(self, database: Database, settings: Settings, refusals: Refusals, scope: Scope) -> None:
         self.database = database
+        self.refusals = refusals
         self.secret = hashlib.sha256(b"attempts:" + settings.secret_key.encode()).digest()
         self.network = client_network(scope, settings)
 
@@ -59,15 +78,23 @@ class Attempts:
 
         Raises TooManyRequests (LOGIN_THROTTLED).
         """
+        for one in tries:
+            refuse_for(self.refusals.seconds(one))
         async with self.database.unit() as session:
             meters = Meters(session, LoginAttempt)
             for one in tries:
                 seconds = await meters.take(one.key, one.allowance, time.time())
                 if seconds:
-                    raise TooManyRequests("LOGIN_THROTTLED", "Too many attempts; wait before the next one.", seconds)
+                    self.refusals.note(one, seconds)
+                refuse_for(seconds)
 
     async def give_back(self, session: AsyncSession, *tries: Try) -> None:
         """In the unit of work of what went right: where that is rolled back, the attempt counts."""
         meters = Meters(session, LoginAttempt)
         for one in tries:
             await meters.give_back(one.key, one.allowance)
+
+
+def refuse_for(seconds: float) -> None:
+    if seconds > 0:
+        raise TooManyRequests("LOGIN_THROTTLED", "Too many attempts; wait before the next one.", seconds)

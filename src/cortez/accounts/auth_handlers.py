@@ -8,7 +8,7 @@ from litestar.types import Scope
 from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
-from cortez.accounts.attempts import Attempts
+from cortez.accounts.attempts import Attempts, Refusals
 from cortez.accounts.authentication import SYSTEM
 from cortez.accounts.models import RefreshToken, Role
 from cortez.accounts.repository import RefreshTokenRepository, UserRepository
@@ -49,9 +49,12 @@ async def provide_sign_ins(session: NamedDependency[AsyncSession]) -> SignIns:
 
 
 async def provide_attempts(
-    scope: Scope, database: NamedDependency[Database], settings: NamedDependency[Settings]
+    scope: Scope,
+    database: NamedDependency[Database],
+    settings: NamedDependency[Settings],
+    refusals: NamedDependency[Refusals],
 ) -> Attempts:
-    return Attempts(database, settings, scope)
+    return Attempts(database, settings, refusals, scope)
 
 
 provide_own = provided(SignIns)
