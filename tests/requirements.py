@@ -9,7 +9,8 @@ FOUNDATION = "M1 M2 M3 M4 M5 M8 M9 P2 P3 P5 P6 P7 C1 C2 C3 T1 T2 T3 G1 G2 L3 L4"
 FINDINGS = "CRIT-ORM-001 CRIT-MIG-001 HIGH-ORM-002 HIGH-ORM-003 HIGH-REPO-001 MED-REPO-002 MED-TX-001"
 LEARNING = "M7 P1 D1"
 SECURITY = "L1"
-BUILT = [*FOUNDATION.split(), *FINDINGS.split(), *LEARNING.split(), *SECURITY.split()]
+FAULTS = "P4"
+BUILT = " ".join((FOUNDATION, FINDINGS, LEARNING, SECURITY, FAULTS)).split()
 
 MARKED = re.compile(r"((?:@pytest\.mark\.requirement\([^)]*\)\s+)+)(?:@pytest[^\n]*\n)*(?:async )?def (test_\w+)")
 ID = re.compile(r'"([A-Z0-9-]+)"')

@@ -217,3 +217,15 @@ async def test_what_is_not_there(make: Make, teacher: Someone) -> None:
     ):
         refused = await teacher.post(f"/unidades/{id_}/apuntes", json={"titulo": "x", "contenido_markdown": ""} | wrong)
         assert refused.status_code == 422, wrong
+
+
+async def test_units_that_come_and_go_at_once_are_all_counted(make: Make) -> None:
+    teacher = await make.teacher()
+    await make.add(Subject(code="MANY", name="Subject", language="python"))
+    units = [Unidad(materia_code="MANY", numero=number, titulo="Unit") for number in range(1, 13)]
+    await make.add(*units)
+    gone = [teacher.delete(f"/unidades/{unit.id}") for unit in units[:8]]
+    come = [teacher.post("/subjects/MANY/unidades", json={"numero": n, "titulo": "Unit"}) for n in range(20, 24)]
+    answers = await asyncio.gather(*gone, *come)
+    assert {answer.status_code for answer in answers} == {201, 204}, [answer.text for answer in answers]
+    assert (await teacher.get("/subjects/MANY")).json()["total_units"] == 8

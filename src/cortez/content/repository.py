@@ -87,6 +87,8 @@ class SubjectRepository(Repository[Subject]):
         await self.delete(subject)
 
     async def count_units(self, code: str) -> None:
+        """Under the lock of the subject: a count that waits only when it writes is as old as its statement."""
+        await self.one(Subject.code == code, lock=True)
         living = select(func.count()).where(Unidad.materia_code == code, Unidad.deleted_at.is_(None))
         counted = update(Subject).where(Subject.code == code).values(total_units=living.scalar_subquery())
         await self.session.execute(counted.execution_options(synchronize_session=False))
