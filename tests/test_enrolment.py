@@ -129,3 +129,12 @@ async def test_a_long_list_takes_as_many_reads_as_a_short_one(make: Make, teache
         counts.append(len(reads))
     event.remove(make.database.engine.sync_engine, "before_cursor_execute", note)
     assert counts[0] == counts[1]
+
+
+async def test_two_courses_take_in_the_same_new_people_at_once(make: Make) -> None:
+    admin, courses = await make.admin(), [await make.course() for _ in range(4)]
+    people = [{"email": f"new{number}@example.edu"} for number in range(8)]
+    lists = [admin.post(f"/courses/{course}/members/batch", json=people) for course in courses]
+    answers = await asyncio.gather(*lists)
+    assert [answer.status_code for answer in answers] == [200] * 4
+    assert sorted(answer.json()["created"] for answer in answers) == [0, 0, 0, 8]

@@ -6,10 +6,9 @@ repeats of `UnitOfWork.run`, each deadlock that picks the service is a 503.
 
 import asyncio
 import random
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
-from itertools import cycle
+from itertools import count, cycle
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -18,7 +17,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
-from cortez.accounts.models import CourseMember
+from cortez.accounts.models import CourseMember, User
 from cortez.content.models import Apuntes, Subject, Unidad
 from cortez.exercises.models import ExerciseAttempt
 from cortez.sessions.models import LearningSession
@@ -26,19 +25,22 @@ from cortez.simulators.models import IncidentSimulation
 from cortez.traces.models import CognitiveTrace
 from factory import Make
 from forgeries import secret_of
+from reliability import contests
+from reliability.history import History, Write
 from reliability.stage import SQLITE, Outcome, Stage
-from reliability.wire import Reply, Wire
+from reliability.wire import Wire
 from running import client_of
 
 FIGURE = "R9"
-CLAIM = "conflicting writes (orders, batches, numbers, lists, one document), one and two workers"
-TARGET = "nothing but 2xx and 503 with Retry-After, all succeed after retries; 0 of 300 increments lost"
+CLAIM = "conflicting writes of 18 kinds (orders, batches, numbers, lists, documents, contests), one and two workers"
+TARGET = "2xx, 503 with Retry-After, and a 409 or 404 only where another write won; 0 of 300 increments lost"
 CLIENTS = 24
-NOTES, TRACES, ACCOUNTS = 6, 40, 12
+PATIENCE = 30.0  # seconds for one write, however often it is put off
+NOTES, TRACES, ACCOUNTS = 6, 40, 6
 
 
 class World(NamedTuple):
-    course: str
+    courses: list[str]
     admin: str  # tokens
     student: str
     sessions: list[UUID]
@@ -47,14 +49,7 @@ class World(NamedTuple):
     exercise: UUID
     incidents: list[UUID]
     traces: list[UUID]
-
-
-class Write(NamedTuple):
-    kind: str
-    token: str
-    method: str
-    path: str
-    content: Any
+    contest: contests.Contest
 
 
 async def build(make: Make, name: str) -> World:
@@ -68,7 +63,7 @@ async def build(make: Make, name: str) -> World:
     exercise = await make.exercise(subject_code=name)
     await make.add(*notes, *incidents)
     return World(
-        course=await make.course(name),
+        courses=[await make.course(f"{name}-{letter}") for letter in "AB"],
         admin=secret_of(admin),
         student=secret_of(student),
         sessions=[session.id for session in sessions],
@@ -77,17 +72,21 @@ async def build(make: Make, name: str) -> World:
         exercise=exercise.id,
         incidents=[incident.id for incident in incidents],
         traces=[UUID(str(uuid7())) for _ in range(TRACES)],
+        contest=await contests.build(make, f"{name}-C", admin, student),
     )
 
 
 def writes(world: World, conflicts: int, increments: int) -> Iterator[Write]:
     """In turn, so that each kind meets itself and the others."""
     chance = random.Random(9)  # noqa: S311 - the same every time
+    lists = class_lists(world, chance)
     kinds: list[Callable[[], Write]] = [
         lambda: Write("order", world.admin, "PUT", f"/unidades/{world.unit}/apuntes/order", shuffled(chance, world)),
         lambda: Write("batch", world.admin, "POST", "/traces/batch", batch(chance, world)),
         lambda: Write("number", world.student, "POST", f"/exercises/{world.exercise}/attempts", ATTEMPT),
-        lambda: Write("list", world.admin, "POST", f"/courses/{world.course}/members/batch", members(chance, world)),
+        lambda: next(lists),
+        lambda: next(lists),
+        *contests.kinds(world.contest, chance),
     ]
     turns = cycle(kinds)
     every = max(1, conflicts // increments)
@@ -121,18 +120,21 @@ def batch(chance: random.Random, world: World) -> list[dict[str, Any]]:
     ]
 
 
-def members(chance: random.Random, world: World) -> list[dict[str, Any]]:
-    return [{"email": f"{world.course}-{number}@example.edu"} for number in chance.sample(range(ACCOUNTS), ACCOUNTS)]
+def class_lists(world: World, chance: random.Random) -> Iterator[Write]:
+    """Two courses take in the same new people at the same time, each list in an order of its own."""
+    for wave in count():
+        for course in world.courses:
+            people = [{"email": f"{world.courses[0]}-{wave}-{number}@example.edu"} for number in range(ACCOUNTS)]
+            chance.shuffle(people)
+            yield Write("list", world.admin, "POST", f"/courses/{course}/members/batch", people)
 
 
 class Storm:
-    """Sends every write until it is acknowledged."""
+    """Sends every write until there is a last word on it."""
 
     def __init__(self, address: str) -> None:
         self.address = address
-        self.acknowledged: Counter[str] = Counter()
-        self.refused = 0
-        self.unasked: list[Reply] = []
+        self.history = History()
 
     async def send_all(self, all_of_them: Iterator[Write]) -> None:
         keys = iter(range(1_000_000))
@@ -145,19 +147,16 @@ class Storm:
         await asyncio.gather(*[lane() for _ in range(CLIENTS)])
 
     async def send(self, wire: Wire, write: Write, key: str) -> None:
+        """Raises TimeoutError where it is put off again and again."""
         headers = {"authorization": f"Bearer {write.token}"}
         if write.method == "POST":
             headers["idempotency-key"] = key
-        while True:
-            reply = await wire.send(write.method, f"/api/v1{write.path}", write.content, headers)
-            if reply.status < 300:
-                self.acknowledged[write.kind] += 1
-                return
-            if reply.status != 503 or "retry-after" not in reply.headers:
-                self.unasked.append(reply)
-                return
-            self.refused += 1
-            await asyncio.sleep(random.uniform(0, 0.3))  # noqa: S311 - jitter
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                reply = await wire.send(write.method, f"/api/v1{write.path}", write.content, headers)
+                if self.history.record(write, reply):
+                    return
+                await asyncio.sleep(reply.retry_after + random.uniform(0, 0.3))  # noqa: S311 - jitter
 
 
 async def run(stage: Stage) -> Outcome:
@@ -170,14 +169,16 @@ async def run(stage: Stage) -> Outcome:
             storm = Storm(server.address)
             async with quarrel(stage, world):
                 await storm.send_all(writes(world, conflicts, increments))
+        history = storm.history
         async with stage.app() as app, app.state.database.reading() as session:
-            wrong = [found async for found in differences(session, world, storm.acknowledged)]
-        for reply in storm.unasked[:5]:
-            print(reply.status, reply.body[:500])  # noqa: T201
-        count = sum(storm.acknowledged.values())
-        said.append(f"{workers} workers: {count:,} writes, {storm.refused} x 503 on the way, {len(wrong)} wrong")
+            wrong = [found async for found in differences(session, world, history)]
+            wrong += [found async for found in contests.differences(session, world.contest, history)]
+        wrong += [f"{write.kind}: {reply.status} {reply.code}" for write, reply in history.unasked[:5]]
+        done = sum(map(len, history.acknowledged.values()))
+        what = f"{done:,} acknowledged, {history.lost.total()} lost to another, {history.put_off} x 503 on the way"
+        said.append(f"{workers} workers: {what}, {len(wrong)} wrong")
         said.extend(wrong)
-        kept &= not wrong and not storm.unasked
+        kept &= not wrong
     waits = "one writer at a time" if stage.database == SQLITE else await deadlocks(stage)
     return Outcome(f"{'; '.join(said)} ({waits})", kept)
 
@@ -211,22 +212,24 @@ async def deadlocks(stage: Stage) -> str:
         return f"{await session.scalar(found)} deadlocks, found after 100 ms each"
 
 
-async def differences(session: AsyncSession, world: World, acknowledged: Counter[str]) -> AsyncIterator[str]:
+async def differences(session: AsyncSession, world: World, history: History) -> AsyncIterator[str]:
     """Between what was acknowledged and what is there."""
     notes = select(Apuntes.orden).where(Apuntes.unidad_id == world.unit)
     attempts = select(ExerciseAttempt.attempt_number).where(ExerciseAttempt.exercise_id == world.exercise)
     incidents = select(IncidentSimulation.diagnosis_process).where(IncidentSimulation.id.in_(world.incidents))
     traces = select(CognitiveTrace.id).where(CognitiveTrace.session_id.in_(world.sessions))
     counted = select(func.sum(LearningSession.trace_count)).where(LearningSession.id.in_(world.sessions))
-    members = select(func.count()).where(CourseMember.course_id == world.course)
     if sorted(await session.scalars(notes)) != list(range(1, NOTES + 1)):
         yield "places of notes with gaps"
-    if sorted(await session.scalars(attempts)) != list(range(1, acknowledged["number"] + 1)):
-        yield f"numbers of {acknowledged['number']} attempts with gaps"
+    if sorted(await session.scalars(attempts)) != list(range(1, history.count("number") + 1)):
+        yield f"numbers of {history.count('number')} attempts with gaps"
     steps = sum([len(one) for one in await session.scalars(incidents)])
-    if steps != acknowledged["append"]:
-        yield f"{acknowledged['append'] - steps} of {acknowledged['append']} increments lost"
+    if steps != history.count("append"):
+        yield f"{history.count('append') - steps} of {history.count('append')} increments lost"
     if sorted(await session.scalars(traces)) != sorted(world.traces) or await session.scalar(counted) != TRACES:
         yield "steps of batches missing, doubled or miscounted"
-    if await session.scalar(members) != ACCOUNTS:
-        yield "members missing"
+    for path, lists in history.winners("list").items():
+        members = select(User.email).join(CourseMember).where(CourseMember.course_id == path.split("/")[2])
+        wanted = {person["email"].lower() for people in lists for person in people}
+        if sorted(await session.scalars(members)) != sorted(wanted):
+            yield "members missing"
