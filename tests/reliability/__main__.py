@@ -2,7 +2,7 @@
 
 A scenario is a module beside this one, named by its figure of the table (`s3_refresh.py`), with FIGURE, CLAIM and
 TARGET (cells of the table), and `async def run(stage: Stage) -> Outcome`, played once on each database, or on those of
-DATABASES. One that compares the two has `async def compare(sqlite: Stage, postgresql: Stage) -> Outcome` instead.
+DATABASES; the short form on those of QUICK. One that compares the two has `async def compare(sqlite: Stage, postgresql: Stage) -> Outcome` instead.
 """
 
 import argparse
@@ -36,6 +36,7 @@ def scenarios(wanted: list[str]) -> Iterator[ModuleType]:
 def turns(wanted: list[str], folder: Path, postgres: str, quick: bool) -> Iterator[Turn]:
     for scenario in scenarios(wanted):
         both = getattr(scenario, "DATABASES", (SQLITE, POSTGRESQL))
+        both = getattr(scenario, "QUICK", both) if quick else both
         for databases in [both] if hasattr(scenario, "compare") else [(one,) for one in both]:
             yield Turn(scenario.__name__, databases, folder, postgres, quick)
 

@@ -7,11 +7,12 @@ from collections import Counter
 
 import httpx
 
-from reliability.stage import Outcome, Stage
+from reliability.stage import POSTGRESQL, Outcome, Stage
 from reliability.traffic import Place, Traffic, prepare
 from reliability.wire import Wire
 
 FIGURE = "R13"
+QUICK = (POSTGRESQL,)
 CLAIM = "SIGTERM and rolling restarts (SIGHUP) under load, two workers"
 TARGET = "0 requests broken on an accepted connection; rolling refuses none; exit < 5 s"
 STEPS = 3_000  # in the stream that is on its way when the server stops

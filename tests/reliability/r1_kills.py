@@ -1,6 +1,6 @@
 """kill -9 of the server under load: in turn of one worker, which the supervisor replaces, and of everything.
 
-Breaks that turn it red: see the README of this folder.
+Broken on purpose: with an answer that is sent although the commit failed, R2 shows it sooner than this one.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ EACH = 200  # acknowledged writes between two kills
 
 
 async def run(stage: Stage) -> Outcome:
-    kills = 4 if stage.quick else 100
+    kills = 2 if stage.quick else 100
     place = await prepare(stage)
     with stage.server() as server:
         traffic = Traffic(server.address, place, writers=16)

@@ -43,7 +43,7 @@ class Sender:
 
 
 async def run(stage: Stage) -> Outcome:
-    keys, every = (60, 25) if stage.quick else (1_000, 50)
+    keys, every = (40, 15) if stage.quick else (1_000, 50)
     place = await prepare(stage)
     with stage.server(CORTEZ_WORKERS="2") as server:
         sender = Sender(server.address, place)

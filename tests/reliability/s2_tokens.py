@@ -10,10 +10,11 @@ from litestar import Litestar
 from asking import absent, guarded, send
 from factory import Make, Someone
 from forgeries import forged, secret_of
-from reliability.stage import Outcome, Stage
+from reliability.stage import POSTGRESQL, Outcome, Stage
 from running import client_of
 
 FIGURE = "S2"
+QUICK = (POSTGRESQL,)
 CLAIM = "forged, expired, swapped, revoked or replayed tokens and keys on every protected route; two workers"
 TARGET = "0 accepted; logout, deactivation and role change hold from the next request"
 REQUESTS = 40  # after each change, each over a connection of its own, so that both workers answer
