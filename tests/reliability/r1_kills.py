@@ -1,6 +1,6 @@
 """kill -9 of the server under load: in turn of one worker, which the supervisor replaces, and of everything.
 
-Broken on purpose: with an answer that is sent although the commit failed, R2 shows it sooner than this one.
+What an answer before its commit would lose, R2 shows sooner than this scenario.
 """
 
 import asyncio
