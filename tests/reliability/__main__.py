@@ -2,7 +2,8 @@
 
 A scenario is a module beside this one, named by its figure of the table (`s3_refresh.py`), with FIGURE, CLAIM and
 TARGET (cells of the table), and `async def run(stage: Stage) -> Outcome`, played once on each database, or on those of
-DATABASES; the short form on those of QUICK. One that compares the two has `async def compare(sqlite: Stage, postgresql: Stage) -> Outcome` instead.
+DATABASES; the short form on those of QUICK. One that compares the two has
+`async def compare(sqlite: Stage, postgresql: Stage) -> Outcome` instead.
 """
 
 import argparse
