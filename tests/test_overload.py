@@ -105,3 +105,23 @@ async def test_a_server_that_does_not_listen_is_said(path: str) -> None:
     url = f"postgresql://nobody@127.0.0.1:9/{path}"
     async with live(create_app(settings_for(url))) as app, client_of(app, "ck_" + "x" * 43) as client:
         assert problem(await client.get("/auth/me")) == (503, "DATABASE_UNAVAILABLE", True)
+
+
+async def test_a_plan_made_before_a_migration_is_made_anew(make: Make) -> None:
+    admin, course = await make.admin(), await make.course()
+    path = f"/courses/{course}"
+
+    async def widen(length: int) -> None:
+        async with make.database.engine.begin() as connection:
+            await connection.execute(text(f"ALTER TABLE courses ALTER COLUMN title TYPE varchar({length})"))
+
+    if make.database.is_sqlite:
+        return
+    for length in (300, 200):
+        assert (await admin.get(path)).status_code == 200
+        assert (await admin.patch(path, json={"title": f"A title, {length}"})).status_code == 200
+        await widen(length)
+        assert (await admin.patch(path, json={"title": f"A title, wider than {length}"})).status_code == 200
+        await widen(length + 1)
+        assert (await admin.get(path)).status_code == 200
+    await widen(200)

@@ -192,9 +192,9 @@ def sqlstate(error: BaseException | None) -> str:
     """The SQLSTATE of a database error on either engine; an empty text for any other."""
     if not isinstance(error, DBAPIError):
         return ""
-    given = getattr(error.orig, "sqlstate", None)
-    if given:
-        return str(given)
+    for told in (error.orig, getattr(error.orig, "__cause__", None)):  # some of SQLAlchemy's own do not carry it on
+        if given := getattr(told, "sqlstate", None):
+            return str(given)
     message = str(error.orig)
     return next((state for words, state in SQLITE_STATES.items() if words in message), "")
 
