@@ -19,7 +19,7 @@ STEPS = 3_000  # in the stream that is on its way when the server stops
 
 
 async def run(stage: Stage) -> Outcome:
-    stops, rolls = (1, 1) if stage.quick else (25, 25)
+    stops, rolls = (1, 1) if stage.quick else (25, 10)
     place = await prepare(stage)
     with stage.server(CORTEZ_WORKERS="2") as server:
         await fill(server.address, place)

@@ -12,12 +12,12 @@ from reliability.traffic import Traffic, prepare
 
 FIGURE = "R1"
 CLAIM = "kill -9 of a worker, and of the whole server, in turn, under load"
-TARGET = "0 of ≥ 20,000 acknowledged writes lost over 100 kills; every key one row"
+TARGET = "0 of ≥ 20,000 acknowledged writes lost over 100 kills on both databases; every key one row"
 EACH = 200  # acknowledged writes between two kills
 
 
 async def run(stage: Stage) -> Outcome:
-    kills = 2 if stage.quick else 100
+    kills = 2 if stage.quick else 50
     place = await prepare(stage)
     with stage.server() as server:
         traffic = Traffic(server.address, place, writers=16)
