@@ -22,7 +22,7 @@ CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,re
 SEED = "5"
 # Cases for each operation and role; `make soak` asks for more by CORTEZ_PROPERTY_CASES. The short form plays a role on
 # one of the databases only.
-QUICK, FULL = 9, 10
+FEW, MANY = 9, 10
 # They end the sign-in that plays.
 ENDING = "^/api/v1/auth/(logout|logout-all|password|refresh)$"
 
@@ -42,7 +42,7 @@ async def on(stage: Stage, index: int, of: int) -> list[tuple[int, str]]:
     async with stage.app() as app, Make(app, client_of) as make:
         address = await places(make)
         roles = [await make.admin(), await make.teacher(course="there"), await make.student(course="there")]
-    cases = int(os.environ.get("CORTEZ_PROPERTY_CASES", QUICK if stage.quick else FULL))
+    cases = int(os.environ.get("CORTEZ_PROPERTY_CASES", FEW if stage.quick else MANY))
     with stage.served() as served:
         async with httpx.AsyncClient() as client:
             published = (await client.get(f"{served}/schema/openapi.json")).json()
