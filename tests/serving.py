@@ -13,7 +13,7 @@ import httpx
 
 from postgres import free_port
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 
 class Server:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from reliability.stage import Outcome, Stage
 
-LIMITS = {True: 150, False: 1_200}  # seconds, short form or not
+LIMITS = {True: 300, False: 1_200}  # seconds, short form or not
 
 
 async def play(scenario: ModuleType, *stages: Stage) -> Outcome:
