@@ -36,8 +36,9 @@ def lasting(folder: Path) -> Iterator[Server]:
 
 
 @pytest.fixture
-def server(folder: Path) -> Iterator[Server]:
-    with serving(folder, {**MANY, "DATABASE_URL": f"sqlite:///{folder}/cortez.db"}) as made:
+def server(folder: Path, tmp_path: Path) -> Iterator[Server]:
+    """Of its own, with a log of its own."""
+    with serving(tmp_path, {**MANY, "DATABASE_URL": f"sqlite:///{folder}/cortez.db"}) as made:
         yield made
 
 
@@ -53,11 +54,17 @@ def until(happened: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
+def started(server: Server) -> int:
+    """How many workers have ever come to serve: it is ready from the first on."""
+    return (server.folder / "server.log").read_text().count("Application startup complete")
+
+
 def test_a_worker_that_dies_is_replaced(server: Server) -> None:
+    until(lambda: started(server) == 2)
     before = server.workers()
     os.kill(before[0], signal.SIGKILL)
-    until(lambda: len(set(server.workers()) - set(before)) == 1)
-    until(lambda: "Application startup complete" in (server.folder / "server.log").read_text().split("ended")[-1])
+    until(lambda: started(server) == 3)
+    assert len(set(server.workers()) - set(before)) == 1
     assert httpx.get(f"{server.address}/health/live").status_code == 200
 
 
