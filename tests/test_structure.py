@@ -30,8 +30,9 @@ STANDS_ON = {
     "oversight": {"analysis"},
     "lti": {"oversight"},
     "records": {"oversight"},
+    "adoption": {"lti", "records"},
 }
-EVERYTHING = {"lti", "records"}
+EVERYTHING = {"adoption"}
 # Where everything is wired or shown.
 TOPS = {"app", "cli", "tables", "demo", "pages", "worker", "__main__"}
 

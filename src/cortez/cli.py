@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from functools import wraps
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -22,6 +23,9 @@ from cortez import migrations, tables  # noqa: F401 - registers every table
 from cortez.accounts.authentication import SYSTEM
 from cortez.accounts.models import Role
 from cortez.accounts.repository import UserRepository
+from cortez.adoption.adopt import Adoption
+from cortez.adoption.report import Told, plan, report
+from cortez.adoption.source import Source, Unusable
 from cortez.app import open_database
 from cortez.content.models import ArchivoAdjunto
 from cortez.content.storage import Storage
@@ -97,6 +101,49 @@ def migrate(settings: Settings, sql: bool) -> None:
     migrations.upgrade(settings, sql=sql)
     if not sql:
         click.echo(f"The schema of {settings.migration_url.render_as_string(hide_password=True)} is up to date.")
+
+
+@cli.command()
+@click.argument("source_url")
+@click.option("--dry-run", is_flag=True, help="Adopt into a temporary database, for the report, and remove it.")
+@click.option(
+    "--files",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="The folder of the predecessor's uploads.",
+)
+@click.pass_obj
+def adopt(settings: Settings, source_url: str, dry_run: bool, files: Path | None) -> None:
+    """Bring a predecessor's database over into this one, which is new. The old one is only read.
+
+    Run it again where it was stopped; once it is done, it changes nothing. Stop the old service before.
+    """
+    with TemporaryDirectory(prefix="cortez-") as folder:
+        if dry_run:
+            rehearsal = {"database_url": f"sqlite:///{folder}/cortez.db", "files": f"{folder}/files"}
+            settings = msgspec.structs.replace(settings, database_direct_url="", **rehearsal)
+            migrations.upgrade(settings)
+        asyncio.run(adopt_into(settings, source_url, files))
+    if dry_run:
+        click.echo("Nothing was stored; leave --dry-run out to do it.")
+
+
+async def adopt_into(settings: Settings, source_url: str, files: Path | None) -> None:
+    database = connect(settings)
+    try:
+        if reasons := await shortcomings(database):
+            raise Unusable(reasons[0])
+        source = await Source.open(source_url)
+        click.echo("\n".join(plan(source)))
+        try:
+            with Told() as told:
+                steps = await Adoption(database, source, files, told).run()
+        finally:
+            await source.close()
+        click.echo("\n".join(report(steps)))
+    except Unusable as unusable:
+        raise click.ClickException(str(unusable)) from None
+    finally:
+        await database.close()
 
 
 @cli.command()
