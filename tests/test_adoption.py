@@ -4,6 +4,7 @@ The predecessor is on SQLite where the new database is on PostgreSQL, and the ot
 """
 
 import asyncio
+import json
 import os
 from datetime import UTC, datetime
 from pathlib import Path
@@ -350,10 +351,10 @@ async def test_erasure_reaches_what_adoption_kept(make: Make, world: World) -> N
     assert left == []
 
 
-async def command(make: Make, *arguments: str) -> Result:
+async def command(make: Make, *arguments: str, name: str = "adopt") -> Result:
     settings = make.database.settings
     environment = {"DATABASE_URL": settings.database_url, "CORTEZ_FILES": settings.files, "CORTEZ_SECRET_KEY": SECRET}
-    return await asyncio.to_thread(CliRunner().invoke, cli, ["adopt", *arguments], env=environment)
+    return await asyncio.to_thread(CliRunner().invoke, cli, [name, *arguments], env=environment)
 
 
 @pytest.mark.requirement("G3")
@@ -374,6 +375,10 @@ async def test_the_command_plans_rehearses_and_reports(make: Make, address: str,
     assert f"{'cognitive_traces':32}{traces:>12}{traces - 2:>12}{2:>13}" in said
     assert "  cognitive_traces: 1 x parent_trace_id: the parent comes later, set at the end" in said
     assert "  users has columns of its own, kept in the quarantine: phone." in said
+    kept = await command(make, "quarantine", name="export")
+    entries = [json.loads(line) for line in kept.stdout.splitlines()]
+    assert len(entries) == len(await make.all(Quarantined)) > 20
+    assert {entry["original"].get("value") for entry in entries if entry["old_id"] == "t/3"} == {"gone"}
 
 
 @pytest.mark.requirement("G3")

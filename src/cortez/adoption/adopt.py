@@ -208,7 +208,7 @@ class Adoption:
             async with self.database.unit() as session:
                 advance(step, lot, await give_parents(session, lot))
                 await save(session, step)
-            self.report(PARENTS, step.rows_read, later)
+            self.report(PARENTS, step.rows_read, self.source.tables[name].rows)
         await self.finish(step)
 
     async def make_named(self, table: str) -> None:

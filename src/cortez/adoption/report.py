@@ -1,17 +1,22 @@
 """What an adoption is going to do, and what it did, in lines."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from types import TracebackType
 from typing import Self
 
 from rich.progress import Progress, TaskID
+from sqlalchemy import func, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from cortez.accounts.models import Course, Role, User
 from cortez.adoption.adopt import ALL, BY_TABLE, KNOWLEDGE, PARENTS, SUBMISSIONS
-from cortez.adoption.models import AdoptionStep
+from cortez.adoption.models import AdoptionStep, Quarantined
 from cortez.adoption.source import Source
+from cortez.db import holds
 
 SHOWN = 12  # columns named in one line
+MANY = 50
 
 
 def plan(source: Source) -> Iterator[str]:
@@ -50,6 +55,21 @@ def report(steps: Sequence[AdoptionStep]) -> Iterator[str]:
     for step in shown:
         for reason, count in sorted(step.changes.items()):
             yield f"  {step.table_name}: {count:,} x {reason}"
+
+
+async def advice(session: AsyncSession) -> AsyncIterator[str]:
+    """What a person should look at now."""
+    admins = list(await session.scalars(select(User.email).where(holds(User.roles, Role.ADMIN.value)).limit(MANY)))
+    if admins:
+        yield f"The predecessor let anybody register as an admin. Look at these: {', '.join(sorted(admins))}."
+    known = or_(User.hashed_password.startswith("$2"), User.hashed_password.startswith("$argon2"))
+    if lost := await session.scalar(select(func.count()).where(~known).select_from(User)):
+        yield f"{lost} accounts have no password that can be checked: POST /api/v1/users/{{id}}/password-reset."
+    if courses := await session.scalar(select(func.count()).select_from(Course)):
+        yield f"{courses} courses have no members yet: who teaches and learns in them was not recorded."
+    if kept := await session.scalar(select(func.count()).select_from(Quarantined)):
+        yield f"{kept} entries are in the quarantine: cortez export quarantine."
+    yield "Run cortez profiles rebuild: figures of students are then worked out anew from what is stored."
 
 
 class Told:

@@ -1,16 +1,17 @@
 """One row of the predecessor on its way into a table here."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from msgspec import Struct, field
-from sqlalchemy import Column, String, Table
+from sqlalchemy import Column, LargeBinary, String, Table
 
 from cortez.adoption.checks import Checks
 from cortez.adoption.keys import Register, new_id, new_key
 from cortez.adoption.rules import BUSINESS, Row, Rule
-from cortez.adoption.values import Fit, Unfit, choices, default, fit, plain
+from cortez.adoption.values import Fit, Unfit, choices, converter, default, plain
 from cortez.db import utc_now
 
 OF_THE_SERVICE = {"trace_count"}  # what the service works out itself, whatever the predecessor had counted
@@ -37,12 +38,12 @@ class Making(Struct):
 
     def put(self, column: str, made: Fit) -> None:
         """Give a column its value, and remember what had to be done to it."""
-        before = self.values.get(column, self.old.get(column))
+        before = self.values.get(column)
         self.values[column] = made.value
         if made.change:
             self.changes.append(f"{column}: {made.change}")
         if made.is_loss:
-            self.losses.append(Loss(column, made.change, before))
+            self.losses.append(Loss(column, made.change, self.old.get(column) if before is None else before))
 
     def lose(self, column: str, reason: str, value: Any, original: Any) -> None:
         """Give a column a value instead of the one that cannot be kept."""
@@ -73,13 +74,17 @@ class Fitter:
         self.register = register
         self.table: Table = rule.model.__table__
         self.checks = Checks(self.table)
-        self.columns = [column for column in self.table.columns if column.name not in OF_THE_SERVICE]
+        self.columns = [column for column in self.table.columns if is_adopted(column)]
+        self.takers = [(column.name, self.taker(column)) for column in self.columns if column.name != "id"]
+        self.needed = [column for column in self.columns if not column.nullable]
 
     def begin(self, old_id: str, old: Row) -> Making:
         making = Making(old_id, old)
-        for column in self.columns:
-            if column.name != "id":
-                self.take(making, column, old.get(column.name))
+        for name, take in self.takers:
+            raw = old.get(name)
+            making.values[name] = None
+            if raw is not None:
+                take(making, raw)
         self.stamp(making)
         raw = old.get("id", old_id)
         making.values["id"] = new_id(self.table.name, raw)
@@ -88,20 +93,15 @@ class Fitter:
         self.keep_unknown(making)
         return making
 
-    def take(self, making: Making, column: Column[Any], raw: Any) -> None:
-        if raw is None:
-            making.values[column.name] = None
-        elif column.name in BUSINESS:
-            self.take_key(making, column, raw)
-        elif target := referred(column):
-            making.values[column.name] = new_id(target, raw)
-        else:
-            try:
-                making.put(column.name, fit(column, raw))
-            except Unfit as unfit:
-                making.lose(column.name, str(unfit), None, raw)
+    def taker(self, column: Column[Any]) -> Callable[[Making, Any], None]:
+        """What gives a row its value of the column."""
+        if column.name in BUSINESS:
+            return partial(self.take_key, column)
+        if target := referred(column):
+            return partial(take_reference, column.name, target)
+        return partial(take_value, column.name, converter(column))
 
-    def take_key(self, making: Making, column: Column[Any], raw: Any) -> None:
+    def take_key(self, column: Column[Any], making: Making, raw: Any) -> None:
         length = getattr(column.type, "length", None) or 100
         key = new_key(raw, length)
         making.values[column.name] = key
@@ -135,8 +135,8 @@ class Fitter:
             self.pass_checks(making)
 
     def fill(self, making: Making) -> None:
-        for column in self.columns:
-            if making.values[column.name] is not None or column.nullable:
+        for column in self.needed:
+            if making.values[column.name] is not None:
                 continue
             value = self.substitute(making, column)
             if value is None:
@@ -158,12 +158,31 @@ class Fitter:
 
     def pass_checks(self, making: Making) -> None:
         """A value that breaks a check goes to the quarantine, and its column gets what stands for nothing."""
-        for check in self.checks.broken(making.values):
+        broken = self.checks.broken(making.values)
+        for check in broken:
             for name in check.columns:
                 making.lose(name, f"breaks {check.name}", None, making.values[name])
             self.fill(making)
-        if not making.refusal and (still := self.checks.broken(making.values)):
+        if broken and not making.refusal and (still := self.checks.broken(making.values)):
             making.refuse(f"breaks {still[0].name}")
+
+
+def is_adopted(column: Column[Any]) -> bool:
+    """Digests are the service's own."""
+    return column.name not in OF_THE_SERVICE and not isinstance(column.type, LargeBinary)
+
+
+def take_reference(name: str, target: str, making: Making, raw: Any) -> None:
+    making.values[name] = new_id(target, raw)
+
+
+def take_value(name: str, convert: Callable[[Any], Fit], making: Making, raw: Any) -> None:
+    try:
+        made = convert(raw)
+    except Unfit as unfit:
+        making.lose(name, str(unfit), None, raw)
+        return
+    making.put(name, made)
 
 
 def referred(column: Column[Any]) -> str | None:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time
 from decimal import Decimal, InvalidOperation
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import msgspec
@@ -31,13 +31,13 @@ class Fit(Struct, frozen=True):
     is_loss: bool = False
 
 
-def fit(column: Column[Any], raw: Any) -> Fit:
-    """Raises Unfit where nothing of the column's type can be made of it."""
+def converter(column: Column[Any]) -> Callable[[Any], Fit]:
+    """What makes a value of the column of any other; it raises Unfit where it cannot."""
     if choice := choices(column.table).get(column.name):
-        return as_choice(choice, raw)
+        return partial(as_choice, choice)
     for kind, convert in CONVERSIONS:
         if isinstance(column.type, kind):
-            return convert(column, raw)
+            return partial(convert, column)
     raise TypeError(f"{column} has a type that no table of the predecessor has.")
 
 
@@ -60,6 +60,8 @@ def as_text(column: Column[Any], raw: Any) -> Fit:
     if isinstance(raw, bytes):
         raw = raw.decode("utf-8", "surrogateescape")
     text = raw if isinstance(raw, str) else str(raw)
+    if text.isascii() and "\0" not in text:
+        return shortened(column, Fit(text))
     clean = text.replace("\0", "").encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     if clean != text:
         return shortened(column, Fit(clean, "bytes that are no text were taken out", is_loss=True))
@@ -131,21 +133,19 @@ def as_document(column: Column[Any], raw: Any) -> Fit:
             value = msgspec.json.decode(raw)
         except (msgspec.DecodeError, UnicodeError, RecursionError):
             raise Unfit("is no JSON") from None
-    clean = without_nul(value)
-    change, is_loss = ("NUL characters were taken out", True) if clean != value else ("", False)
+    has_nul = not isinstance(raw, str) or "\\u0000" in raw
+    clean = without_nul(value) if has_nul else value
+    change, is_loss = ("NUL characters were taken out", True) if has_nul and clean != value else ("", False)
     if clean is None:
         return Fit(None)
-    if not isinstance(clean, list if holds_list(column) else dict):
-        clean, change = wrapped(column, clean), change or f"put into {'a list' if holds_list(column) else 'an object'}"
-    return Fit(clean, change, is_loss)
-
-
-def wrapped(column: Column[Any], value: Any) -> Any:
+    if isinstance(clean, dict) and not holds_list(column):
+        return Fit(clean, change, is_loss)
     if holds_list(column):
-        return [value]
-    return {"value": value}
+        return Fit(clean, change, is_loss) if isinstance(clean, list) else Fit([clean], "put into a list", is_loss)
+    return Fit({"value": clean}, "put into an object", is_loss)
 
 
+@lru_cache
 def holds_list(column: Column[Any]) -> bool:
     return isinstance(default(column), list)
 
