@@ -34,7 +34,9 @@ class Quarantined(Base):
 
     __tablename__ = "quarantine"
     __table_args__ = (Index("idx_quarantine_student", "student_id"),)
-    privacy = Privacy("student_id", removed="table_name column_name old_id new_id reason original student_id")
+    privacy = Privacy(
+        "student_id", removed="table_name column_name old_id new_id reason original student_id", ages=True
+    )
 
     table_name: Mapped[str] = mapped_column(String(63))
     column_name: Mapped[str | None] = mapped_column(String(63))
