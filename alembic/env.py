@@ -28,7 +28,7 @@ LOCK = 0x636F7274657A
 # Whoever comes after a statement that waits for a lock waits with it: so it waits briefly, and tries again.
 LOCK_TIMEOUT, STATEMENT_TIMEOUT = "100ms", "15min"
 TRIES, PAUSE = 100, (0.2, 1.0)  # of one revision; seconds
-LOCK_NOT_AVAILABLE = "55P03"
+PASSING = {"55P03", "40P01"}  # a lock that was not free in time, a deadlock
 DEPLOYER_POLL = 0.1  # seconds
 EMBEDDED_PATIENCE = 900.0  # seconds that a deployer waits for another on SQLite
 REMAKING = (
@@ -102,7 +102,7 @@ def migrate_locked(connection: Connection) -> None:
 
 
 def attempt(connection: Connection, steps: list[MigrationStep]) -> bool:
-    """Takes the steps that remain; false where a lock was not free, which rolls back the revision that needed it."""
+    """Takes the steps that remain; false where one was rolled back for want of a lock."""
 
     def remaining(heads: tuple[str, ...], migration: MigrationContext) -> Iterator[MigrationStep]:
         while steps:
@@ -115,7 +115,7 @@ def attempt(connection: Connection, steps: list[MigrationStep]) -> bool:
         connection.commit()
     except DBAPIError as error:
         connection.rollback()
-        if getattr(error.orig, "sqlstate", None) != LOCK_NOT_AVAILABLE:
+        if getattr(error.orig, "sqlstate", None) not in PASSING:
             raise
         return False
     return True
@@ -147,7 +147,8 @@ def offline() -> None:
     if url.get_backend_name() == "sqlite":
         print_embedded()
         return
-    context.configure(url=url.set(drivername=url.get_backend_name()), literal_binds=True, **OPTIONS)
+    named = {"paramstyle": "named"}  # others double every %, which functions use
+    context.configure(url=url, literal_binds=True, dialect_opts=named, **OPTIONS)
     with context.begin_transaction():
         context.run_migrations()
 

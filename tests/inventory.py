@@ -1,4 +1,4 @@
-"""All that a schema consists of, as lines that can be compared: as the catalogue of PostgreSQL or the texts of SQLite say it."""
+"""All that a schema consists of, as lines to compare: what PostgreSQL's catalogue or SQLite's stored texts say."""
 
 import re
 from collections.abc import Iterator
@@ -16,11 +16,13 @@ CATALOGUE = {
         WHERE {MINE} AND relkind IN ('r', 'p', 'v') AND attnum > 0 AND NOT attisdropped""",
     "constraint": f"""SELECT relname, concat_ws(' ', conname, pg_get_constraintdef(pg_constraint.oid))
         FROM pg_constraint JOIN pg_class ON pg_class.oid = conrelid WHERE {MINE}""",
-    "index": f"""SELECT relname, concat_ws(' ', pg_get_indexdef(indexrelid), CASE WHEN NOT indisvalid THEN 'INVALID' END)
+    "index": f"""SELECT relname,
+        concat_ws(' ', pg_get_indexdef(indexrelid), CASE WHEN NOT indisvalid THEN 'INVALID' END)
         FROM pg_index JOIN pg_class ON pg_class.oid = indrelid WHERE {MINE}""",
     "trigger": f"""SELECT relname, concat_ws(' ', pg_get_triggerdef(pg_trigger.oid), tgenabled)
         FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid WHERE {MINE} AND NOT tgisinternal""",
-    "sequence": """SELECT sequencename, concat_ws(' ', data_type, start_value, min_value, max_value, increment_by, cycle)
+    "sequence": """SELECT sequencename,
+        concat_ws(' ', data_type, start_value, min_value, max_value, increment_by, cycle)
         FROM pg_sequences WHERE schemaname = current_schema()""",
     "function": """SELECT proname, pg_get_functiondef(oid) FROM pg_proc
         WHERE pronamespace = current_schema()::regnamespace""",

@@ -5,6 +5,7 @@ import os
 import signal
 from argparse import Namespace
 from collections.abc import Callable
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,6 +20,9 @@ from cortez.database import prepare_sqlite
 from cortez.migrations import configuration
 from cortez.settings import Settings
 
+processes = get_context("forkserver")  # what is imported already need not be imported by each
+processes.set_forkserver_preload(["migrating", "cortez.tables"])
+
 T = TypeVar("T")
 ASKS = {"SELECT", "PRAGMA", "SHOW", "SET", "RESET", "BEGIN"}
 
@@ -28,6 +32,7 @@ def config_of(url: str, *, versions: Path | None = None, lose_data: bool = False
     config = configuration(Settings(database_url=url))
     config.cmd_opts = Namespace(x=["lose-data=yes"] if lose_data else [])
     if versions:
+        config.set_main_option("path_separator", "os")
         config.set_main_option("version_locations", str(versions))
     return config
 
@@ -62,12 +67,23 @@ def look(url: str, function: Callable[[Connection], T]) -> T:
     return asyncio.run(run())
 
 
-class Changes:
-    """Counts the statements that change something, and the commits after them; kills this process before the one
-    that is `deadly`."""
+class Stopped(Exception):
+    """In the middle of a revision."""
 
-    def __init__(self, deadly: int = 0) -> None:
-        self.deadly, self.seen = deadly, 0
+
+def stop() -> None:
+    raise Stopped
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Changes:
+    """Counts the statements that change something, and the commits after them; ends the run before one of them."""
+
+    def __init__(self, last: int = 0, end: Callable[[], None] = stop) -> None:
+        self.last, self.end, self.seen = last, end, 0
 
     def __enter__(self) -> "Changes":
         event.listen(Engine, "before_cursor_execute", self.execute)
@@ -88,16 +104,16 @@ class Changes:
 
     def count(self) -> None:
         self.seen += 1
-        if self.seen == self.deadly:
-            os.kill(os.getpid(), signal.SIGKILL)
+        if self.seen == self.last:
+            self.end()
 
 
-def upgrade_and_die(url: str, revision: str, deadly: int) -> None:
-    with Changes(deadly):
+def upgrade_and_die(url: str, revision: str, place: int) -> None:
+    with Changes(place, die):
         upgrade(url, revision)
 
 
-def upgrade_at_once(url: str, revision: str, start: Any) -> None:
+def upgrade_at_once(url: str, start: Any, versions: Path | None = None) -> None:
     """Once everybody has come to the barrier."""
     start.wait()
-    upgrade(url, revision)
+    upgrade(url, versions=versions)

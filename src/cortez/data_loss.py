@@ -76,7 +76,8 @@ def holds_data(connection: Connection, dropped: Dropped) -> bool:
 
 def refuse_losses(connection: Connection, steps: Iterable[MigrationStep]) -> None:
     """Raises CommandError, with one line that names what is held, where these steps would drop it."""
-    dropped = rehearsed(connection, [step for step in steps if step.is_downgrade])
+    downgrades = [step for step in steps if step.is_downgrade]
+    dropped = rehearsed(connection, downgrades) if downgrades else []
     lost = [str(one) for one in dropped if holds_data(connection, one)]
     if lost:
         raise CommandError(

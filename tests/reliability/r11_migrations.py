@@ -6,12 +6,11 @@ Without the deployers' lock: 14 of 16 fail.
 import asyncio
 import signal
 from collections.abc import Iterable
-from multiprocessing import get_context
 from typing import Any
 
 from everyrow import Content, content, lost, plant
 from inventory import inventory
-from migrating import Changes, downgrade, look, revisions, upgrade, upgrade_and_die, upgrade_at_once
+from migrating import Changes, downgrade, look, processes, revisions, upgrade, upgrade_and_die, upgrade_at_once
 from postgres import create_database
 from reliability.stage import POSTGRESQL, Outcome, Stage
 
@@ -20,9 +19,6 @@ CLAIM = "migrations: each revision up, down, up with rows in every table; killed
 TARGET = "all succeed, 0 rows lost, the schema equal to that of a plain upgrade"
 DEPLOYERS = 8
 PATIENCE = 120.0
-
-processes = get_context("forkserver")
-processes.set_forkserver_preload(["migrating", "cortez.tables"])
 
 
 class Trial:
@@ -91,9 +87,7 @@ class Trial:
     def crowd(self, number: int) -> None:
         """All deployers upgrade one empty database."""
         url, start = self.database(f"crowd{number}"), processes.Barrier(DEPLOYERS)
-        made: list[Any] = [
-            processes.Process(target=upgrade_at_once, args=(url, "head", start)) for _ in range(DEPLOYERS)
-        ]
+        made: list[Any] = [processes.Process(target=upgrade_at_once, args=(url, start)) for _ in range(DEPLOYERS)]
         for process in made:
             process.start()
         for process in made:
