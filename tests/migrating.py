@@ -5,6 +5,7 @@ import os
 import signal
 from argparse import Namespace
 from collections.abc import Callable
+from io import StringIO
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, TypeVar
@@ -43,6 +44,14 @@ def upgrade(url: str, revision: str = "head", versions: Path | None = None) -> N
 
 def downgrade(url: str, revision: str, versions: Path | None = None, *, lose_data: bool = False) -> None:
     command.downgrade(config_of(url, versions=versions, lose_data=lose_data), revision)
+
+
+def printed(url: str, verb: str, revision: str) -> str:
+    """The SQL of an `upgrade` or `downgrade`."""
+    config = config_of(url)
+    config.output_buffer = StringIO()
+    getattr(command, verb)(config, revision, sql=True)
+    return config.output_buffer.getvalue()
 
 
 def revisions(config: Config | None = None) -> list[str]:

@@ -8,12 +8,10 @@ import subprocess
 import sys
 import zipfile
 from contextlib import closing
-from io import StringIO
 from pathlib import Path
 
 import httpx
 import pytest
-from alembic import command
 from alembic.script import ScriptDirectory
 from click.testing import CliRunner
 from sqlalchemy import Connection, text
@@ -23,7 +21,7 @@ from cortez.cli import cli
 from cortez.migrations import CHECKOUT, configuration
 from cortez.settings import Settings
 from inventory import inventory
-from migrating import config_of, look, revisions, upgrade
+from migrating import look, printed, revisions, upgrade
 from postgres import binaries, create_database
 from serving import serving
 
@@ -86,9 +84,9 @@ def bare(worker: str) -> str:
 def test_the_printed_sql_makes_the_same_schema(bare: str, tmp_path: Path, worker: str) -> None:
     online = asyncio.run(create_database(os.environ[POSTGRES], f"online_{worker}"))
     upgrade(online)
-    printed = tmp_path / "upgrade.sql"
-    printed.write_text(sql_of(bare, "upgrade", "head"))
-    psql = [str(binaries() / "psql"), "-q", "-v", "ON_ERROR_STOP=1", "-f", str(printed), bare]
+    file = tmp_path / "upgrade.sql"
+    file.write_text(printed(bare, "upgrade", "head"))
+    psql = [str(binaries() / "psql"), "-q", "-v", "ON_ERROR_STOP=1", "-f", str(file), bare]
     subprocess.run(psql, check=True, capture_output=True)
     assert look(bare, inventory) == look(online, inventory)
     assert look(bare, version) == look(online, version)
@@ -99,20 +97,13 @@ def test_the_printed_sql_makes_the_same_schema_on_sqlite(tmp_path: Path) -> None
     one, two = (f"sqlite:///{tmp_path}/{name}.db" for name in ("one", "two"))
     upgrade(one)
     with closing(sqlite3.connect(tmp_path / "two.db")) as connection:
-        connection.executescript(sql_of(two, "upgrade", "0003"))
-        connection.executescript(sql_of(two, "upgrade", "0003:head"))
+        connection.executescript(printed(two, "upgrade", "0003"))
+        connection.executescript(printed(two, "upgrade", "0003:head"))
         made = look(two, inventory)
         assert made == look(one, inventory)
         assert look(two, version) == look(one, version)
-        connection.executescript(sql_of(two, "downgrade", "head:base"))
+        connection.executescript(printed(two, "downgrade", "head:base"))
         assert look(two, inventory) == frozenset()
-
-
-def sql_of(url: str, verb: str, revision: str) -> str:
-    config = config_of(url)
-    config.output_buffer = StringIO()
-    getattr(command, verb)(config, revision, sql=True)
-    return config.output_buffer.getvalue()
 
 
 def version(connection: Connection) -> list[str]:
