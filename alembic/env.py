@@ -1,19 +1,18 @@
 """Runs the revisions: asynchronous, one deployer at a time, with timeouts, one transaction per revision."""
 
 import asyncio
-import random
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
 from alembic import context
-from alembic.runtime.migration import MigrationContext, MigrationStep
+from alembic.runtime.migration import MigrationStep
 from alembic.util import CommandError
 from sqlalchemy import Connection, event, text
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -22,13 +21,11 @@ from cortez import tables
 from cortez.data_loss import FLAG, refuse_losses
 from cortez.database import IMMEDIATE, prepare_sqlite
 from cortez.db import UtcDateTime
+from cortez.schema_changes import LOCK_TIMEOUT, insist
 
 # Any number, the same for every deployer; PostgreSQL keeps session locks by number.
 LOCK = 0x636F7274657A
-# Whoever comes after a statement that waits for a lock waits with it: so it waits briefly, and tries again.
-LOCK_TIMEOUT, STATEMENT_TIMEOUT = "100ms", "15min"
-TRIES, PAUSE = 100, (0.2, 1.0)  # of one revision; seconds
-PASSING = {"55P03", "40P01"}  # a lock that was not free in time, a deadlock
+STATEMENT_TIMEOUT = "15min"
 DEPLOYER_POLL = 0.1  # seconds
 EMBEDDED_PATIENCE = 900.0  # seconds that a deployer waits for another on SQLite
 REMAKING = (
@@ -87,38 +84,25 @@ def migrate_embedded(connection: Connection) -> None:
 
 
 def migrate_locked(connection: Connection) -> None:
+    """A revision for which a lock was not free is rolled back, and tried again."""
     with one_deployer(connection):
         steps = planned(connection)
         connection.rollback()
-        tries, left = 0, len(steps)
-        while not attempt(connection, steps):
-            tries, left = (1 if len(steps) < left else tries + 1), len(steps)
-            if tries == TRIES:
-                raise CommandError(
-                    f"A lock was not free within {LOCK_TIMEOUT}, {TRIES} times. The revision was rolled back. End the "
-                    "transactions that hold the lock (pg_stat_activity shows them), then repeat the command."
-                )
-            time.sleep(random.uniform(*PAUSE))  # noqa: S311 - jitter
+        while True:
+            insist(partial(take, connection, steps[:1]))
+            del steps[:1]
+            if not steps:
+                break
 
 
-def attempt(connection: Connection, steps: list[MigrationStep]) -> bool:
-    """Takes the steps that remain; false where one was rolled back for want of a lock."""
-
-    def remaining(heads: tuple[str, ...], migration: MigrationContext) -> Iterator[MigrationStep]:
-        while steps:
-            yield steps[0]
-            del steps[0]  # it is committed by now
-
-    configure(connection, fn=remaining)
+def take(connection: Connection, steps: list[MigrationStep]) -> None:
+    configure(connection, fn=lambda heads, migration: steps)
     try:
         context.run_migrations()
         connection.commit()
-    except DBAPIError as error:
+    except BaseException:
         connection.rollback()
-        if getattr(error.orig, "sqlstate", None) not in PASSING:
-            raise
-        return False
-    return True
+        raise
 
 
 @contextmanager

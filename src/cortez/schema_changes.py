@@ -1,18 +1,26 @@
 """Changes of the schema that running code hardly notices: what revisions use on tables that are large or busy.
 
-On PostgreSQL a revision that uses these is not one transaction: when it was killed, part of it may be there. Each of
-them may be repeated, so that the revision goes through when it is run again; let it consist of nothing else. On SQLite
-all is one transaction, and a table that must be made anew keeps its triggers.
+On PostgreSQL each statement is a transaction of its own, so that it holds its lock no longer. A run that was killed
+leaves part of a revision behind; each of these may be repeated, so that the revision goes through when it is run again:
+let it consist of nothing else. On SQLite all is one transaction, and a table that is made anew keeps its triggers.
 """
 
-from collections.abc import Iterator, Sequence
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from alembic import op
 from alembic.operations import BatchOperations
+from alembic.util import CommandError
 from sqlalchemy import Column, text
+from sqlalchemy.exc import DBAPIError
 
+# Whoever comes after a statement that waits for a lock waits with it: so it waits briefly, and tries again.
+LOCK_TIMEOUT = "50ms"
+TRIES, PAUSE = 150, (0.2, 1.0)  # seconds
+PASSING = {"55P03", "40P01"}  # a lock that was not free in time, a deadlock
 BATCH = 500  # rows that a backfill locks at a time
 
 TRIGGERS = "SELECT sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = :table"
@@ -37,9 +45,31 @@ def is_sqlite() -> bool:
     return op.get_context().dialect.name == "sqlite"
 
 
+def insist(change: Callable[[], object]) -> None:
+    """Until the locks that it needs were free; raises CommandError after a minute and a half."""
+    for _ in range(TRIES):
+        try:
+            change()
+            return
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None) not in PASSING:
+                raise
+        time.sleep(random.uniform(*PAUSE))  # noqa: S311 - jitter
+    raise CommandError(
+        f"A lock was not free within {LOCK_TIMEOUT}, {TRIES} times. End the transactions that hold it "
+        "(pg_stat_activity shows them), then repeat the command."
+    )
+
+
+def briefly(change: Callable[[], object]) -> None:
+    """In a transaction of its own."""
+    with op.get_context().autocommit_block():
+        insist(change)
+
+
 @contextmanager
 def patiently() -> Iterator[None]:
-    """For statements that let reads and writes through: outside of a transaction, for as long as it takes."""
+    """For statements that let reads and writes through: for as long as it takes."""
     with op.get_context().autocommit_block():
         op.execute("SET lock_timeout = 0")
         op.execute("SET statement_timeout = 0")
@@ -82,7 +112,10 @@ def drop_index(name: str, table: str) -> None:
 
 def add_column(table: str, column: Column[Any]) -> None:
     """One that may be null, or has a constant default: neither reads the rows that are there."""
-    op.add_column(table, column, if_not_exists=None if is_sqlite() else True)
+    if is_sqlite():
+        op.add_column(table, column)
+    else:
+        briefly(lambda: op.add_column(table, column, if_not_exists=True))
 
 
 def add_check(table: str, name: str, condition: str) -> None:
@@ -91,8 +124,8 @@ def add_check(table: str, name: str, condition: str) -> None:
         with altered(table) as batch:
             batch.create_check_constraint(name, condition)
         return
-    op.drop_constraint(name, table, if_exists=True)
-    op.create_check_constraint(name, table, condition, postgresql_not_valid=True)
+    drop_constraint(table, name)
+    briefly(lambda: op.create_check_constraint(name, table, condition, postgresql_not_valid=True))
     validate(table, name)
 
 
@@ -100,17 +133,23 @@ def add_foreign_key(
     name: str, table: str, parent: str, columns: Sequence[str], parent_columns: Sequence[str], ondelete: str
 ) -> None:
     """New rows are held to it at once; those that are there are looked at while work goes on."""
-    names, parent_names = list(columns), list(parent_columns)
+    key: tuple[str, list[str], list[str]] = (parent, list(columns), list(parent_columns))
     if is_sqlite():
         with altered(table) as batch:
-            batch.create_foreign_key(name, parent, names, parent_names, ondelete=ondelete)
+            batch.create_foreign_key(name, *key, ondelete=ondelete)
         return
-    op.drop_constraint(name, table, if_exists=True)
-    op.create_foreign_key(name, table, parent, names, parent_names, ondelete=ondelete, postgresql_not_valid=True)
+    drop_constraint(table, name)
+    briefly(lambda: op.create_foreign_key(name, table, *key, ondelete=ondelete, postgresql_not_valid=True))
     validate(table, name)
 
 
+def drop_constraint(table: str, name: str) -> None:
+    """On PostgreSQL."""
+    briefly(lambda: op.drop_constraint(name, table, if_exists=True))
+
+
 def validate(table: str, name: str) -> None:
+    """On PostgreSQL."""
     with patiently():
         op.execute(f"ALTER TABLE {table} VALIDATE CONSTRAINT {name}")
 
@@ -132,8 +171,8 @@ def require(table: str, column: str) -> None:
         return
     check = f"ck_{table}_{column}_present"
     add_check(table, check, f"{column} IS NOT NULL")
-    op.alter_column(table, column, nullable=False)  # the check spares it reading the table
-    op.drop_constraint(check, table)
+    briefly(lambda: op.alter_column(table, column, nullable=False))  # the check spares it reading the table
+    drop_constraint(table, check)
 
 
 def add_required_column(table: str, column: Column[Any], value: str, default: str) -> None:
@@ -143,7 +182,10 @@ def add_required_column(table: str, column: Column[Any], value: str, default: st
     """
     column.nullable = True
     add_column(table, column)
-    with altered(table) as batch:
-        batch.alter_column(column.name, server_default=text(default))
+    if is_sqlite():
+        with altered(table) as batch:
+            batch.alter_column(column.name, server_default=text(default))
+    else:
+        briefly(lambda: op.alter_column(table, column.name, server_default=text(default)))
     backfill(table, column.name, value)
     require(table, column.name)
