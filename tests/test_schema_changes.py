@@ -13,6 +13,8 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from conftest import POSTGRES
+from cortez.migrations import CHECKOUT
+from cortez.schema_changes import BATCH, LOCK_TIMEOUT, TRIES
 from inventory import inventory
 from migrating import Changes, Stopped, downgrade, look, processes, upgrade, upgrade_at_once
 from postgres import create_database
@@ -264,3 +266,11 @@ def test_a_downgrade_of_what_is_empty_needs_no_telling(url: str, versions: Path)
     upgrade(url, "two", versions)
     downgrade(url, "base", versions)
     assert look(url, inventory) == frozenset()
+
+
+def test_the_documentation_shows_the_revision_that_is_tested() -> None:
+    page = (CHECKOUT / "docs" / "migrations.md").read_text()
+    assert f"```python\n{CHANGES.strip()}\n```" in page
+    assert f"waits {LOCK_TIMEOUT.removesuffix('ms')} ms" in page
+    assert f"{TRIES} times" in page
+    assert f"{BATCH} rows at a time" in page
