@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import subprocess
 from argparse import Namespace
 from collections.abc import Callable
 from io import StringIO
@@ -20,6 +21,7 @@ from sqlalchemy.pool import NullPool
 from cortez.database import prepare_sqlite
 from cortez.migrations import configuration
 from cortez.settings import Settings
+from postgres import binaries
 
 processes = get_context("forkserver")  # what is imported already need not be imported by each
 processes.set_forkserver_preload(["migrating", "cortez.tables"])
@@ -46,12 +48,18 @@ def downgrade(url: str, revision: str, versions: Path | None = None, *, lose_dat
     command.downgrade(config_of(url, versions=versions, lose_data=lose_data), revision)
 
 
-def printed(url: str, verb: str, revision: str) -> str:
+def printed(url: str, verb: str, revision: str, versions: Path | None = None) -> str:
     """The SQL of an `upgrade` or `downgrade`."""
-    config = config_of(url)
+    config = config_of(url, versions=versions)
     config.output_buffer = StringIO()
     getattr(command, verb)(config, revision, sql=True)
     return config.output_buffer.getvalue()
+
+
+def apply(url: str, sql: str) -> None:
+    """As an administrator would, by psql."""
+    command = [str(binaries() / "psql"), "-q", "-v", "ON_ERROR_STOP=1", url]
+    subprocess.run(command, input=sql, text=True, check=True, capture_output=True)
 
 
 def revisions(config: Config | None = None) -> list[str]:

@@ -18,6 +18,8 @@ SPARED = (
     "prefer-bigint-over-int",  # the API bounds these numbers to 32 bits
     "require-lock-timeout",  # the connection that runs the revisions has both
     "require-statement-timeout",
+    "ban-drop-constraint",  # the helpers drop what a killed run has left, then add it
+    "prefer-robust-stmts",  # what they do outside of a transaction may be repeated
 )
 # These ran before there were rows; what comes after them uses cortez.schema_changes.
 LANDED = {

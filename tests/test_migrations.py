@@ -21,8 +21,8 @@ from cortez.cli import cli
 from cortez.migrations import CHECKOUT, configuration
 from cortez.settings import Settings
 from inventory import inventory
-from migrating import look, printed, revisions, upgrade
-from postgres import binaries, create_database
+from migrating import apply, look, printed, revisions, upgrade
+from postgres import create_database
 from serving import serving
 
 
@@ -81,13 +81,10 @@ def bare(worker: str) -> str:
 
 
 @pytest.mark.requirement("G1")
-def test_the_printed_sql_makes_the_same_schema(bare: str, tmp_path: Path, worker: str) -> None:
+def test_the_printed_sql_makes_the_same_schema(bare: str, worker: str) -> None:
     online = asyncio.run(create_database(os.environ[POSTGRES], f"online_{worker}"))
     upgrade(online)
-    file = tmp_path / "upgrade.sql"
-    file.write_text(printed(bare, "upgrade", "head"))
-    psql = [str(binaries() / "psql"), "-q", "-v", "ON_ERROR_STOP=1", "-f", str(file), bare]
-    subprocess.run(psql, check=True, capture_output=True)
+    apply(bare, printed(bare, "upgrade", "head"))
     assert look(bare, inventory) == look(online, inventory)
     assert look(bare, version) == look(online, version)
 
