@@ -52,7 +52,7 @@ reliability: install ## Try to break every promise, and print what was measured:
 
 soak: install ## Half an hour of faults, then 50,000 requests made from the document: make soak [minutes=30]
 	PYTHONPATH=tests $(BIN)/python -m reliability.soak --minutes $(or $(minutes),30)
-	CORTEZ_PROPERTY_CASES=45 PYTHONPATH=tests $(BIN)/python -m reliability R5
+	CORTEZ_PROPERTY_CASES=80 PYTHONPATH=tests $(BIN)/python -m reliability R5
 
 check: lint types migrations trace test ## Everything that CI runs
 	$(MAKE) reliability quick=1

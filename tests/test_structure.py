@@ -30,10 +30,11 @@ STANDS_ON = {
     "oversight": {"analysis"},
     "lti": {"oversight"},
     "records": {"oversight"},
+    "adoption": {"lti", "records"},
 }
-EVERYTHING = {"lti", "records"}
+EVERYTHING = {"adoption"}
 # Where everything is wired or shown.
-TOPS = {"app", "cli", "tables", "demo", "pages", "worker", "__main__"}
+TOPS = {"app", "cli", "commands", "adopt_command", "export_commands", "tables", "demo", "pages", "worker", "__main__"}
 
 
 def below(packages: set[str]) -> set[str]:

@@ -5,15 +5,9 @@ import os
 import re
 import secrets
 import sys
-from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
-from functools import wraps
-from pathlib import Path
-from typing import Any, TypeVar
-from uuid import UUID
 
 import click
-import msgspec
 from rich.progress import Progress
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
@@ -22,31 +16,21 @@ from cortez import migrations, tables  # noqa: F401 - registers every table
 from cortez.accounts.authentication import SYSTEM
 from cortez.accounts.models import Role
 from cortez.accounts.repository import UserRepository
-from cortez.app import open_database
+from cortez.adopt_command import adopt
+from cortez.commands import connect, coroutine
 from cortez.content.models import ArchivoAdjunto
 from cortez.content.storage import Storage
-from cortez.database import Database
 from cortez.db import utc_now
 from cortez.demo.load import PASSWORD, TEACHER
 from cortez.demo.load import load as load_demo
-from cortez.errors import CortezError
+from cortez.export_commands import export
 from cortez.health import shortcomings
 from cortez.oversight.profiles import rebuild as rebuild_profiles
-from cortez.records.files import save
-from cortez.records.repository import SessionExports
-from cortez.records.research import by_activity
 from cortez.records.retention import Totals, retain
-from cortez.records.rules import Tally
-from cortez.records.schemas import ExportFormat, ResearchIn, ResearchRow, SessionExport
 from cortez.records.sealing import seal_all, verify
-from cortez.records.streams import encoded, trace_lots
-from cortez.schemas import Input, explain
 from cortez.security import Passwords
 from cortez.sessions.repository import SessionRepository
 from cortez.settings import Settings, SettingsError, load
-from cortez.traces.schemas import TraceFilter, TraceOut
-
-I = TypeVar("I", bound=Input)  # noqa: E741 - what options are read into
 
 MIN_PASSWORD = 8
 LOT = 200  # sessions ended in one unit of work
@@ -61,19 +45,6 @@ def cli(context: click.Context) -> None:
         context.obj = load()
     except SettingsError as error:
         raise click.ClickException(str(error)) from None
-
-
-def coroutine(command: Callable[..., Any]) -> Callable[..., Any]:
-    @wraps(command)
-    def run(*args: Any, **kwargs: Any) -> Any:
-        return asyncio.run(command(*args, **kwargs))
-
-    return run
-
-
-def connect(settings: Settings) -> Database:
-    """The database, as this command."""
-    return open_database(settings, f"command:{click.get_current_context().info_name}")
 
 
 @cli.command()
@@ -190,92 +161,6 @@ async def sweep(settings: Settings, older_than: int) -> None:
     click.echo(f"Removed {removed} files that no row names.")
 
 
-@cli.group()
-def export() -> None:
-    """What is stored, as an admin sees it, to standard output or to a file."""
-
-
-as_lines = click.option(
-    "--format", "form", type=click.Choice(list(map(str, ExportFormat))), default="ndjson", show_default=True
-)
-into = click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="A file, there once it is whole.")
-
-
-def options_of(type_: type[Input]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """An option for each field."""
-
-    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
-        for field in reversed(msgspec.structs.fields(type_)):
-            name, default = f"--{field.name.replace('_', '-')}", {} if field.required else {"default": field.default}
-            command = click.option(name, required=field.required, show_default=True, **default)(command)
-        return command
-
-    return decorate
-
-
-def read_options(type_: type[I], given: dict[str, Any]) -> I:
-    try:
-        return msgspec.convert({name: value for name, value in given.items() if value is not None}, type_)
-    except msgspec.ValidationError as error:
-        field = explain(error, type_)
-        hint = f"--{field.pointer.strip('/').replace('_', '-')}" if field.pointer else None
-        raise click.BadParameter(field.detail, param_hint=hint) from None
-
-
-async def write(database: Database, chunks: AsyncIterator[bytes], output: Path | None) -> None:
-    try:
-        await save(chunks, output)
-    except CortezError as error:
-        raise click.ClickException(error.detail) from None
-    finally:
-        await database.close()
-
-
-@export.command("traces")
-@as_lines
-@options_of(TraceFilter)
-@into
-@click.pass_obj
-@coroutine
-async def export_traces(settings: Settings, form: str, output: Path | None, **given: Any) -> None:
-    """Traces, oldest first."""
-    wanted, database = read_options(TraceFilter, given), connect(settings)
-    await write(database, encoded(trace_lots(database, SYSTEM, wanted), TraceOut, ExportFormat(form)), output)
-
-
-@export.command("session")
-@click.argument("session_id", type=click.UUID)
-@into
-@click.pass_obj
-@coroutine
-async def export_session(settings: Settings, session_id: UUID, output: Path | None) -> None:
-    """A session with all that hangs on it, as one JSON document."""
-    database = connect(settings)
-
-    async def document() -> AsyncIterator[bytes]:
-        async with database.reading() as session:
-            found = await SessionExports(session, SYSTEM).whole(session_id)
-        yield msgspec.json.encode(SessionExport.of(found, SYSTEM)) + b"\n"
-
-    await write(database, document(), output)
-
-
-@export.command("research")
-@as_lines
-@options_of(ResearchIn)
-@into
-@click.pass_obj
-@coroutine
-async def export_research(settings: Settings, form: str, output: Path | None, **given: Any) -> None:
-    """A k-anonymous dataset of sessions; what was left out is counted on standard error."""
-    wanted, database, tally = read_options(ResearchIn, given), connect(settings), Tally()
-    await write(
-        database, encoded(by_activity(database, SYSTEM, wanted, tally), ResearchRow, ExportFormat(form)), output
-    )
-    for said, counts in zip(("Released", "Left out"), tally.counts(), strict=True):
-        click.echo(f"{said}: {counts.rows} sessions of {counts.students} students in {counts.groups} groups.", err=True)
-
-
 @cli.command()
 @click.option("--older-than", required=True, help="Since when a session must have ended, in days: 730d.")
 @click.option("--apply", is_flag=True, help="Do it; without this it is only counted.")
@@ -345,6 +230,10 @@ async def create(settings: Settings, email: str) -> None:
     finally:
         await database.close()
     click.echo(f"Made the admin {email}." + ("" if given else f" Password, shown this once: {password}"))
+
+
+cli.add_command(adopt)
+cli.add_command(export)
 
 
 def main() -> None:

@@ -100,7 +100,7 @@ class Base(DeclarativeBase):
 def one_of(name: str, column: str, values: type[StrEnum]) -> CheckConstraint:
     """A named check that a text column holds one of the values (or NULL, where the column allows it)."""
     listed = ", ".join(f"'{value}'" for value in values)
-    return CheckConstraint(f"{column} IN ({listed})", name=name)
+    return CheckConstraint(f"{column} IN ({listed})", name=name, info={"choice": (column, values)})
 
 
 def in_range(name: str, column: str, low: float, high: float) -> CheckConstraint:

@@ -29,7 +29,7 @@ class Privacy(Struct, frozen=True):
       the row's own id, so that it stays unique.
     - `empty`: becomes null, or an empty text, list or document where null is not allowed.
     - `mentions`: lists about many students, in which one is found by their student_id and renamed.
-    - `removed`: nothing is left of the row.
+    - `removed`: nothing is left of the row. With `ages`, retention removes it too, by when it was stored.
     """
 
     by: str | None = None
@@ -38,6 +38,7 @@ class Privacy(Struct, frozen=True):
     empty: str = ""
     mentions: str = ""
     removed: str = ""
+    ages: bool = False
     user: str = ""
     mail: str = ""
 

@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Annotated, Any, Literal
 from uuid import UUID, uuid4
 
+import bcrypt
 import jwt
 import msgspec
 from argon2 import PasswordHasher
@@ -29,6 +30,7 @@ LEEWAY = timedelta(seconds=5)  # by how much the clocks of two workers may diffe
 ISSUER, AUDIENCE = "cortez", "cortez-api"
 ALGORITHM, TYPE = "HS256", "at+jwt"  # the media type of access tokens, RFC 9068: no other token of ours is one
 KEY_PREFIX = "ck_"
+DECOY = "$2b$12$" + "." * 52 + "u"  # of no password that anybody has; cost 12, which is bcrypt's default
 
 
 class Principal(msgspec.Struct, frozen=True, kw_only=True):
@@ -161,7 +163,11 @@ def digest(secret: str) -> bytes:
 
 
 class Passwords:
-    """argon2id, on a thread of its own: hashing holds neither the event loop nor a connection, and one core at most."""
+    """argon2id, on a thread of its own: hashing holds neither the event loop nor a connection, and one core at most.
+
+    An adopted account has a bcrypt hash until its next login. While there are any, every login costs both, so that
+    the time does not tell which account has which.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self.hasher = PasswordHasher(time_cost=settings.password_time_cost, memory_cost=settings.password_memory_kib)
@@ -171,20 +177,42 @@ class Passwords:
     async def hash(self, password: str) -> str:
         return await asyncio.get_running_loop().run_in_executor(self.threads, self.hasher.hash, password)
 
-    async def verify(self, hashed: str | None, password: str) -> bool:
+    async def verify(self, hashed: str | None, password: str, *, some_adopted: bool = False) -> bool:
         """Takes as long for an unknown account (None), or one without a password, as for any other."""
         loop = asyncio.get_running_loop()
-        matches = await loop.run_in_executor(self.threads, self._matches, hashed or self.decoy, password)
+        given = hashed or self.decoy
+        matches = await loop.run_in_executor(self.threads, self._matches, given, password, some_adopted)
         return matches and hashed is not None
 
-    def _matches(self, hashed: str, password: str) -> bool:
+    def _matches(self, hashed: str, password: str, some_adopted: bool) -> bool:
+        if is_adopted(hashed):
+            self._matches_ours(self.decoy, password)
+            return matches_bcrypt(hashed, password)
+        if some_adopted:
+            matches_bcrypt(DECOY, password)
+        return self._matches_ours(hashed, password)
+
+    def _matches_ours(self, hashed: str, password: str) -> bool:
         try:
             return self.hasher.verify(hashed, password)
         except InvalidHashError:
-            self._matches(self.decoy, password)
+            self._matches_ours(self.decoy, password)
             return False
         except VerificationError:
             return False
+
+
+def is_adopted(hashed: str) -> bool:
+    """Whether it is a hash of the predecessor's: bcrypt."""
+    return hashed.startswith("$2")
+
+
+def matches_bcrypt(hashed: str, password: str) -> bool:
+    """As the predecessor compared them: by the first 72 bytes."""
+    try:
+        return bcrypt.checkpw(password.encode()[:72], hashed.encode())
+    except ValueError:
+        return False
 
 
 def be_nice() -> None:

@@ -3,6 +3,7 @@
 from cortez import idempotency, throttling
 from cortez.accounts import models as accounts
 from cortez.activities import models as activities
+from cortez.adoption import models as adoption
 from cortez.analysis import models as analysis
 from cortez.content import models as content
 from cortez.db import Base
@@ -23,6 +24,7 @@ metadata = Base.metadata
 __all__ = [
     "accounts",
     "activities",
+    "adoption",
     "analysis",
     "audit",
     "content",

@@ -29,7 +29,7 @@ from cortez.dependencies import provided
 from cortez.errors import Forbidden, Problem, Unauthorized
 from cortez.responses import Answer, created, refused
 from cortez.schemas import StrictRequest
-from cortez.security import Passwords, Principal, Tokens, people
+from cortez.security import Passwords, Principal, Tokens, is_adopted, people
 from cortez.settings import Settings
 
 PUBLIC = {"public": True, "no_key": True}
@@ -98,9 +98,12 @@ async def login(
     tries = (attempts.guess(data.login), attempts.failure())
     await attempts.reserve(*tries)
     async with database.reading() as session:
-        user = await UserRepository(session, SYSTEM).by_login(data.login)
-    matches = await passwords.verify(user.hashed_password if user else None, data.password)
-    if not (user and matches and await anyones.users.count_sign_in(user)):
+        accounts = UserRepository(session, SYSTEM)
+        user, some_adopted = await accounts.by_login(data.login), await accounts.some_adopted()
+    hashed = user.hashed_password if user else None
+    matches = await passwords.verify(hashed, data.password, some_adopted=some_adopted)
+    new_hash = await passwords.hash(data.password) if matches and hashed and is_adopted(hashed) else None
+    if not (user and matches and await anyones.users.count_sign_in(user, new_hash)):
         raise Unauthorized("LOGIN_FAILED", "The login or the password is wrong.")
     await attempts.give_back(anyones.users.session, *tries)
     family = uuid7()

@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, false, func, or_, select, true, update
+from sqlalchemy import ColumnElement, Select, exists, false, func, or_, select, text, true, update
 from uuid_utils.compat import uuid7
 
-from cortez.accounts.models import ApiKey, Course, CourseMember, CourseRole, RefreshToken, Role, User
+from cortez.accounts.models import ADOPTED_PASSWORD, ApiKey, Course, CourseMember, CourseRole, RefreshToken, Role, User
 from cortez.database import student_changed
 from cortez.db import holds, utc_now
 from cortez.errors import DUPLICATES, Conflict, Forbidden, Invalid, NotFound
@@ -73,6 +73,10 @@ class UserRepository(Repository[User]):
         """By e-mail in any case where there is an @, else by username."""
         return await self.one(User.email == login.lower() if "@" in login else User.username == login)
 
+    async def some_adopted(self) -> bool:
+        """Whether accounts are left whose password has not been hashed anew since adoption."""
+        return bool(await self.session.scalar(select(exists().where(text(ADOPTED_PASSWORD)).select_from(User))))
+
     async def create(self, **values: Any) -> User:
         """A new account; a student without a key of their own gets the account's id as student_id."""
         user = User(id=uuid7(), **values)
@@ -106,14 +110,15 @@ class UserRepository(Repository[User]):
         await super().delete(user)
         student_changed(self.session, user.student_id)
 
-    async def count_sign_in(self, user: User) -> bool:
-        """Record a login; False where the account has changed since its password was read."""
+    async def count_sign_in(self, user: User, new_hash: str | None = None) -> bool:
+        """Record a login, with the password hashed anew where that is given.
+
+        False where the account has changed since its password was read.
+        """
         unchanged = (User.id == user.id, User.hashed_password == user.hashed_password, User.is_active.is_(True))
-        statement = (
-            update(User)
-            .where(*unchanged)
-            .values(login_count=User.login_count + 1, last_login=utc_now(), updated_at=User.updated_at)
-        )
+        values = {"login_count": User.login_count + 1, "last_login": utc_now(), "updated_at": User.updated_at}
+        anew = {"hashed_password": new_hash} if new_hash else {}
+        statement = update(User).where(*unchanged).values(values | anew)
         return (await self.session.execute(statement.returning(User.id))).one_or_none() is not None
 
     async def offer_reset(self, user: User) -> tuple[str, datetime]:

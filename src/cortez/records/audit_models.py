@@ -113,7 +113,7 @@ class AccessEntry(Base):
         one_of("ck_access_actor_kind_valid", "actor_kind", ActorKind),
         Index("idx_access_student", "student_id", "created_at"),
     )
-    privacy = Privacy("student_id", removed="actor_kind actor_id student_id route reads last_at request_id")
+    privacy = Privacy("student_id", removed="actor_kind actor_id student_id route reads last_at request_id", ages=True)
 
     actor_kind: Mapped[str] = mapped_column(String(10))
     actor_id: Mapped[UUID]

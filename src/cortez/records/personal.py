@@ -14,7 +14,7 @@ from cortez.accounts.models import Role, User
 from cortez.db import Base
 from cortez.errors import NotFound
 from cortez.privacy import ERASED
-from cortez.records.audit_models import AccessEntry, SubjectKey
+from cortez.records.audit_models import SubjectKey
 from cortez.sessions.models import LearningSession
 from cortez.sessions.rules import FINAL
 
@@ -110,7 +110,7 @@ def old_rows(model: Any, person: Person) -> ColumnElement[bool]:
     """With a session: where that ended in time. Else by when they were stored; what an account needs stays."""
     if model is LearningSession:
         return model.id.in_(sessions_of(person))
-    if model.privacy.removed and model is not AccessEntry:
+    if model.privacy.removed and not model.privacy.ages:
         return false()
     old: ColumnElement[bool] = model.created_at < person.before
     if not hasattr(model, "session_id"):
