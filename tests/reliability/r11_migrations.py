@@ -1,7 +1,7 @@
 """Each revision goes up, down and up with rows in every table; it is killed on its way; eight deployers come at once.
 
-Without the deployers' lock: 14 of 16 fail. Without a transaction on SQLite: what was killed cannot be run again. With an
-index that a downgrade forgets: the schema differs.
+Without the deployers' lock: 14 of 16 fail. Without a transaction on SQLite: what was killed cannot be run again. With
+an index that a downgrade forgets: the schema differs.
 """
 
 import asyncio
