@@ -2,18 +2,26 @@
 
 import asyncio
 import os
+import re
+import sqlite3
 import subprocess
 import sys
 import zipfile
+from contextlib import closing
 from pathlib import Path
 
 import httpx
 import pytest
 from alembic.script import ScriptDirectory
+from click.testing import CliRunner
+from sqlalchemy import Connection, text
 
 from conftest import POSTGRES
+from cortez.cli import cli
 from cortez.migrations import CHECKOUT, configuration
 from cortez.settings import Settings
+from inventory import inventory
+from migrating import apply, look, printed, revisions, upgrade
 from postgres import create_database
 from serving import serving
 
@@ -58,9 +66,82 @@ def test_the_wheel_alone_migrates_and_serves(installed: Path, tmp_path: Path, ba
     where = [sys.executable, "-c", "import cortez; print(cortez.__file__)"]
     shown = subprocess.run(where, env=environment, cwd=tmp_path, check=True, capture_output=True, text=True)
     assert str(installed) in shown.stdout
-    for command in ("migrate", "doctor"):
-        call = [sys.executable, "-m", "cortez", command]
+    for name in ("migrate", "doctor"):
+        call = [sys.executable, "-m", "cortez", name]
         done = subprocess.run(call, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
     with serving(tmp_path, own) as server:
         assert httpx.get(f"{server.address}/").status_code == 200
+
+
+@pytest.fixture
+def bare(worker: str) -> str:
+    """An empty PostgreSQL."""
+    return asyncio.run(create_database(os.environ[POSTGRES], f"migrations_{worker}"))
+
+
+@pytest.mark.requirement("G1")
+def test_the_printed_sql_makes_the_same_schema(bare: str, worker: str) -> None:
+    online = asyncio.run(create_database(os.environ[POSTGRES], f"online_{worker}"))
+    upgrade(online)
+    apply(bare, printed(bare, "upgrade", "head"))
+    assert look(bare, inventory) == look(online, inventory)
+    assert look(bare, version) == look(online, version)
+
+
+@pytest.mark.requirement("G1")
+def test_the_printed_sql_makes_the_same_schema_on_sqlite(tmp_path: Path) -> None:
+    one, two = (f"sqlite:///{tmp_path}/{name}.db" for name in ("one", "two"))
+    upgrade(one)
+    with closing(sqlite3.connect(tmp_path / "two.db")) as connection:
+        connection.executescript(printed(two, "upgrade", "0003"))
+        connection.executescript(printed(two, "upgrade", "0003:head"))
+        made = look(two, inventory)
+        assert made == look(one, inventory)
+        assert look(two, version) == look(one, version)
+        connection.executescript(printed(two, "downgrade", "head:base"))
+        assert look(two, inventory) == frozenset()
+
+
+def version(connection: Connection) -> list[str]:
+    return list(connection.scalars(text("SELECT version_num FROM alembic_version")))
+
+
+@pytest.mark.requirement("G1")
+def test_cortez_migrate_prints_the_sql_too(tmp_path: Path) -> None:
+    said = CliRunner().invoke(cli, ["migrate", "--sql"], env={"DATABASE_URL": f"sqlite:///{tmp_path}/cortez.db"})
+    assert said.exit_code == 0
+    assert "CREATE TABLE sessions" in said.output
+    assert "up to date" not in said.output
+
+
+NAMED = """
+    SELECT relname, conname FROM pg_constraint JOIN pg_class ON pg_class.oid = conrelid WHERE contype <> 'n' AND {0}
+    UNION SELECT tablename, indexname FROM pg_indexes WHERE schemaname = current_schema()
+    UNION SELECT relname, 'trigger' FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid
+    WHERE NOT tgisinternal AND {0}
+""".format("relnamespace = current_schema()::regnamespace")
+STORED = "SELECT tbl_name, type, name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%'"
+
+
+@pytest.mark.requirement("G1")
+def test_a_table_that_sqlite_makes_anew_keeps_all_that_it_had(bare: str, tmp_path: Path) -> None:
+    """PostgreSQL makes none anew: each revision leaves the same checks, keys, indexes and triggered tables on both."""
+    embedded = f"sqlite:///{tmp_path}/cortez.db"
+    for revision in revisions():
+        upgrade(embedded, revision)
+        upgrade(bare, revision)
+        assert look(embedded, stored) == look(bare, named)
+
+
+def named(connection: Connection) -> set[tuple[str, str]]:
+    """Table and name of each constraint and index, and which tables have triggers: those differ in number."""
+    return {(table, name) for table, name in connection.execute(text(NAMED)) if table != "alembic_version"}
+
+
+def stored(connection: Connection) -> set[tuple[str, str]]:
+    found = set[tuple[str, str]]()
+    for table, kind, name, sql in connection.execute(text(STORED)):
+        own = {"index": [name], "trigger": ["trigger"]}
+        found |= {(table, one) for one in own.get(kind) or re.findall(r"CONSTRAINT (\w+)", sql)}
+    return {(table, name) for table, name in found if table != "alembic_version"}
