@@ -5,15 +5,16 @@ from typing import Any
 
 import sqlalchemy as sa
 from alembic import context
+from alembic.util import CommandError
 from sqlalchemy import Connection, event, text
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from cortez import settings as configuration
-from cortez import tables
+from cortez import faults, migrations, tables
 from cortez.database import prepare_sqlite
 from cortez.db import UtcDateTime
+from cortez.settings import Settings, SettingsError, load
 
 # Any number, the same for every deployer; PostgreSQL keeps session locks by number.
 LOCK = 0x636F7274657A
@@ -39,22 +40,32 @@ OPTIONS: dict[str, Any] = {
 }
 
 
-def address() -> URL:
-    given: URL | None = context.config.attributes.get("url")
-    return given or configuration.load().migration_url
+def given_settings() -> Settings:
+    """Those of our own command, else of the environment."""
+    try:
+        return context.config.attributes.get("settings") or load()
+    except SettingsError as error:
+        raise CommandError(str(error)) from None
 
 
-def offline() -> None:
+say = context.config.attributes.get("say", print)
+
+
+def offline(url: URL) -> None:
     """Print the SQL instead of running it."""
-    url = address()
     context.configure(url=url.set(drivername=url.get_backend_name()), literal_binds=True, **OPTIONS)
     with context.begin_transaction():
         context.run_migrations()
 
 
 def migrate(connection: Connection) -> None:
+    found = migrations.revision_of(connection)
+    connection.rollback()  # within a transaction that is open already alembic would leave committing to us
+    if migrations.is_ahead(found):
+        raise CommandError(str(migrations.complaint(found)))
+    applied = migrations.Progress(say).applied
     is_sqlite = connection.dialect.name == "sqlite"
-    context.configure(connection=connection, render_as_batch=is_sqlite, **OPTIONS)
+    context.configure(connection=connection, render_as_batch=is_sqlite, on_version_apply=applied, **OPTIONS)
     with context.begin_transaction():
         context.run_migrations()
 
@@ -75,9 +86,11 @@ def migrate_embedded(connection: Connection) -> None:
 
 def migrate_locked(connection: Connection) -> None:
     """Under a session lock that outlives the single transactions, so that parallel deployers wait for each other."""
-    connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": LOCK})
-    connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT}'"))
     connection.execute(text(f"SET statement_timeout = '{STATEMENT_TIMEOUT}'"))
+    if not connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": LOCK}):
+        say("Another deployer is migrating; waiting for it.")
+        connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": LOCK})
+    connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT}'"))
     connection.commit()
     try:
         migrate(connection)
@@ -88,10 +101,9 @@ def migrate_locked(connection: Connection) -> None:
         connection.commit()
 
 
-async def online() -> None:
-    url = address()
+async def online(url: URL, patience: float) -> None:
     is_sqlite = url.get_backend_name() == "sqlite"
-    engine = create_async_engine(url, poolclass=NullPool)
+    engine = create_async_engine(url, poolclass=NullPool, connect_args={"timeout": patience})
     if is_sqlite:
         prepare_sqlite(engine)
         spare_children(engine)
@@ -102,7 +114,17 @@ async def online() -> None:
     await engine.dispose()
 
 
-if context.is_offline_mode():
-    offline()
-else:
-    asyncio.run(online())
+def run(settings: Settings) -> None:
+    """Raises CommandError with one line where the database is at fault."""
+    url = settings.migration_url
+    if context.is_offline_mode():
+        return offline(url)
+    try:
+        asyncio.run(online(url, settings.db_connect_timeout))
+    except Exception as error:
+        if line := faults.told(error, url):
+            raise CommandError(line) from error
+        raise
+
+
+run(given_settings())

@@ -12,15 +12,14 @@ import pytest
 from alembic.script import ScriptDirectory
 
 from conftest import POSTGRES
-from cortez.migrations import CHECKOUT, configuration
-from cortez.settings import Settings
+from cortez.migrations import CHECKOUT, location
 from postgres import create_database
 from serving import serving
 
 
 @pytest.mark.requirement("G1")
 def test_there_is_one_head() -> None:
-    assert len(ScriptDirectory.from_config(configuration(Settings())).get_heads()) == 1
+    assert len(ScriptDirectory.from_config(location()).get_heads()) == 1
 
 
 @pytest.fixture(scope="session")
