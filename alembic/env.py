@@ -53,6 +53,11 @@ say = context.config.attributes.get("say", print)
 
 def offline(url: URL) -> None:
     """Print the SQL instead of running it."""
+    if url.get_backend_name() == "sqlite":
+        raise CommandError(
+            "SQLite's tables are made anew from those that are there, so their SQL is not known before. "
+            "To see what happens, migrate a copy of the file."
+        )
     context.configure(url=url.set(drivername=url.get_backend_name()), literal_binds=True, **OPTIONS)
     with context.begin_transaction():
         context.run_migrations()

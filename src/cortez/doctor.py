@@ -64,7 +64,7 @@ async def examine_schema(settings: Settings) -> list[Finding]:
 
 async def ask(engine: AsyncEngine, url: URL, *looks: Look) -> list[Finding]:
     """What each look finds. A database that is a file is not made by looking for it."""
-    if url.get_backend_name() == "sqlite" and not os.path.isfile(url.database or ""):  # noqa: PTH113 - nothing waits
+    if url.get_backend_name() == "sqlite" and not is_file(url):
         return [Finding(BAD, "database", f"There is no file {url.database}. Run: cortez migrate")]
     found: list[Finding] = []
     try:
@@ -74,6 +74,10 @@ async def ask(engine: AsyncEngine, url: URL, *looks: Look) -> list[Finding]:
     except (DBAPIError, OSError, PostgresError) as error:
         found.append(Finding(BAD, "database", faults.told(error, url) or f"{type(error).__name__}."))
     return found
+
+
+def is_file(url: URL) -> bool:
+    return Path(url.database or "").is_file()
 
 
 def of_settings(settings: Settings) -> Iterator[Finding]:

@@ -43,4 +43,5 @@ def told(error: BaseException, url: URL) -> str | None:
 def reason(error: OSError) -> str:
     if isinstance(error, TimeoutError):
         return "no answer in time"
-    return os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror or str(error)
+    number = error.errno or 0
+    return os.strerror(number) if number > 0 else error.strerror or str(error)  # those of names are negative
