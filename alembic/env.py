@@ -1,4 +1,8 @@
-"""Runs the revisions: asynchronous, one deployer at a time, with timeouts, one transaction per revision."""
+"""Runs the revisions: asynchronous, one deployer at a time, with timeouts.
+
+PostgreSQL commits after each revision, under a lock that spans them. SQLite has no lock but a transaction's, so all
+revisions are one.
+"""
 
 import asyncio
 from typing import Any
@@ -18,7 +22,7 @@ from cortez.settings import Settings, SettingsError, load
 
 # Any number, the same for every deployer; PostgreSQL keeps session locks by number.
 LOCK = 0x636F7274657A
-LOCK_TIMEOUT, STATEMENT_TIMEOUT = "5s", "15min"
+STATEMENT_TIMEOUT = "15min"
 
 
 def render_type(kind: str, item: Any, context_: Any) -> str | bool:
@@ -36,7 +40,6 @@ OPTIONS: dict[str, Any] = {
     "target_metadata": tables.metadata,
     "compare_type": True,
     "compare_server_default": True,
-    "transaction_per_migration": True,
 }
 
 
@@ -58,7 +61,9 @@ def offline(url: URL) -> None:
             "SQLite's tables are made anew from those that are there, so their SQL is not known before. "
             "To see what happens, migrate a copy of the file."
         )
-    context.configure(url=url.set(drivername=url.get_backend_name()), literal_binds=True, **OPTIONS)
+    context.configure(
+        url=url.set(drivername=url.get_backend_name()), literal_binds=True, transaction_per_migration=True, **OPTIONS
+    )
     with context.begin_transaction():
         context.run_migrations()
 
@@ -68,9 +73,14 @@ def migrate(connection: Connection) -> None:
     connection.rollback()  # within a transaction that is open already alembic would leave committing to us
     if migrations.is_ahead(found):
         raise CommandError(str(migrations.complaint(found)))
-    applied = migrations.Progress(say).applied
     is_sqlite = connection.dialect.name == "sqlite"
-    context.configure(connection=connection, render_as_batch=is_sqlite, on_version_apply=applied, **OPTIONS)
+    context.configure(
+        connection=connection,
+        render_as_batch=is_sqlite,
+        transaction_per_migration=not is_sqlite,
+        on_version_apply=migrations.Progress(say).applied,
+        **OPTIONS,
+    )
     with context.begin_transaction():
         context.run_migrations()
 
@@ -89,13 +99,13 @@ def migrate_embedded(connection: Connection) -> None:
         raise RuntimeError(f"Rows without their parent: {orphans[:10]}")
 
 
-def migrate_locked(connection: Connection) -> None:
+def migrate_locked(connection: Connection, lock_timeout: float) -> None:
     """Under a session lock that outlives the single transactions, so that parallel deployers wait for each other."""
     connection.execute(text(f"SET statement_timeout = '{STATEMENT_TIMEOUT}'"))
     if not connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": LOCK}):
         say("Another deployer is migrating; waiting for it.")
         connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": LOCK})
-    connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT}'"))
+    connection.execute(text(f"SET lock_timeout = {round(lock_timeout * 1000)}"))
     connection.commit()
     try:
         migrate(connection)
@@ -106,15 +116,19 @@ def migrate_locked(connection: Connection) -> None:
         connection.commit()
 
 
-async def online(url: URL, patience: float) -> None:
+async def online(url: URL, settings: Settings) -> None:
     is_sqlite = url.get_backend_name() == "sqlite"
+    patience = settings.db_lock_timeout if is_sqlite else settings.db_connect_timeout
     engine = create_async_engine(url, poolclass=NullPool, connect_args={"timeout": patience})
     if is_sqlite:
         prepare_sqlite(engine)
         spare_children(engine)
         engine = engine.execution_options(immediate=True)
     async with engine.connect() as connection:
-        await connection.run_sync(migrate_embedded if is_sqlite else migrate_locked)
+        if is_sqlite:
+            await connection.run_sync(migrate_embedded)
+        else:
+            await connection.run_sync(migrate_locked, settings.db_lock_timeout)
         await connection.commit()
     await engine.dispose()
 
@@ -125,7 +139,7 @@ def run(settings: Settings) -> None:
     if context.is_offline_mode():
         return offline(url)
     try:
-        asyncio.run(online(url, settings.db_connect_timeout))
+        asyncio.run(online(url, settings))
     except Exception as error:
         if line := faults.told(error, url):
             raise CommandError(line) from error

@@ -67,6 +67,10 @@ AND NOT EXISTS (SELECT 1 FROM pg_depend e WHERE e.objid = p.oid AND e.deptype = 
 """
 
 
+TYPE = r"(?:character varying|double precision|timestamp with(?:out)? time zone|\w+)(?:\([\d,]+\))?(?:\[\])?"
+CAST = re.compile(rf"('(?:[^']|'')*')|::{TYPE}")
+
+
 def from_postgresql(connection: Connection) -> Iterator[tuple[Thing, str]]:
     names = connection.execute(text("SELECT quote_ident(current_schema()), quote_literal(current_schema())")).one()
     home, literal = map(re.escape, names)
@@ -96,12 +100,19 @@ def from_sqlite(connection: Connection) -> Iterator[tuple[Thing, str]]:
 
 
 def is_same(one: str, other: str, *, embedded: bool) -> bool:
-    """Whether two definitions mean the same to the engine; SQLite's are as somebody happened to set them."""
-    return one == other or (embedded and folded(one) == folded(other))
+    """Whether two definitions mean the same to the engine, however they came to be written."""
+    fold = folded if embedded else uncast
+    return one == other or fold(one) == fold(other)
 
 
 def folded(sql: str) -> list[str]:
+    """SQLite's are as somebody happened to set them."""
     return [word if word.startswith("'") else word.lower() for word in words(sql)]
+
+
+def uncast(sql: str) -> str:
+    """PostgreSQL's list other casts once they went through a dump, or were written by hand."""
+    return CAST.sub(lambda found: found[1] or "", sql)
 
 
 def words(sql: str) -> list[str]:
@@ -117,12 +128,17 @@ def parts_of(table: str, said: list[str]) -> Iterator[tuple[Thing, str]]:
         name, rest = (part[1], part[2:]) if named else (part[0], part[1:])
         if named or part[0].upper() in CONSTRAINTS:
             rest = rest if named else part
-            definition = " ".join(rest)
+            definition = joined(rest)
             yield Thing(CONSTRAINTS[rest[0].upper()], table, name if named else definition), definition
         else:
-            definition = " ".join(rest)
+            definition = joined(rest)
             bare = definition.replace("NOT NULL", "").replace("  ", " ").strip()
             yield Thing("column", table, name), bare + " NOT NULL" * ("NOT NULL" in definition)
+
+
+def joined(said: list[str]) -> str:
+    spaced = ("" if word in "(),." or before in "(." else " " for before, word in zip(["(", *said], said, strict=False))
+    return "".join(space + word for space, word in zip(spaced, said, strict=True))
 
 
 def split(said: list[str]) -> Iterator[list[str]]:

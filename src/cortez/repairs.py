@@ -49,7 +49,8 @@ class Repair:
         if kind == "column":
             return run(f"ALTER TABLE {table} {column_changes(name, found, needed)}")
         if kind in CONSTRAINTS:
-            return run(*drop, f"ALTER TABLE {table} ADD CONSTRAINT {name} {needed}")
+            first = "" if found is None else f"DROP CONSTRAINT {name}, "
+            return run(f"ALTER TABLE {table} {first}ADD CONSTRAINT {name} {needed}")
         if kind == "sequence":
             return run(f"CREATE SEQUENCE {name}")
         if found == f"{needed} DISABLED":
