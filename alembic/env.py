@@ -5,6 +5,7 @@ revisions are one.
 """
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -133,12 +134,21 @@ async def online(url: URL, settings: Settings) -> None:
     await engine.dispose()
 
 
+def make_file(url: URL) -> None:
+    """Where it cannot be made, or opened, this says why; SQLite does not."""
+    file = Path(url.database or "")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.open("ab").close()
+
+
 def run(settings: Settings) -> None:
     """Raises CommandError with one line where the database is at fault."""
     url = settings.migration_url
     if context.is_offline_mode():
         return offline(url)
     try:
+        if url.get_backend_name() == "sqlite":
+            make_file(url)
         asyncio.run(online(url, settings))
     except Exception as error:
         if line := faults.told(error, url):

@@ -1,6 +1,7 @@
 """The comparison of the live schema with what this version needs, on databases that somebody has tampered with."""
 
 import re
+from collections.abc import AsyncGenerator
 from typing import NamedTuple
 from uuid import uuid4
 
@@ -10,6 +11,7 @@ from sqlalchemy import Connection, text
 from cortez import inventory, live_schema
 from cortez.database import Database
 from cortez.live_schema import CannotCompare, Comparison, Needed, weigh
+from cortez.settings import Settings
 
 pytestmark = pytest.mark.requirement("G5")
 
@@ -188,6 +190,14 @@ ON_POSTGRESQL = {
 
 EDIT = "UPDATE sqlite_master SET sql = :new WHERE type = 'table' AND name = :table"
 known: dict[str, Needed] = {}
+
+
+@pytest.fixture(scope="session")
+async def database(settings: Settings) -> AsyncGenerator[Database]:
+    """Not emptied after each test: none leaves anything."""
+    made = Database(settings)
+    yield made
+    await made.close()
 
 
 def needed(connection: Connection) -> Needed:

@@ -113,10 +113,7 @@ def migrate(settings: Settings, sql: bool, check: bool) -> None:
 @coroutine
 async def doctor(settings: Settings) -> None:
     """Check settings, secrets, storage, database, timeouts, clock and schema; say what to do about what is wrong."""
-    database = connect(settings)
-    found = await examine(settings, database)
-    await database.close()
-    report(found, {GOOD, ODD})
+    report(await examine(settings), {GOOD, ODD})
 
 
 def report(found: list[Finding], accepted: set[str]) -> None:

@@ -4,6 +4,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,32 +48,32 @@ class Finding(NamedTuple):
 Look = Callable[[Connection], list[Finding]]
 
 
-async def examine(settings: Settings, database: Database) -> list[Finding]:
+async def examine(settings: Settings) -> list[Finding]:
     """Everything; what lies behind a connection only where there is one."""
     found = [*of_settings(settings), *of_storage(settings)]
-    return found + await ask(database.engine, settings.url, of_server, of_schema)
+    return found + await ask(lambda: Database(settings).engine, settings.url, of_server, of_schema)
 
 
 async def examine_schema(settings: Settings) -> list[Finding]:
     """The schema alone, as the role that migrates it."""
     limit = {"timeout": settings.db_connect_timeout}
-    engine = create_async_engine(settings.migration_url, poolclass=NullPool, connect_args=limit)
-    found = await ask(engine, settings.migration_url, of_schema)
-    await engine.dispose()
-    return found
+    url = settings.migration_url
+    return await ask(lambda: create_async_engine(url, poolclass=NullPool, connect_args=limit), url, of_schema)
 
 
-async def ask(engine: AsyncEngine, url: URL, *looks: Look) -> list[Finding]:
+async def ask(make: Callable[[], AsyncEngine], url: URL, *looks: Look) -> list[Finding]:
     """What each look finds. A database that is a file is not made by looking for it."""
     if url.get_backend_name() == "sqlite" and not is_file(url):
         return [Finding(BAD, "database", f"There is no file {url.database}. Run: cortez migrate")]
     found: list[Finding] = []
+    engine = make()
     try:
         async with engine.connect() as connection:
             for look in looks:
                 found += await connection.run_sync(look)
     except (DBAPIError, OSError, PostgresError) as error:
         found.append(Finding(BAD, "database", faults.told(error, url) or f"{type(error).__name__}."))
+    await engine.dispose()
     return found
 
 
@@ -145,10 +146,13 @@ def of_postgresql(connection: Connection) -> Iterator[Finding]:
         if setting(connection, option) == "off":
             yield Finding(ODD, "database", f"{option} is off: {lost}. Set it on, unless losing that is meant")
     yield from of_timeouts(connection)
-    apart = (connection.execute(text("SELECT clock_timestamp()")).scalar_one() - utc_now()).total_seconds()
-    good = abs(apart) <= CLOCK
-    said = f"the server's and ours are {abs(apart):.1f} s apart"
-    yield Finding(GOOD if good else BAD, "clock", said if good else f"{said}. Let NTP set both")
+    yield of_clocks(connection.execute(text("SELECT clock_timestamp()")).scalar_one(), utc_now())
+
+
+def of_clocks(theirs: datetime, ours: datetime) -> Finding:
+    apart = abs((theirs - ours).total_seconds())
+    said = f"the server's and ours are {apart:.1f} s apart"
+    return Finding(GOOD, "clock", said) if apart <= CLOCK else Finding(BAD, "clock", f"{said}. Let NTP set both")
 
 
 def of_timeouts(connection: Connection) -> Iterator[Finding]:

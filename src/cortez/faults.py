@@ -33,6 +33,8 @@ def told(error: BaseException, url: URL) -> str | None:
     state = getattr(error, "sqlstate", None) or sqlstate(error)  # asyncpg's own while connecting
     if known := TOLD.get(state) or TOLD.get(state[:2]):
         return f"{name_of(url)} {known}"
+    if isinstance(error, OSError) and url.get_backend_name() == "sqlite":
+        return f"{name_of(url)} cannot be opened ({reason(error)}). Check its folder, and who may write there."
     if isinstance(error, OSError):  # which a timeout is too
         return f"{name_of(url)} cannot be reached ({reason(error)}). Check that the server runs, and the address."
     if isinstance(error, DBAPIError):
