@@ -1,4 +1,4 @@
-"""Run the migration commands as CI/CD does, on both databases: upgrade, check, downgrade, upgrade."""
+"""Run the migration commands as CI/CD does, on both databases: upgrade, check, downgrade, upgrade, compare."""
 
 import asyncio
 import os
@@ -9,14 +9,21 @@ from pathlib import Path
 
 from postgres import create_database, server
 
-STEPS = (("upgrade", "head"), ("check",), ("downgrade", "base"), ("upgrade", "head"), ("check",))
+STEPS = (
+    ("alembic", "upgrade", "head"),
+    ("alembic", "check"),
+    ("alembic", "downgrade", "base"),
+    ("alembic", "upgrade", "head"),
+    ("alembic", "check"),
+    ("cortez", "migrate", "--check"),
+)
 
 
 def run(url: str, *step: str) -> None:
-    command = [sys.executable, "-m", "alembic", *step]
+    command = [sys.executable, "-m", *step]
     done = subprocess.run(command, env={**os.environ, "DATABASE_URL": url}, capture_output=True, text=True, check=False)
     if done.returncode:
-        sys.exit(f"alembic {' '.join(step)} failed on {url}:\n{done.stdout}{done.stderr}")
+        sys.exit(f"{' '.join(step)} failed on {url}:\n{done.stdout}{done.stderr}")
 
 
 def main() -> None:

@@ -178,7 +178,7 @@ def of_schema(connection: Connection) -> list[Finding]:
     try:
         compared = live_schema.compare(connection)
     except live_schema.CannotCompare as error:
-        return bad([error])
+        return [Finding(ODD, "schema", f"at revision {found}, and only that is known. {error}")]
     good = Finding(GOOD, "schema", f"at revision {found}, and all of it as this version needs it")
     return (bad(compared.differences) or [good]) + [Finding(NOTE, "schema", note) for note in compared.notes]
 
