@@ -72,8 +72,7 @@ def by_revision(connection: Connection) -> Condition:
         return Condition([], [])
     if not is_ahead(found):
         return Condition([told], [])
-    hindrances = hindrances_of(connection)
-    return Condition([f"{told} {one}" for one in hindrances], [] if hindrances else [told])
+    return Condition([f"{told} {one}" for one in hindrances_of(connection)], [told])
 
 
 def hindrances_of(connection: Connection) -> list[str]:

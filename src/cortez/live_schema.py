@@ -86,7 +86,7 @@ def temporary(connection: Connection, make: Any) -> Inventory:
 
     def find_functions(conn: Connection, cursor: Any, statement: str, values: Any, *others: Any) -> tuple[str, Any]:
         """PostgreSQL looks for no function in the temporary schema unless it is told to."""
-        functions.update(re.findall(r"CREATE FUNCTION (\w+)\(", statement))
+        functions.update(re.findall(r"CREATE (?:OR REPLACE )?FUNCTION (\w+)\(", statement))
         if functions:
             statement = re.sub(rf"(?<![\w.])({'|'.join(sorted(functions))})\(", r"pg_temp.\1(", statement)
         return statement, values
