@@ -75,15 +75,21 @@ def migrate(connection: Connection) -> None:
     if migrations.is_ahead(found):
         raise CommandError(str(migrations.complaint(found)))
     is_sqlite = connection.dialect.name == "sqlite"
+    done: list[str] = []  # on SQLite nothing is until all is
     context.configure(
         connection=connection,
         render_as_batch=is_sqlite,
+        transactional_ddl=True,  # on SQLite too: its transactions are ours, not the driver's
         transaction_per_migration=not is_sqlite,
-        on_version_apply=migrations.Progress(say).applied,
+        on_version_apply=migrations.Progress(done.append if is_sqlite else say).applied,
         **OPTIONS,
     )
     with context.begin_transaction():
         context.run_migrations()
+        if is_sqlite:
+            refuse_orphans(connection)
+    for line in done:
+        say(line)
 
 
 def spare_children(engine: AsyncEngine) -> None:
@@ -94,8 +100,7 @@ def spare_children(engine: AsyncEngine) -> None:
         connection.execute("PRAGMA foreign_keys=OFF")
 
 
-def migrate_embedded(connection: Connection) -> None:
-    migrate(connection)
+def refuse_orphans(connection: Connection) -> None:
     if orphans := connection.execute(text("PRAGMA foreign_key_check")).all():
         raise RuntimeError(f"Rows without their parent: {orphans[:10]}")
 
@@ -127,7 +132,7 @@ async def online(url: URL, settings: Settings) -> None:
         engine = engine.execution_options(immediate=True)
     async with engine.connect() as connection:
         if is_sqlite:
-            await connection.run_sync(migrate_embedded)
+            await connection.run_sync(migrate)
         else:
             await connection.run_sync(migrate_locked, settings.db_lock_timeout)
         await connection.commit()

@@ -14,7 +14,7 @@ import pytest
 from alembic import command
 from alembic.config import main as alembic
 from click.testing import CliRunner, Result
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, inspect, text
 
 from conftest import POSTGRES
 from cortez import faults, migrations
@@ -112,6 +112,22 @@ async def test_migrate_tells_each_revision_once_and_check_says_whether_all_is_th
         assert found.output.count("✗") == 1
     await execute(fresh, "CREATE INDEX idx_report_course ON course_reports (course_id, created_at, id)")
     assert (await run(fresh, "migrate", "--check")).exit_code == 0
+
+
+async def test_a_migration_that_fails_leaves_whole_revisions_and_on_sqlite_none(fresh: Settings) -> None:
+    await execute(fresh, "CREATE TABLE erasures (mine integer)")
+    failed = await run(fresh, "migrate")
+    assert failed.exit_code == 1
+    *applied, line = failed.output.splitlines()
+    assert line.startswith("Error: ")
+    assert "erasures" in line
+    async with opened(fresh) as database, database.engine.connect() as connection:
+        kept = await connection.run_sync(migrations.revision_of)
+        tables = await connection.run_sync(lambda sync: inspect(sync).get_table_names())
+    if database.is_sqlite:
+        assert (applied, kept, tables) == ([], None, ["erasures"])
+    else:
+        assert (applied[-1][:5], kept) == ("0007 ", "0007")
 
 
 async def test_a_lock_that_is_not_given_is_one_line_and_changes_nothing(fresh: Settings) -> None:
