@@ -1,10 +1,15 @@
-"""Runs the revisions: asynchronous, one deployer at a time, with timeouts, one transaction per revision."""
+"""Runs the revisions: asynchronous, one deployer at a time, with timeouts.
+
+PostgreSQL commits after each revision, under a lock that spans them. SQLite has no lock but a transaction's, so all
+revisions are one.
+"""
 
 import asyncio
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,18 +21,17 @@ from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from cortez import settings as configuration
-from cortez import tables
+from cortez import faults, migrations, tables
 from cortez.data_loss import FLAG, refuse_losses
 from cortez.database import IMMEDIATE, prepare_sqlite
 from cortez.db import UtcDateTime
-from cortez.schema_changes import LOCK_TIMEOUT, insist
+from cortez.schema_changes import EMBEDDED_PATIENCE, LOCK_TIMEOUT, insist
+from cortez.settings import Settings, SettingsError, load
 
 # Any number, the same for every deployer; PostgreSQL keeps session locks by number.
 LOCK = 0x636F7274657A
 STATEMENT_TIMEOUT = "15min"
 DEPLOYER_POLL = 0.1  # seconds
-EMBEDDED_PATIENCE = 900.0  # seconds that a deployer waits for another on SQLite
 REMAKING = (
     "PRAGMA foreign_keys=OFF",
     "PRAGMA legacy_alter_table=ON",
@@ -53,15 +57,24 @@ OPTIONS: dict[str, Any] = {
 }
 
 
-def address() -> URL:
-    given: URL | None = context.config.attributes.get("url")
-    return given or configuration.load().migration_url
+say: Callable[[str], None] = context.config.attributes.get("say", print)
+
+
+def given_settings() -> Settings:
+    """Those of our own command, else of the environment."""
+    try:
+        return context.config.attributes.get("settings") or load()
+    except SettingsError as error:
+        raise CommandError(str(error)) from None
 
 
 def planned(connection: Connection) -> list[MigrationStep]:
     """What the command asks for, worked out once: `+1` must not move when it is tried again."""
     configure(connection)
     migration = context.get_context()
+    known = {one.revision for one in context.script.walk_revisions()}
+    for unknown in set(migration.get_current_heads()) - known:
+        raise CommandError(migrations.AHEAD.format(unknown))
     steps: list[MigrationStep] = list(migration.opts["fn"](migration.get_current_heads(), migration))
     if context.get_x_argument(as_dictionary=True).get(FLAG) != "yes":
         refuse_losses(connection, steps)
@@ -75,12 +88,16 @@ def configure(connection: Connection, **options: Any) -> None:
 
 def migrate_embedded(connection: Connection) -> None:
     """All of it in one transaction, which holds the only lock that SQLite has."""
+    done: list[str] = []  # nothing is until all is
     with connection.begin():
         steps = planned(connection)
-        configure(connection, fn=lambda heads, migration: steps)
+        applied = migrations.Progress(done.append).applied
+        configure(connection, fn=lambda heads, migration: steps, on_version_apply=applied)
         context.run_migrations()
         if orphans := connection.execute(text("PRAGMA foreign_key_check")).all():
             raise RuntimeError(f"Rows without their parent: {orphans[:10]}")
+    for line in done:
+        say(line)
 
 
 def migrate_locked(connection: Connection) -> None:
@@ -88,15 +105,16 @@ def migrate_locked(connection: Connection) -> None:
     with one_deployer(connection):
         steps = planned(connection)
         connection.rollback()
+        applied = migrations.Progress(say).applied
         while True:
-            insist(partial(take, connection, steps[:1]))
+            insist(partial(take, connection, steps[:1], applied))
             del steps[:1]
             if not steps:
                 break
 
 
-def take(connection: Connection, steps: list[MigrationStep]) -> None:
-    configure(connection, fn=lambda heads, migration: steps)
+def take(connection: Connection, steps: list[MigrationStep], applied: Callable[..., None]) -> None:
+    configure(connection, fn=lambda heads, migration: steps, on_version_apply=applied)
     try:
         context.run_migrations()
         connection.commit()
@@ -112,9 +130,12 @@ def one_deployer(connection: Connection) -> Iterator[None]:
     Asked for again and again: a statement that waited for it would hold a snapshot, and CREATE INDEX CONCURRENTLY in
     the deployer that has the lock waits for every older snapshot.
     """
-    taken = text("SELECT pg_try_advisory_lock(:key)")
+    taken, is_told = text("SELECT pg_try_advisory_lock(:key)"), False
     while not connection.scalar(taken, {"key": LOCK}):
         connection.rollback()
+        if not is_told:
+            say("Another deployer is migrating; waiting for it.")
+            is_told = True
         time.sleep(DEPLOYER_POLL)
     connection.commit()
     try:
@@ -125,9 +146,8 @@ def one_deployer(connection: Connection) -> Iterator[None]:
         connection.commit()
 
 
-def offline() -> None:
+def offline(url: URL) -> None:
     """Print the SQL instead of running it."""
-    url = address()
     if url.get_backend_name() == "sqlite":
         print_embedded()
         return
@@ -184,21 +204,40 @@ def sqlite(url: URL) -> AsyncEngine:
     return engine.execution_options(**{IMMEDIATE: True})
 
 
-def postgresql(url: URL) -> AsyncEngine:
+def postgresql(url: URL, patience: float) -> AsyncEngine:
     timeouts = {"lock_timeout": LOCK_TIMEOUT, "statement_timeout": STATEMENT_TIMEOUT}
-    return create_async_engine(url, poolclass=NullPool, connect_args={"server_settings": timeouts})
+    own = {"timeout": patience, "server_settings": timeouts}
+    return create_async_engine(url, poolclass=NullPool, connect_args=own)
 
 
-async def online() -> None:
-    url = address()
+async def online(url: URL, settings: Settings) -> None:
     is_sqlite = url.get_backend_name() == "sqlite"
-    engine = sqlite(url) if is_sqlite else postgresql(url)
+    engine = sqlite(url) if is_sqlite else postgresql(url, settings.db_connect_timeout)
     async with engine.connect() as connection:
         await connection.run_sync(migrate_embedded if is_sqlite else migrate_locked)
     await engine.dispose()
 
 
-if context.is_offline_mode():
-    offline()
-else:
-    asyncio.run(online())
+def make_file(url: URL) -> None:
+    """Where it cannot be made, or opened, this says why; SQLite does not."""
+    file = Path(url.database or "")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.open("ab").close()
+
+
+def run(settings: Settings) -> None:
+    """Raises CommandError with one line where the database is at fault."""
+    url = settings.migration_url
+    if context.is_offline_mode():
+        return offline(url)
+    try:
+        if url.get_backend_name() == "sqlite":
+            make_file(url)
+        asyncio.run(online(url, settings))
+    except Exception as error:
+        if line := faults.told(error, url):
+            raise CommandError(line) from error
+        raise
+
+
+run(given_settings())

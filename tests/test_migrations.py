@@ -18,8 +18,7 @@ from sqlalchemy import Connection, text
 
 from conftest import POSTGRES
 from cortez.cli import cli
-from cortez.migrations import CHECKOUT, configuration
-from cortez.settings import Settings
+from cortez.migrations import CHECKOUT, location
 from inventory import inventory
 from migrating import apply, look, printed, revisions, upgrade
 from postgres import create_database
@@ -28,7 +27,7 @@ from serving import serving
 
 @pytest.mark.requirement("G1")
 def test_there_is_one_head() -> None:
-    assert len(ScriptDirectory.from_config(configuration(Settings())).get_heads()) == 1
+    assert len(ScriptDirectory.from_config(location()).get_heads()) == 1
 
 
 @pytest.fixture(scope="session")

@@ -16,9 +16,6 @@ depends_on = None
 DOCUMENT = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
 
 
-ADOPTED = sa.text("substr(hashed_password, 1, 2) = '$2'")
-
-
 def make(table: str, *columns: sa.Column | sa.UniqueConstraint) -> None:  # type: ignore[type-arg]
     op.create_table(
         table,
@@ -64,10 +61,8 @@ def upgrade() -> None:
         sa.Column("finished_at", sa.DateTime(timezone=True)),
         sa.UniqueConstraint("table_name", name="uq_adoption_steps_table_name"),
     )
-    op.create_index("idx_users_adopted_password", "users", ["id"], postgresql_where=ADOPTED, sqlite_where=ADOPTED)
 
 
 def downgrade() -> None:
-    op.drop_index("idx_users_adopted_password", "users")
     for table in ("adoption_steps", "quarantine", "legacy_ids"):
         op.drop_table(table)

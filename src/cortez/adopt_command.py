@@ -12,7 +12,7 @@ from cortez.adoption.adopt import Adoption
 from cortez.adoption.report import Told, advice, plan, report
 from cortez.adoption.source import Source, Unusable
 from cortez.commands import connect
-from cortez.health import shortcomings
+from cortez.health import condition_of
 from cortez.settings import Settings
 
 
@@ -43,7 +43,7 @@ def adopt(settings: Settings, source_url: str, dry_run: bool, files: Path | None
 async def adopt_into(settings: Settings, source_url: str, files: Path | None) -> None:
     database = connect(settings)
     try:
-        if reasons := await shortcomings(database):
+        if reasons := (await condition_of(database)).shortcomings:
             raise Unusable(reasons[0])
         source = await Source.open(source_url)
         click.echo("\n".join(plan(source)))

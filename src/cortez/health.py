@@ -1,16 +1,15 @@
 """Whether the service lives, and whether it is ready: database reachable, schema at head."""
 
 import asyncio
-from typing import Any
+from typing import Any, NamedTuple
 
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from litestar import Request, Response, get
 from msgspec import Struct
-from sqlalchemy import Connection
+from sqlalchemy import Connection, inspect
 
 from cortez.database import Database
-from cortez.migrations import configuration
+from cortez.db import Base
+from cortez.migrations import complaint, is_ahead, revision_of
 
 SECONDS = 2.0
 
@@ -20,10 +19,21 @@ class Live(Struct, frozen=True):
 
 
 class Ready(Struct, frozen=True):
-    """`reasons` says what is missing, and is empty where all is well."""
+    """`reasons` says what is missing, and is empty where all is well.
+
+    With the status `ok` it names a newer revision of the database, under which this version still works: what comes
+    while a newer version is being rolled out.
+    """
 
     status: str
     reasons: list[str]
+
+
+class Condition(NamedTuple):
+    """What keeps the service from working, each with what to do, and what does not."""
+
+    shortcomings: list[str]
+    notices: list[str]
 
 
 @get("/live", tags=["operations"])
@@ -34,25 +44,49 @@ async def live() -> Live:
 
 @get("/ready", tags=["operations"], opt={"also": (503,)})
 async def ready(request: Request[Any, Any, Any]) -> Response[Ready]:
-    """503 with the reasons where a request would fail now."""
+    """503 with the reasons where a request would fail now; a schema newer than this version needs is none."""
     state = request.app.state
-    reasons = ["The service is stopping."] if state.stopping else await shortcomings(state.database)
-    answer = Ready("unavailable" if reasons else "ok", reasons)
-    return Response(answer, status_code=503 if reasons else 200)
+    if state.stopping:
+        condition = Condition(["The service is stopping."], [])
+    else:
+        condition = await condition_of(state.database)
+    answer = Ready("unavailable" if condition.shortcomings else "ok", condition.shortcomings or condition.notices)
+    return Response(answer, status_code=503 if condition.shortcomings else 200)
 
 
-async def shortcomings(database: Database) -> list[str]:
-    """What keeps the service from working, each with what to do."""
+async def condition_of(database: Database) -> Condition:
+    """By the revision alone, except under a newer one, where the tables are looked at."""
     try:
         async with asyncio.timeout(SECONDS), database.engine.connect() as connection:
-            found = await connection.run_sync(revision_of)
+            return await connection.run_sync(by_revision)
     except Exception as error:
-        return [f"The database cannot be reached ({type(error).__name__}). Check DATABASE_URL and the server."]
-    head = ScriptDirectory.from_config(configuration(database.settings)).get_current_head()
-    if found == head:
-        return []
-    return [f"The schema is at revision {found}, this version needs {head}. Run: cortez migrate"]
+        return Condition(
+            [f"The database cannot be reached ({type(error).__name__}). Check DATABASE_URL and the server."], []
+        )
 
 
-def revision_of(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
+def by_revision(connection: Connection) -> Condition:
+    found = revision_of(connection)
+    told = complaint(found)
+    if told is None:
+        return Condition([], [])
+    if not is_ahead(found):
+        return Condition([told], [])
+    return Condition([f"{told} {one}" for one in hindrances_of(connection)], [told])
+
+
+def hindrances_of(connection: Connection) -> list[str]:
+    """Where a newer schema no longer takes what this version writes, or gives what it reads.
+
+    A rollout migrates first, so the old workers meet the new schema and must go on serving, as long as it only added.
+    """
+    live = {table: columns for (_, table), columns in inspect(connection).get_multi_columns().items()}
+    for name, table in Base.metadata.tables.items():
+        found = {column["name"]: column for column in live.get(name, ())}
+        known = {column.name for column in table.columns}
+        for column in sorted(known - found.keys()):
+            return [f"It has no {name}.{column} any more."]
+        for column in found.keys() - known:
+            if not found[column]["nullable"] and found[column]["default"] is None:
+                return [f"It wants {name}.{column}, which this version does not write."]
+    return []

@@ -20,9 +20,11 @@ from sqlalchemy.exc import DBAPIError
 # Whoever comes after a statement that waits for a lock waits with it: so it waits briefly, and tries again.
 LOCK_TIMEOUT = "50ms"
 TRIES, PAUSE = 150, (0.2, 1.0)  # seconds
+EMBEDDED_PATIENCE = 900.0  # seconds for SQLite's one lock: another deployer may hold it for all revisions
 PASSING = {"55P03", "40P01"}  # a lock that was not free in time, a deadlock
 BATCH = 500  # rows that a backfill locks at a time
 
+AT_ONCE = "at_once"  # what migrations.run_all sets: all in the transaction that is open
 TRIGGERS = "SELECT sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = :table"
 INVALID = "SELECT count(*) FROM pg_index WHERE indexrelid = to_regclass(:name) AND NOT indisvalid"
 FILL = """DO $$
@@ -43,6 +45,11 @@ END $$"""
 
 def is_sqlite() -> bool:
     return op.get_context().dialect.name == "sqlite"
+
+
+def is_plain() -> bool:
+    """Whether nobody else is there to be spared: on SQLite, and where the schema is only made to be compared."""
+    return is_sqlite() or bool(op.get_context().opts.get(AT_ONCE))
 
 
 def insist(change: Callable[[], object]) -> None:
@@ -92,7 +99,7 @@ def altered(table: str) -> Iterator[BatchOperations]:
 
 def create_index(name: str, table: str, columns: Sequence[str], **options: Any) -> None:
     """`options` as for `op.create_index`. What a killed run has left of it is removed first."""
-    if is_sqlite():
+    if is_plain():
         op.create_index(name, table, columns, if_not_exists=True, **options)
         return
     with patiently():
@@ -103,7 +110,7 @@ def create_index(name: str, table: str, columns: Sequence[str], **options: Any) 
 
 
 def drop_index(name: str, table: str) -> None:
-    if is_sqlite():
+    if is_plain():
         op.drop_index(name, table, if_exists=True)
         return
     with patiently():
@@ -112,7 +119,7 @@ def drop_index(name: str, table: str) -> None:
 
 def add_column(table: str, column: Column[Any]) -> None:
     """One that may be null, or has a constant default: neither reads the rows that are there."""
-    if is_sqlite():
+    if is_plain():
         op.add_column(table, column)
     else:
         briefly(lambda: op.add_column(table, column, if_not_exists=True))
@@ -120,7 +127,7 @@ def add_column(table: str, column: Column[Any]) -> None:
 
 def add_check(table: str, name: str, condition: str) -> None:
     """New rows are held to it at once; those that are there are looked at while work goes on."""
-    if is_sqlite():
+    if is_plain():
         with altered(table) as batch:
             batch.create_check_constraint(name, condition)
         return
@@ -134,7 +141,7 @@ def add_foreign_key(
 ) -> None:
     """New rows are held to it at once; those that are there are looked at while work goes on."""
     key: tuple[str, list[str], list[str]] = (parent, list(columns), list(parent_columns))
-    if is_sqlite():
+    if is_plain():
         with altered(table) as batch:
             batch.create_foreign_key(name, *key, ondelete=ondelete)
         return
@@ -156,7 +163,7 @@ def validate(table: str, name: str) -> None:
 
 def backfill(table: str, column: str, value: str) -> None:
     """Give the column a value, an SQL expression over the row, wherever it is null; in short transactions."""
-    if is_sqlite():
+    if is_plain():
         op.execute(f"UPDATE {table} SET {column} = {value} WHERE {column} IS NULL")
         return
     with patiently():
@@ -165,7 +172,7 @@ def backfill(table: str, column: str, value: str) -> None:
 
 def require(table: str, column: str) -> None:
     """NOT NULL; where it is null somewhere, this fails and can be repeated."""
-    if is_sqlite():
+    if is_plain():
         with altered(table) as batch:
             batch.alter_column(column, nullable=False)
         return
@@ -182,7 +189,7 @@ def add_required_column(table: str, column: Column[Any], value: str, default: st
     """
     column.nullable = True
     add_column(table, column)
-    if is_sqlite():
+    if is_plain():
         with altered(table) as batch:
             batch.alter_column(column.name, server_default=text(default))
     else:

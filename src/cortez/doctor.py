@@ -1,0 +1,191 @@
+"""What `cortez doctor` and `cortez migrate --check` look at, one line for each finding, with what to do about it."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from asyncpg import PostgresError
+from sqlalchemy import Connection, text
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
+
+from cortez import faults, live_schema
+from cortez.database import Database
+from cortez.db import utc_now
+from cortez.health import hindrances_of
+from cortez.migrations import complaint, is_ahead, revision_of
+from cortez.settings import DEVELOPMENT_KEY, Settings
+
+GOOD, ODD, BAD, NOTE = "✓", "!", "✗", "·"
+OLDEST_SERVER = 140000  # as server_version_num has it
+OLDEST_SQLITE = (3, 38)  # the first that always has the JSON functions
+CLOCK = 5.0  # seconds that two clocks may lie apart
+LITTLE_SPACE = 1_000_000_000
+# What is lost without each, where the server's machine stops at once.
+DURABLE = {
+    "fsync": "a crash may damage the database",
+    "full_page_writes": "a crash may damage the database",
+    "synchronous_commit": "a crash loses what was answered as stored in the last moments",
+}
+TIMEOUTS = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
+
+
+class Finding(NamedTuple):
+    mark: str
+    area: str
+    said: str
+
+    def __str__(self) -> str:
+        return f"{self.mark} {self.area}: {self.said}"
+
+
+Look = Callable[[Connection], list[Finding]]
+
+
+async def examine(settings: Settings) -> list[Finding]:
+    """Everything; what lies behind a connection only where there is one."""
+    found = [*of_settings(settings), *of_storage(settings)]
+    return found + await ask(lambda: Database(settings).engine, settings.url, of_server, of_schema)
+
+
+async def examine_schema(settings: Settings) -> list[Finding]:
+    """The schema alone, as the role that migrates it."""
+    limit = {"timeout": settings.db_connect_timeout}
+    url = settings.migration_url
+    return await ask(lambda: create_async_engine(url, poolclass=NullPool, connect_args=limit), url, of_schema)
+
+
+async def ask(make: Callable[[], AsyncEngine], url: URL, *looks: Look) -> list[Finding]:
+    """What each look finds. A database that is a file is not made by looking for it."""
+    if url.get_backend_name() == "sqlite" and not is_file(url):
+        return [Finding(BAD, "database", f"There is no file {url.database}. Run: cortez migrate")]
+    found: list[Finding] = []
+    engine = make()
+    try:
+        async with engine.connect() as connection:
+            for look in looks:
+                found += await connection.run_sync(look)
+    except (DBAPIError, OSError, PostgresError) as error:
+        found.append(Finding(BAD, "database", faults.told(error, url) or f"{type(error).__name__}."))
+    await engine.dispose()
+    return found
+
+
+def is_file(url: URL) -> bool:
+    return Path(url.database or "").is_file()
+
+
+def of_settings(settings: Settings) -> Iterator[Finding]:
+    yield Finding(GOOD, "settings", f"{settings.env}, {faults.name_of(settings.url)}")
+    if settings.env == "production":
+        yield Finding(GOOD, "secrets", "the key is long and random enough, and not the one of development")
+    elif readable := DEVELOPMENT_KEY.exists() and DEVELOPMENT_KEY.stat().st_mode & 0o077:
+        yield Finding(
+            BAD, "secrets", f"others may read {DEVELOPMENT_KEY} ({readable:03o}). Run: chmod 600 {DEVELOPMENT_KEY}"
+        )
+    else:
+        yield Finding(GOOD, "secrets", "for development only. Set CORTEZ_ENV=production where students use it")
+    if settings.db_pgbouncer and not settings.database_direct_url:
+        yield Finding(BAD, "settings", "migrations need the server itself behind PgBouncer. Set DATABASE_DIRECT_URL")
+
+
+def of_storage(settings: Settings) -> Iterator[Finding]:
+    """Writes a file and removes it again, in the folder or where it will be made."""
+    root = Path(settings.files)
+    folder = next(one for one in (root, *root.absolute().parents) if one.exists())
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"\0" * 4096)
+            os.fsync(file.fileno())
+    except OSError as error:
+        yield Finding(
+            BAD, "storage", f"{folder} cannot be written ({error.strerror}). Check its owner, or set CORTEZ_FILES"
+        )
+        return
+    free = shutil.disk_usage(folder).free
+    room = f"{root} has {free / 1e9:.1f} GB free"
+    if free < settings.max_upload:
+        yield Finding(BAD, "storage", f"{room}, less than one upload may have. Make room")
+    elif free < LITTLE_SPACE:
+        yield Finding(ODD, "storage", f"{room}. Make room soon")
+    else:
+        yield Finding(GOOD, "storage", room + ("" if folder == root else f"; the first upload makes it in {folder}"))
+
+
+def of_server(connection: Connection) -> list[Finding]:
+    return list(of_sqlite(connection) if connection.dialect.name == "sqlite" else of_postgresql(connection))
+
+
+def of_sqlite(connection: Connection) -> Iterator[Finding]:
+    version = connection.dialect.server_version_info or ()
+    name = f"SQLite {'.'.join(map(str, version))}"
+    if version < OLDEST_SQLITE:
+        yield Finding(BAD, "database", f"{name} is too old. Use {'.'.join(map(str, OLDEST_SQLITE))} or newer")
+    mode = connection.scalar(text("PRAGMA journal_mode"))
+    if mode != "wal":
+        yield Finding(BAD, "database", f"{name} keeps no write-ahead log here ({mode}). Keep the file on a local disk")
+    else:
+        yield Finding(GOOD, "database", f"{name}, with a write-ahead log")
+    free = shutil.disk_usage(Path(connection.engine.url.database or "").parent).free
+    if free < LITTLE_SPACE:
+        yield Finding(ODD, "database", f"its disk has {free / 1e9:.1f} GB free. Make room soon")
+
+
+def of_postgresql(connection: Connection) -> Iterator[Finding]:
+    number = int(setting(connection, "server_version_num"))
+    name = f"PostgreSQL {setting(connection, 'server_version')}"
+    good = number >= OLDEST_SERVER
+    yield Finding(GOOD if good else BAD, "database", name if good else f"{name} is too old. Use 14 or newer")
+    for option, lost in DURABLE.items():
+        if setting(connection, option) == "off":
+            yield Finding(ODD, "database", f"{option} is off: {lost}. Set it on, unless losing that is meant")
+    yield from of_timeouts(connection)
+    yield of_clocks(connection.execute(text("SELECT clock_timestamp()")).scalar_one(), utc_now())
+
+
+def of_clocks(theirs: datetime, ours: datetime) -> Finding:
+    apart = abs((theirs - ours).total_seconds())
+    said = f"the server's and ours are {apart:.1f} s apart"
+    return Finding(GOOD, "clock", said) if apart <= CLOCK else Finding(BAD, "clock", f"{said}. Let NTP set both")
+
+
+def of_timeouts(connection: Connection) -> Iterator[Finding]:
+    """As they hold on this connection, wherever they come from: behind PgBouncer from the role alone."""
+    names = {name: setting(connection, name) for name in TIMEOUTS}
+    role = connection.scalar(text("SELECT quote_ident(session_user)"))
+    for name, value in names.items():
+        if value == "0":
+            example = "5s" if name == "lock_timeout" else "30s"
+            advice = f"Run: ALTER ROLE {role} SET {name} = '{example}'; then reconnect the pooler"
+            yield Finding(BAD, "timeouts", f"there is no {name}. {advice}")
+    if "0" not in names.values():
+        yield Finding(GOOD, "timeouts", ", ".join(f"{name} {value}" for name, value in names.items()))
+
+
+def of_schema(connection: Connection) -> list[Finding]:
+    """The revision, then every difference between what is there and what this version needs."""
+    found = revision_of(connection)
+    if told := complaint(found):
+        hindrances = hindrances_of(connection) if is_ahead(found) else []
+        works = is_ahead(found) and not hindrances
+        return [Finding(ODD if works else BAD, "schema", told), *bad(hindrances)]
+    try:
+        compared = live_schema.compare(connection)
+    except live_schema.CannotCompare as error:
+        return [Finding(ODD, "schema", f"at revision {found}, and only that is known. {error}")]
+    good = Finding(GOOD, "schema", f"at revision {found}, and all of it as this version needs it")
+    return (bad(compared.differences) or [good]) + [Finding(NOTE, "schema", note) for note in compared.notes]
+
+
+def bad(told: Iterable[object]) -> list[Finding]:
+    return [Finding(BAD, "schema", str(one)) for one in told]
+
+
+def setting(connection: Connection, name: str) -> str:
+    return str(connection.scalar(text("SELECT current_setting(:name)"), {"name": name}))

@@ -1,0 +1,49 @@
+"""What goes wrong between us and a database, told to whoever runs a command: one line each, with what to do."""
+
+import os
+
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError
+
+from cortez.errors import sqlstate
+
+# SQLSTATE, or its first two characters -> what happened, and what to do.
+TOLD = {
+    "28P01": "refused the password. Check the user and the password in the address.",
+    "28": "lets this user not in from here. Check the user in the address, and pg_hba.conf on the server.",
+    "3D000": "is not on that server. Make it with CREATE DATABASE, or check the name in the address.",
+    "42501": "refuses what was tried. Use the role that owns the tables: DATABASE_DIRECT_URL for migrations.",
+    "25006": "accepts no writes. Use the address of the primary, and look whether the disk is read-only.",
+    "53300": "has no connection left. Stop what holds them, or raise max_connections.",
+    "53": "has no room left. Free some on its disk.",
+    "55P03": "holds a lock that was not given in time. Run it again when the transaction that holds it has ended.",
+    "57014": "took too long and was stopped. Run it again when there is less to do.",
+    "57P03": "is starting or stopping. Run it again.",
+    "58030": "cannot be opened. Check that its folder exists and may be written.",
+    "XX": "is damaged. Restore the latest backup.",
+}
+
+
+def name_of(url: URL) -> str:
+    return url.set(drivername=url.get_backend_name()).render_as_string(hide_password=True)
+
+
+def told(error: BaseException, url: URL) -> str | None:
+    """The line for such an error; None where the fault may be ours and a traceback is worth more."""
+    state = getattr(error, "sqlstate", None) or sqlstate(error)  # asyncpg's own while connecting
+    if known := TOLD.get(state) or TOLD.get(state[:2]):
+        return f"{name_of(url)} {known}"
+    if isinstance(error, OSError) and url.get_backend_name() == "sqlite":
+        return f"{name_of(url)} cannot be opened ({reason(error)}). Check its folder, and who may write there."
+    if isinstance(error, OSError):  # which a timeout is too
+        return f"{name_of(url)} cannot be reached ({reason(error)}). Check that the server runs, and the address."
+    if isinstance(error, DBAPIError):
+        return f"{name_of(url)} answered: {str(error.orig).splitlines()[0].rpartition('>: ')[2]}"
+    return None
+
+
+def reason(error: OSError) -> str:
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    number = error.errno or 0
+    return os.strerror(number) if number > 0 else error.strerror or str(error)  # those of names are negative
