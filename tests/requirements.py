@@ -10,16 +10,22 @@ FINDINGS = "CRIT-ORM-001 CRIT-MIG-001 HIGH-ORM-002 HIGH-ORM-003 HIGH-REPO-001 ME
 LEARNING = "M7 P1 D1"
 SECURITY = "L1"
 FAULTS = "P4"
-BUILT = " ".join((FOUNDATION, FINDINGS, LEARNING, SECURITY, FAULTS)).split()
+MIGRATIONS = "G3 G4 G5"
+BUILT = " ".join((FOUNDATION, FINDINGS, LEARNING, SECURITY, FAULTS, MIGRATIONS)).split()
 
 MARKED = re.compile(r"((?:@pytest\.mark\.requirement\([^)]*\)\s+)+)(?:@pytest[^\n]*\n)*(?:async )?def (test_\w+)")
+TEST = re.compile(r"^(?:async )?def (test_\w+)", re.MULTILINE)
+WHOLE = re.compile(r"^pytestmark = (pytest\.mark\.requirement\([^)]*\))", re.MULTILINE)
 ID = re.compile(r'"([A-Z0-9-]+)"')
 
 
 def marked() -> dict[str, list[str]]:
     found: dict[str, list[str]] = defaultdict(list)
     for file in sorted(Path(__file__).parent.glob("test_*.py")):
-        for marks, name in MARKED.findall(file.read_text()):
+        told = file.read_text()
+        whole = " ".join(WHOLE.findall(told))
+        named = MARKED.findall(told) + [(whole, name) for name in TEST.findall(told) if whole]
+        for marks, name in named:
             for requirement in ID.findall(marks):
                 found[requirement].append(f"{file.name}::{name}")
     return found

@@ -158,6 +158,7 @@ def test_changes_of_a_table_with_rows_hold_and_can_be_taken_back(url: str, versi
     assert look(url, inventory) == before
 
 
+@pytest.mark.requirement("G4")
 def test_a_run_that_stops_on_its_way_is_finished_by_the_next(url: str, versions: Path) -> None:
     upgrade(url, "one", versions)
     look(url, fill)
@@ -215,6 +216,7 @@ async def until(connection: asyncpg.Connection, query: str, wanted: int) -> None
         pass
 
 
+@pytest.mark.requirement("G4")
 def test_deployers_who_wait_do_not_stop_an_index_made_concurrently(postgresql: str, versions: Path) -> None:
     """It waits for every transaction that began before it, and so it would for theirs."""
     upgrade(postgresql, "one", versions)
@@ -241,6 +243,7 @@ def test_deployers_who_wait_do_not_stop_an_index_made_concurrently(postgresql: s
     assert not [line for line in look(postgresql, inventory) if "INVALID" in line]
 
 
+@pytest.mark.requirement("G4")
 def test_a_lock_that_is_not_free_is_asked_for_again(postgresql: str, versions: Path) -> None:
     revision(versions, "three", "two", BRIEF)
     upgrade(postgresql, "two", versions)
