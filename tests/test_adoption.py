@@ -6,6 +6,8 @@ The predecessor is on SQLite where the new database is on PostgreSQL, and the ot
 import asyncio
 import json
 import os
+from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ import awkward
 import predecessor
 from awkward import ANYTHING, SOME_ID, new
 from conftest import POSTGRES
+from cortez import security
 from cortez.accounts.models import User
 from cortez.adoption.adopt import Adoption
 from cortez.adoption.keys import new_id, new_key
@@ -27,6 +30,7 @@ from cortez.adoption.models import AdoptionStep, LegacyId, Quarantined
 from cortez.adoption.source import Source, Unusable
 from cortez.cli import cli
 from cortez.database import Database
+from cortez.security import Passwords
 from cortez.tables import metadata
 from factory import Make
 from postgres import create_database
@@ -396,3 +400,30 @@ async def test_a_password_of_the_predecessor_works_and_is_hashed_anew(make: Make
     assert await login("open sesame") == 200
     assert (await kept()).startswith("$argon2id$")
     assert [await login("open sesame"), await login("close sesame")] == [200, 401]
+
+
+@pytest.mark.requirement("G3")
+async def test_while_an_old_password_is_left_every_login_costs_both_hashes(
+    make: Make, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spent = Counter[str]()
+    hashes = {
+        "old": bcrypt.hashpw(b"open sesame", bcrypt.gensalt(4)).decode(),
+        "new": await Passwords(make.app.state.settings).hash("open sesame"),
+    }
+    for name, hashed in hashes.items():
+        await make.add(User(email=f"{name}@example.edu", username=name, hashed_password=hashed))
+
+    def counted(name: str, check: Callable[..., bool]) -> Callable[..., bool]:
+        def counting(*given: object) -> bool:
+            spent[name] += 1
+            return check(*given)
+
+        return counting
+
+    monkeypatch.setattr(security, "matches_bcrypt", counted("bcrypt", security.matches_bcrypt))
+    monkeypatch.setattr(Passwords, "_matches_ours", counted("argon2id", Passwords._matches_ours))
+    for login in ("old", "new", "nobody"):
+        spent.clear()
+        answer = await client.post("/auth/login", json={"login": login, "password": "a guess"})
+        assert (answer.status_code, spent) == (401, {"bcrypt": 1, "argon2id": 1}), login
