@@ -81,7 +81,17 @@ def rows_by_table(is_postgresql: bool) -> dict[str, list[Row]]:
         "student_profiles": [like("student_profiles", 1, id="p1")],
         "risk_alerts": [like("risk_alerts", 1, id="r1", evidence=["risk_1", "seen by a person"])],
         "teacher_interventions": [
-            like("teacher_interventions", 1, id="i1", teacher_id=key("users", 99), student_id="unknown")
+            like("teacher_interventions", 1, id="i1", teacher_id=key("users", 99), student_id="unknown"),
+            like("teacher_interventions", 1, id="i2", alert_id="alert_sess-1"),
+        ],
+        "course_reports": [
+            like(
+                "course_reports",
+                1,
+                id="c1",
+                at_risk_students=["al/1 ñ", "student_id-0"],
+                student_summaries=[{"student_id": "al/1 ñ", "sessions": 2}, {"student_id": "student_id-0"}],
+            )
         ],
         "remediation_plans": [like("remediation_plans", 1, id="q1", trigger_risks=["risk_1"])],
     }

@@ -176,6 +176,8 @@ EXACT: dict[str, Callable[[int], Any]] = {  # where a rule of the service asks f
     "nombre_original": lambda number: f"clase {number}.pdf",
     "trace_ids": lambda number: [key("cognitive_traces", number)],
     "related_cognitive_traces": lambda number: [key("cognitive_traces", number)],
+    "at_risk_students": lambda number: [f"student_id-{number}"],
+    "alert_id": lambda number: f"alert_{key('sessions', number)}",
     "trigger_risks": lambda number: [key("risks", number)],
 }
 

@@ -170,6 +170,13 @@ async def test_keys_are_mapped_and_the_old_ones_kept(world: World) -> None:
     assert old["activities.activity_id", "prog 2/tp#1"] == (session.activity_id, None)
     risk = await world.row("risks", "risk_1")
     assert risk.trace_ids == [str(new("cognitive_traces", "t/1")), SOME_ID.lower()]
+    report = await world.row("course_reports", "c1")
+    assert report.at_risk_students == [session.student_id, "student_id-0"]
+    assert report.student_summaries == [
+        {"student_id": session.student_id, "sessions": 2},
+        {"student_id": "student_id-0"},
+    ]
+    assert (await world.row("teacher_interventions", "i2")).alert_id == f"alert_{session.id}"
     assert (await world.row("remediation_plans", "q1")).trigger_risks == [str(risk.id)]
     assert (await world.row("risk_alerts", "r1")).evidence == [str(risk.id), "seen by a person"]
 

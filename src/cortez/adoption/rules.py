@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from cortez.accounts.models import Role, User
 from cortez.activities.models import Activity, HelpLevel
+from cortez.adoption.keys import new_id, new_key
 from cortez.adoption.values import Fit
 from cortez.analysis.models import TraceSequence
 from cortez.content.models import Apuntes, ArchivoAdjunto, Subject, Unidad
@@ -25,6 +26,7 @@ from cortez.exercises.models import (
     RubricLevel,
 )
 from cortez.lti.models import LtiDeployment, LtiSession
+from cortez.oversight.live import PREFIX
 from cortez.oversight.models import CourseReport, RemediationPlan, RiskAlert, StudentProfile, TeacherIntervention
 from cortez.risks.models import Risk
 from cortez.sessions.models import LearningSession, SessionStatus
@@ -126,6 +128,32 @@ def digested(row: Row, note: Callable[[str, Fit], None]) -> None:
         note("launch_token", Fit(hashlib.sha256(token.encode()).hexdigest(), "only its digest is kept"))
 
 
+def named(row: Row, note: Callable[[str, Fit], None]) -> None:
+    """Students in the lists of a report go by the key that they have here, or erasure would not find them."""
+    at_risk = [new_key(one) if isinstance(one, str) else one for one in row["at_risk_students"]]
+    lines = [renamed(one) for one in row["student_summaries"]]
+    for name, made in (("at_risk_students", at_risk), ("student_summaries", lines)):
+        if made != row[name]:
+            note(name, Fit(made, "students by their keys of now"))
+
+
+def renamed(line: Any) -> Any:
+    if not isinstance(line, dict) or not isinstance(line.get("student_id"), str):
+        return line
+    return line | {"student_id": new_key(line["student_id"])}
+
+
+def answered(row: Row, note: Callable[[str, Fit], None]) -> None:
+    """A live alert is named after its session, a stored one by its id."""
+    given = row["alert_id"]
+    if not given:
+        return
+    _, is_live, session = given.rpartition(PREFIX)
+    made = f"{PREFIX}{new_id('sessions', session)}" if is_live else str(new_id("risk_alerts", given))
+    if made != given:
+        note("alert_id", Fit(made, "by its key of now", is_loss=True))
+
+
 def competency(row: Row) -> str:
     """As an evaluation without a level gets it."""
     return level_of(row.get("overall_score") or 0).value
@@ -198,7 +226,7 @@ RULES = (
     Rule(ExerciseAttempt, unique=(Unique(("student_id", "exercise_id", "attempt_number"), "next"),)),
     Rule(LtiSession, alter=digested),
     Rule(StudentProfile, unique=(Unique(("student_id",)),)),
-    Rule(CourseReport),
+    Rule(CourseReport, alter=named),
     Rule(RemediationPlan, ids={"trigger_risks": RISKS}),
     Rule(
         RiskAlert,
@@ -212,5 +240,5 @@ RULES = (
             ),
         ),
     ),
-    Rule(TeacherIntervention),
+    Rule(TeacherIntervention, alter=answered),
 )
