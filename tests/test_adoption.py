@@ -386,6 +386,7 @@ async def test_the_command_plans_rehearses_and_reports(make: Make, address: str,
     assert f"{'cognitive_traces':32}{traces:>12}{traces - 2:>12}{2:>13}" in said
     assert "  cognitive_traces: 1 x parent_trace_id: the parent comes later, set at the end" in said
     assert "  users has columns of its own, kept in the quarantine: phone." in said
+    assert "It was adopted before" in (await command(make, *given)).output
     kept = await command(make, "quarantine", name="export")
     entries = [json.loads(line) for line in kept.stdout.splitlines()]
     assert len(entries) == len(await make.all(Quarantined)) > 20

@@ -49,10 +49,13 @@ async def adopt_into(settings: Settings, source_url: str, files: Path | None) ->
         click.echo("\n".join(plan(source)))
         try:
             with Told() as told:
-                steps = await Adoption(database, source, files, told).run()
+                adoption = Adoption(database, source, files, told)
+                steps = await adoption.run()
         finally:
             await source.close()
         click.echo("\n".join(report(steps)))
+        if adoption.was_done:
+            click.echo("It was adopted before; nothing was changed.")
         async with database.reading() as session:
             click.echo("\n".join([line async for line in advice(session)]))
     except Unusable as unusable:

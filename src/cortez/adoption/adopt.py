@@ -61,6 +61,7 @@ class Adoption:
         self.files = files
         self.storage = Storage(database.settings.files)
         self.report = report
+        self.was_done = False
         self.register = Register()
         self.fitters = {name: Fitter(rule, self.register) for name, rule in BY_TABLE.items()}
 
@@ -72,6 +73,7 @@ class Adoption:
         check_source(self.source)
         await self.check_target()
         if await self.is_done(ALL):
+            self.was_done = True
             return await self.steps()
         self.check_files()
         for name in BY_TABLE:

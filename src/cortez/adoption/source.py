@@ -25,6 +25,7 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
+from cortez.faults import name_of
 from cortez.settings import DRIVERS
 
 Row = dict[str, Any]
@@ -99,8 +100,8 @@ class Source:
         except Exception as error:
             await engine.dispose()
             reason = getattr(error, "orig", None) or error
-            raise Unusable(f"{url.render_as_string()} cannot be read: {reason}") from None
-        return cls(url.render_as_string()[:500], connection, tables)
+            raise Unusable(f"{name_of(url)} cannot be read: {reason}") from None
+        return cls(name_of(url)[:500], connection, tables)
 
     async def close(self) -> None:
         await self.connection.close()
