@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 from cortez.errors import Unavailable
 
-PATIENCE = 0.9  # seconds: an answer within one, also where it is a refusal
+PATIENCE = 0.75  # seconds: an answer within one, also where it is a refusal among many
 
 
 class Gate:
