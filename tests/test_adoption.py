@@ -17,6 +17,7 @@ import httpx
 import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import func, select
+from sqlalchemy.exc import DBAPIError
 
 import awkward
 import predecessor
@@ -328,6 +329,25 @@ async def test_it_goes_on_where_it_was_killed(
     async with make.database.reading() as session:
         traces = metadata.tables["cognitive_traces"]
         assert await session.scalar(select(func.count()).select_from(traces)) == len(content["cognitive_traces"]) - 2
+
+
+@pytest.mark.requirement("G3")
+async def test_two_at_once_store_nothing_twice(
+    make: Make, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cortez.adoption.adopt.LOT", 4)
+    content = awkward.content(is_postgresql=make.database.is_sqlite)
+    await predecessor.make(address, ANYTHING, content)
+    files = uploaded(tmp_path, content)
+    ended = await asyncio.gather(*[adopt(make.database, address, files) for _ in range(2)], return_exceptions=True)
+    assert [one for one in ended if isinstance(one, BaseException)]
+    assert all(isinstance(one, list | Unusable | DBAPIError) for one in ended), ended
+    steps = {step.table_name: step for step in await adopt(make.database, address, files)}
+    for name, rows in content.items():
+        made = steps[name].rows_written + steps[name].rows_quarantined
+        assert (steps[name].rows_read, made) == (len(rows), len(rows)), name
+    kept = [(one.table_name, one.column_name, one.old_id) for one in await make.all(Quarantined)]
+    assert len(kept) == len(set(kept))
 
 
 @pytest.mark.requirement("G3")

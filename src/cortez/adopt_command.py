@@ -6,9 +6,10 @@ from tempfile import TemporaryDirectory
 
 import click
 import msgspec
+from sqlalchemy.exc import IntegrityError
 
 from cortez import migrations
-from cortez.adoption.adopt import Adoption
+from cortez.adoption.adopt import NOT_ALONE, Adoption
 from cortez.adoption.report import Told, advice, plan, report
 from cortez.adoption.source import Source, Unusable
 from cortez.commands import connect
@@ -60,5 +61,7 @@ async def adopt_into(settings: Settings, source_url: str, files: Path | None) ->
             click.echo("\n".join([line async for line in advice(session)]))
     except Unusable as unusable:
         raise click.ClickException(str(unusable)) from None
+    except IntegrityError:  # two began at once
+        raise click.ClickException(NOT_ALONE) from None
     finally:
         await database.close()

@@ -8,6 +8,7 @@ from typing import Any
 
 from msgspec import Struct, field
 from sqlalchemy import exists, insert, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.accounts.models import Course, User
@@ -27,6 +28,7 @@ from cortez.database import Database
 from cortez.db import utc_now
 from cortez.traces.models import CognitiveTrace
 
+NOT_ALONE = "If another cortez adopt stores into this database, let it end; then run this again."
 LOT = 500  # rows of one unit of work
 SUBMISSIONS, KNOWLEDGE = "user_exercise_submissions", "knowledge_documents"
 PARENTS, ALL = "cognitive_traces.parent_trace_id", "*"
@@ -129,7 +131,7 @@ class Adoption:
     async def finish(self, step: AdoptionStep) -> None:
         step.finished_at = utc_now()
         async with self.database.unit() as session:
-            await save(session, step)
+            await save(session, step, step.rows_read)
 
     async def table(self, name: str, store: Callable[[AsyncSession, Lots], Awaitable[Tally]]) -> None:
         """All rows of a table, from where an earlier run was stopped; each lot is one unit of work."""
@@ -141,9 +143,13 @@ class Adoption:
         of = self.source.tables[name].rows
         self.report(name, step.rows_read, of)
         async for lot in self.source.lots(name, Position(step.after_time, step.after_key), LOT):
-            async with self.database.unit() as session:
-                advance(step, lot, await store(session, lot))
-                await save(session, step)
+            try:
+                async with self.database.unit() as session:
+                    before = step.rows_read
+                    advance(step, lot, await store(session, lot))
+                    await save(session, step, before)
+            except IntegrityError as error:
+                raise Unusable(f"Rows of {name} were refused: {error.orig}. {NOT_ALONE}") from error
             self.report(name, step.rows_read, of)
         await self.finish(step)
 
@@ -208,8 +214,9 @@ class Adoption:
         columns = ("id", "parent_trace_id")
         async for lot in self.source.lots(name, Position(step.after_time, step.after_key), LOT, only=columns):
             async with self.database.unit() as session:
+                before = step.rows_read
                 advance(step, lot, await give_parents(session, lot))
-                await save(session, step)
+                await save(session, step, before)
             self.report(PARENTS, step.rows_read, self.source.tables[name].rows)
         await self.finish(step)
 
@@ -307,7 +314,11 @@ def advance(step: AdoptionStep, lot: Lots, tally: Tally) -> None:
     step.changes = dict(Counter(step.changes) + tally.changes)
 
 
-async def save(session: AsyncSession, step: AdoptionStep) -> None:
+async def save(session: AsyncSession, step: AdoptionStep, before: int) -> None:
+    """Raises Unusable where somebody else has stored rows of the table since `before` of them had been read."""
     columns = ("after_time", "after_key", "rows_read", "rows_written", "rows_quarantined", "changes", "finished_at")
     values = {name: getattr(step, name) for name in columns}
-    await session.execute(update(AdoptionStep).where(AdoptionStep.id == step.id).values(values))
+    mine = (AdoptionStep.id == step.id, AdoptionStep.rows_read == before)
+    saved = await session.execute(update(AdoptionStep).where(*mine).values(values).returning(AdoptionStep.id))
+    if saved.one_or_none() is None:
+        raise Unusable(NOT_ALONE)
