@@ -51,6 +51,8 @@ DEFAULT_SCOPES = (Scope.SESSIONS, Scope.TRACES, Scope.ANALYSIS, Scope.SIMULATORS
 # As a query asks it and as its index says it, word for word: of an account that was adopted with its bcrypt hash.
 ADOPTED_PASSWORD = "substr(hashed_password, 1, 2) = '$2'"  # noqa: S105 - a condition
 
+RESETTING = "reset_hash IS NOT NULL"
+
 
 class User(Base):
     """An account that can sign in. `student_id` is the person's key in sessions and traces."""
@@ -63,6 +65,8 @@ class User(Base):
             postgresql_where=text(ADOPTED_PASSWORD),
             sqlite_where=text(ADOPTED_PASSWORD),
         ),
+        Index("idx_users_created", "created_at", "id"),
+        Index("idx_users_reset", "reset_hash", postgresql_where=text(RESETTING), sqlite_where=text(RESETTING)),
     )
     sensitive: ClassVar[frozenset[str]] = frozenset({"hashed_password", "reset_hash"})
     privacy = Privacy(
@@ -124,7 +128,11 @@ class RefreshToken(Base):
     """One refresh token, kept as a hash. The tokens of one sign-in share a family, which is revoked as a whole."""
 
     __tablename__ = "refresh_tokens"
-    __table_args__ = (Index("idx_refresh_tokens_family", "family_id"), Index("idx_refresh_tokens_user", "user_id"))
+    __table_args__ = (
+        Index("idx_refresh_tokens_family", "family_id"),
+        Index("idx_refresh_tokens_user", "user_id"),
+        Index("idx_refresh_tokens_expires", "expires_at"),
+    )
     sensitive: ClassVar[frozenset[str]] = frozenset({"token_hash"})
     privacy = Privacy("user_id", removed="user_id family_id token_hash expires_at used_at revoked_at")
 

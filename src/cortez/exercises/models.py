@@ -166,6 +166,7 @@ class ExerciseAttempt(Base):
         CheckConstraint("score IS NULL OR (score >= 0 AND score <= 10)", name="check_score_range"),
         CheckConstraint("tests_passed >= 0 AND tests_passed <= tests_total", name="check_tests_valid"),
         UniqueConstraint("student_id", "exercise_id", "attempt_number", name="uq_attempt_number"),
+        Index("idx_attempts_created", "created_at", "id"),
         Index("idx_attempts_exercise", "exercise_id"),
         Index("idx_attempts_session", "session_id"),
         Index("idx_attempts_status", "status", "created_at", "id"),

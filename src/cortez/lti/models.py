@@ -43,6 +43,7 @@ class LtiSession(Base):
 
     __tablename__ = "lti_sessions"
     __table_args__ = (
+        Index("idx_lti_session_created", "created_at", "id"),
         Index("idx_lti_session_deployment", "deployment_id"),
         Index("idx_lti_session_native", "session_id"),
     )

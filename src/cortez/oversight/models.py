@@ -140,6 +140,7 @@ class RemediationPlan(Base):
     __table_args__ = (
         one_of("ck_plan_type_valid", "plan_type", PlanType),
         one_of("ck_remediation_status_valid", "status", PlanStatus),
+        Index("idx_plan_created", "created_at", "id"),
         Index("idx_plan_teacher", "teacher_id"),
         Index("idx_plan_student", "student_id"),
     )
@@ -183,6 +184,7 @@ class RiskAlert(Base):
         one_of("ck_alert_severity_valid", "severity", AlertSeverity),
         one_of("ck_alert_scope_valid", "scope", AlertScope),
         one_of("ck_alert_status_valid", "status", AlertStatus),
+        Index("idx_alert_created", "created_at", "id"),
         Index("idx_alert_assigned", "assigned_to"),
         Index("idx_alert_acknowledged_by", "acknowledged_by"),
         Index("idx_alert_plan", "remediation_plan_id"),
@@ -244,6 +246,7 @@ class TeacherIntervention(Base):
     __table_args__ = (
         one_of("ck_intervention_type_valid", "intervention_type", InterventionType),
         one_of("ck_intervention_status_valid", "status", InterventionStatus),
+        Index("idx_intervention_created", "created_at", "id"),
         Index("idx_intervention_teacher", "teacher_id"),
         Index("idx_intervention_session", "session_id"),
         Index("idx_intervention_student", "student_id"),
@@ -282,6 +285,7 @@ class StudentProfile(Base):
         CheckConstraint("total_sessions >= 0 AND total_interactions >= 0", name="ck_profile_totals_valid"),
         CheckConstraint("total_risks >= 0 AND critical_risks >= 0", name="ck_profile_risks_valid"),
         Index("idx_profile_user", "user_id"),
+        Index("idx_profile_created", "created_at", "id"),
     )
     privacy = Privacy(
         "student_id",

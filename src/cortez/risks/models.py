@@ -109,6 +109,7 @@ class Risk(Base):
         ),
         Index("idx_risk_session", "session_id"),
         Index("idx_risk_created", "created_at", "id"),
+        Index("idx_risk_level_created", "risk_level", "created_at", "id"),
         Index("idx_risk_student_created", "student_id", "created_at", "id"),
         Index("idx_risk_activity_created", "activity_id", "created_at", "id"),
     )
