@@ -49,7 +49,7 @@ from cortez.simulators import event_handlers
 from cortez.simulators import handlers as simulators
 from cortez.traces import git_handlers
 from cortez.traces import handlers as traces
-from cortez.transactions import UnitOfWork, learn_query_parameters, provide_session
+from cortez.transactions import UnitOfWork, learn_routes, provide_session
 
 logger = logging.getLogger(__name__)
 
@@ -110,7 +110,7 @@ def create_app(settings: Settings | None = None, extra: Sequence[ControllerRoute
             "journal": constant(journal),
             "refusals": constant(refusals),
         },
-        middleware=[UnitOfWork(database, limited(authenticator(database, tokens), Rates(database)), journal.note)],
+        middleware=[UnitOfWork(database, limited(authenticator(tokens), Rates(database)), journal.note)],
         exception_handlers={Exception: on_exception},
         request_class=StrictRequest,
         response_class=Answer,
@@ -133,7 +133,7 @@ def create_app(settings: Settings | None = None, extra: Sequence[ControllerRoute
         request_max_body_size=None,  # the unit of work bounds every body, by route
         signature_types=[AsyncSession],
     )
-    learn_query_parameters(app)
+    learn_routes(app)
     return app
 
 

@@ -1,8 +1,9 @@
 """The engine, made once per process, and the only two ways to a session: one to read, one unit of work to write."""
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,13 @@ from sqlalchemy import event
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.util import await_only
 
 from cortez.auditing import ACTOR, WritingSession, add_functions, tell_the_audit_log
 from cortez.gate import Gate
 from cortez.settings import Settings
 
-IMMEDIATE = "immediate"
+IMMEDIATE, TURN = "immediate", "turn"
 STUDENT_CHANGED, CHANGED = "student_changed", "changed_students"
 
 # Told, in the unit of work that did it, whose sessions, findings or account have changed.
@@ -43,8 +45,21 @@ class Database:
         self.engine = _sqlite(settings) if self.is_sqlite else _postgresql(settings)
         reader = self.engine if self.is_sqlite else self.engine.execution_options(isolation_level="AUTOCOMMIT")
         writer = self.engine.execution_options(**{IMMEDIATE: True})
+        if not self.is_sqlite:
+            tell_the_audit_log(writer)
         self.reading = async_sessionmaker(reader, expire_on_commit=False)
         self.writing = async_sessionmaker(writer, expire_on_commit=False, info=info, sync_session_class=WritingSession)
+
+    @asynccontextmanager
+    async def session(self, *, writes: bool) -> AsyncGenerator[AsyncSession]:
+        """A session that is closed in the end, whatever happens, if it was not before."""
+        session = (self.writing if writes else self.reading)()
+        try:
+            yield session
+        finally:
+            if session.in_transaction():  # it has a connection: one that was closed, or did nothing, has none
+                async with session:
+                    pass
 
     @asynccontextmanager
     async def unit(self) -> AsyncGenerator[AsyncSession]:
@@ -104,7 +119,6 @@ def _pool(settings: Settings) -> dict[str, Any]:
 def _postgresql(settings: Settings) -> AsyncEngine:
     engine = create_async_engine(settings.url, connect_args=connect_args(settings), **_pool(settings))
     _ping_after_idleness(engine, settings.db_pre_ping_idle)
-    tell_the_audit_log(engine)
     return engine
 
 
@@ -154,12 +168,37 @@ def _sqlite(settings: Settings) -> AsyncEngine:
     if settings.url.database:
         Path(settings.url.database).parent.mkdir(parents=True, exist_ok=True)
     engine = create_async_engine(settings.url, connect_args={"timeout": settings.db_lock_timeout}, **_pool(settings))
+    take_turns(engine, settings.db_lock_timeout)
     prepare_sqlite(engine)
     return engine
 
 
 # What is erased must not lie on in the file's free pages.
 PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "recursive_triggers=ON", "secure_delete=ON")
+
+
+def take_turns(engine: AsyncEngine, patience: float) -> None:
+    """Let the writers of this process queue here: in front of its lock SQLite only asks again, later and later.
+
+    Whoever has waited too long goes on to ask SQLite, which says so. Other processes are met there, as ever.
+    """
+    turn = asyncio.Lock()
+
+    async def wait() -> bool:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                return await turn.acquire()
+        return False
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def take(connection: Connection) -> None:
+        if connection.get_execution_options().get(IMMEDIATE, False):
+            connection.info[TURN] = await_only(wait())
+
+    @event.listens_for(engine.sync_engine, "checkin")
+    def give(connection: Any, record: Any) -> None:
+        if record.info.pop(TURN, False):
+            turn.release()
 
 
 def prepare_sqlite(engine: AsyncEngine) -> None:

@@ -1,20 +1,27 @@
 """The declarative base and the portable column types."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, ClassVar
 from uuid import UUID
 
+from msgspec import Raw, Struct
 from sqlalchemy import (
     JSON,
     Boolean,
     CheckConstraint,
+    ColumnElement,
     DateTime,
     Dialect,
+    FromClause,
     MetaData,
+    Select,
     String,
+    Text,
     TypeDecorator,
     Uuid,
+    cast,
     literal,
     text,
 )
@@ -61,10 +68,31 @@ class UtcDateTime(TypeDecorator[datetime]):
             raise ValueError("A time must carry its offset from UTC.")
         return value.astimezone(UTC)
 
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], datetime | None] | None:
+        """None on PostgreSQL, where the driver gives just that."""
+        stored = super().result_processor(dialect, coltype)
+        return None if dialect.name == "postgresql" else stored
+
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+class Undecoded(TypeDecorator[Raw]):
+    """A document as the text of its JSON, for an answer that passes it on without looking inside."""
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, nullable: bool) -> None:
+        super().__init__()
+        self.nullable = nullable
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Raw | None]:
+        return passed_on if self.nullable else Raw
+
+
+def passed_on(text: str | None) -> Raw | None:
+    return None if text is None else Raw(text)
 
 
 class Base(DeclarativeBase):
@@ -97,6 +125,18 @@ class Base(DeclarativeBase):
         }
 
 
+def shown(table: FromClause, shape: type[Struct], **renamed: str) -> list[ColumnElement[Any]]:
+    """The columns of a shape's fields in their order, documents undecoded, so that `shape(*row)` is the answer.
+
+    `renamed`: fields whose column has another name.
+    """
+    columns = [(name, table.c[renamed.get(name, name)]) for name in shape.__struct_fields__]
+    return [
+        cast(column, Undecoded(bool(column.nullable))).label(name) if isinstance(column.type, JSON) else column
+        for name, column in columns
+    ]
+
+
 def one_of(name: str, column: str, values: type[StrEnum]) -> CheckConstraint:
     """A named check that a text column holds one of the values (or NULL, where the column allows it)."""
     listed = ", ".join(f"'{value}'" for value in values)
@@ -117,6 +157,32 @@ class holds(FunctionElement[bool]):  # noqa: N801 - reads as a function of SQL
 
     def __init__(self, column: Any, value: str) -> None:
         super().__init__(column, literal(value, String()))
+
+
+class among(FunctionElement[bool]):  # noqa: N801 - reads as a function of SQL
+    """Whether a value is one of few that a query gives: `among(LearningSession.course_id, courses)`.
+
+    As `in_`, but PostgreSQL runs the query first and can then look the values up in an index, also beside an OR.
+    """
+
+    type = Boolean()
+    inherit_cache = True
+    name = "among"
+
+    def __init__(self, column: Any, values: Select[Any]) -> None:
+        super().__init__(column, values.scalar_subquery())
+
+
+@compiles(among, "postgresql")
+def _among_postgresql(element: among, compiler: Any, **options: Any) -> str:
+    column, values = element.clauses
+    return f"{compiler.process(column, **options)} = ANY (ARRAY{compiler.process(values, **options)})"
+
+
+@compiles(among, "sqlite")
+def _among_sqlite(element: among, compiler: Any, **options: Any) -> str:
+    column, values = element.clauses
+    return f"{compiler.process(column, **options)} IN {compiler.process(values, **options)}"
 
 
 @compiles(holds, "postgresql")

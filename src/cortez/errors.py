@@ -209,7 +209,7 @@ def _duplicate_key(error: BaseException | None) -> tuple[str, str] | None:
     """The table and the first column of the uniqueness that was broken."""
     if not isinstance(error, IntegrityError):
         return None
-    cause = getattr(error.orig, "__cause__", None)
+    cause = getattr(error.orig, "__cause__", None) or error.orig
     if found := re.search(r"Key \((\w+)", getattr(cause, "detail", None) or ""):
         return str(getattr(cause, "table_name", "")), found[1]
     found = re.search(r"UNIQUE constraint failed: (\w+)\.(\w+)", str(error.orig))

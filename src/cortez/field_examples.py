@@ -172,6 +172,7 @@ FIELDS: dict[str, Any] = {
     "actual_value": 0.82,
     "objectives": ["Names the base case before writing code"],
     "recommendations": ["Ask for a plan before the first question."],
+    "EvaluationOut.recommendations": {"student": ["Write a test before you ask."]},
     "alert_id": f"alert_{SESSION}",
     "triggers": ["ai_dependency"],
     "summary_stats": {"students": 30, "sessions": 84, "traces": 5_312, "mean_ai_share": 0.41},

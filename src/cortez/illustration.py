@@ -31,6 +31,8 @@ def example_of(type_: Any) -> Any:
     """A right value of the type, as JSON has it."""
     if get_origin(type_) is Annotated:
         inner, *metas = get_args(type_)
+        if inner is Any:
+            return [] if metas[0].extra_json_schema.get("type") == "array" else {}
         return _lowest(inner, metas) if inner in (int, float) else example_of(inner)
     kinds = [kind for kind in get_args(type_) if kind is not UnsetType]
     if NoneType in kinds:

@@ -62,14 +62,14 @@ class Page(Struct, frozen=True):
 
     cursors: Cursors
     path: str
-    filters: list[tuple[str, str]]
+    query: bytes
     limit: int
     after: Place | None
     count: bool
     order: Order | None
 
     def next_cursor(self, created_at: datetime, id_: UUID) -> str:
-        return self.cursors.seal(self.path, Place(created_at, id_, self.filters))
+        return self.cursors.seal(self.path, Place(created_at, id_, filters_of(pairs_of(self.query))))
 
 
 async def provide_page(
@@ -82,25 +82,27 @@ async def provide_page(
     """The page that the query string asks for; the filters were completed by `with_filters`."""
     cursors: Cursors = scope["litestar_app"].state.cursors
     after = cursors.open(scope["path"], cursor) if cursor else None
-    return Page(cursors, scope["path"], filters_of(scope), limit, after, count, order)
+    return Page(cursors, scope["path"], scope["query_string"], limit, after, count, order)
 
 
-def filters_of(scope: Scope) -> list[tuple[str, str]]:
-    query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+def pairs_of(query: bytes) -> list[tuple[str, str]]:
+    return parse_qsl(query.decode("latin-1"), keep_blank_values=True) if query else []
+
+
+def filters_of(query: list[tuple[str, str]]) -> list[tuple[str, str]]:
     return sorted((name, value) for name, value in query if name not in VIEW)
 
 
-def with_filters(scope: Scope, cursors: Cursors) -> bytes:
-    """The query string with the filters that its cursor carries.
+def with_filters(path: str, query: list[tuple[str, str]], cursors: Cursors) -> bytes | None:
+    """The query string with the filters that its cursor carries; None without a cursor.
 
     Raises Invalid (CURSOR_MISMATCH) where other filters are sent with the cursor.
     """
-    query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
     cursor = dict(query).get("cursor")
     if not cursor:
-        return scope["query_string"]
-    carried = cursors.open(scope["path"], cursor).filters
-    given = filters_of(scope)
+        return None
+    carried = cursors.open(path, cursor).filters
+    given = filters_of(query)
     if given and given != carried:
         raise Invalid.at(
             "cursor", "The cursor belongs to other filters. Send the same ones, or none.", "CURSOR_MISMATCH"

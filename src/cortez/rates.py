@@ -18,6 +18,7 @@ from typing import Any
 
 from litestar.types import Scope
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.database import Database
 from cortez.errors import TooManyRequests, Unauthorized
@@ -30,7 +31,7 @@ BLOCKS = 20
 MAX_LEASES = 10_000
 HEAVY = {"heavy": True}  # option of a route that reads or writes much at once: exports, reports, analysis, imports
 
-Authenticate = Callable[[Scope], Awaitable[Principal | None]]
+Authenticate = Callable[[Scope, AsyncSession], Awaitable[Principal | None]]
 
 
 class Kind(StrEnum):
@@ -118,9 +119,9 @@ class Rates:
 def limited(authenticate: Authenticate, rates: Rates) -> Authenticate:
     """Counts every request once it is known whose it is; one that may not sign in counts for its network."""
 
-    async def admit(scope: Scope) -> Principal | None:
+    async def admit(scope: Scope, session: AsyncSession) -> Principal | None:
         try:
-            principal = await authenticate(scope)
+            principal = await authenticate(scope, session)
         except Unauthorized:
             await rates.take(scope, None)
             raise

@@ -1,11 +1,12 @@
 """The base of every repository, with the conventions that all of them keep."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Hashable, Iterable
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, MutableMapping, Sequence
 from typing import Any, ClassVar, Generic, TypeVar
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import ColumnElement, Select, func, select, tuple_
+from sqlalchemy import ColumnElement, Integer, Select, bindparam, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.db import Base
@@ -14,11 +15,15 @@ from cortez.paging import MAX_COUNTED, Page
 from cortez.privacy import ERASED
 from cortez.schemas import Listing
 from cortez.security import Principal
+from cortez.statements import once
 
 M = TypeVar("M", bound=Base)
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 O = TypeVar("O")  # noqa: E741 - an output type
+
+# The pages of statements, as long as these are kept: by descending, and continued.
+PAGED: MutableMapping[Select[Any], dict[tuple[bool, bool], Select[Any]]] = WeakKeyDictionary()
 
 
 class Repository(ABC, Generic[M]):
@@ -59,6 +64,14 @@ class Repository(ABC, Generic[M]):
     async def get(self, id_: UUID, *, lock: bool = False) -> M:
         return self.present(await self.find(id_, lock=lock), id_)
 
+    @once
+    def by_id(self, *columns: ColumnElement[Any]) -> Select[Any]:
+        return self.select(*columns).where(self.model.__table__.c.id == bindparam("wanted"))
+
+    async def row(self, columns: Sequence[ColumnElement[Any]], id_: UUID) -> Any:
+        """These columns of one row: what is only passed on needs no entity."""
+        return self.present((await self.session.execute(self.by_id(*columns), {"wanted": id_})).one_or_none(), id_)
+
     async def get_to_delete(self, id_: UUID) -> M:
         """Locked against children too, since those go with it."""
         found = await self.session.scalar(self.select().where(self.model.id == id_).with_for_update())
@@ -98,39 +111,57 @@ class Repository(ABC, Generic[M]):
         await self.session.flush()
 
     async def page(
-        self, statement: Select[Any], page: Page, make: Callable[[Any], O], *, newest_first: bool = False
+        self,
+        statement: Select[Any],
+        page: Page,
+        make: Callable[[Any], O],
+        *,
+        newest_first: bool = False,
+        values: Mapping[str, Any] | None = None,
     ) -> Listing[O]:
-        """A keyset page of `statement` by (created_at, id), each row or entity through `make`."""
-        created_at, id_ = self.model.created_at, self.model.id
+        """A keyset page of `statement` by (created_at, id), each entity, or row of several columns, through `make`.
+
+        `values`: those of its parameters.
+        """
+        given = dict(values or {})
         descending = newest_first if page.order is None else page.order.startswith("-")
-        rows = statement.order_by(*((created_at.desc(), id_.desc()) if descending else (created_at, id_)))
-        if page.after:
-            here, place = tuple_(created_at, id_), tuple_(page.after.created_at, page.after.id)
-            rows = rows.where(here < place if descending else here > place)
-        result = await self.session.execute(rows.limit(page.limit + 1))
-        found = list(result.scalars() if _is_entity(statement) else result)
+        rows = self.ordered(statement, descending, page.after is not None)
+        place = {"page_after": page.after.created_at, "page_after_id": page.after.id} if page.after else {}
+        result = await self.session.execute(rows, {**given, **place, "page_size": page.limit + 1})
+        found = (result.scalars() if len(result.keys()) == 1 else result).all()
         shown, more = found[: page.limit], len(found) > page.limit
         cursor = page.next_cursor(shown[-1].created_at, shown[-1].id) if more else None
         items = [make(row) for row in shown]
         if not page.count:
             return Listing(items, cursor)
-        total = await self.count(statement)
+        total = await self.count(statement, given)
         return Listing(items, cursor, min(total, MAX_COUNTED), total > MAX_COUNTED)
 
-    async def count(self, statement: Select[Any]) -> int:
+    def ordered(self, statement: Select[Any], descending: bool, continued: bool) -> Select[Any]:
+        """The rows of a page, `continued` after the last one of another; kept as long as the statement is."""
+        kept = PAGED.setdefault(statement, {})
+        if (descending, continued) not in kept:
+            created_at, id_ = self.model.__table__.c.created_at, self.model.__table__.c.id
+            rows = statement.order_by(*((created_at.desc(), id_.desc()) if descending else (created_at, id_)))
+            if continued:
+                here = tuple_(created_at, id_)
+                place = tuple_(
+                    bindparam("page_after", type_=created_at.type), bindparam("page_after_id", type_=id_.type)
+                )
+                rows = rows.where(here < place if descending else here > place)
+            kept[descending, continued] = rows.limit(bindparam("page_size", type_=Integer()))
+        return kept[descending, continued]
+
+    async def count(self, statement: Select[Any], values: Mapping[str, Any] | None = None) -> int:
         """How many rows, counted to one more than 10,000."""
         capped = statement.with_only_columns(self.model.id).limit(MAX_COUNTED + 1).subquery()
-        return await self.session.scalar(select(func.count()).select_from(capped)) or 0
+        return await self.session.scalar(select(func.count()).select_from(capped), values) or 0
 
 
 def refuse_erased(student_id: str | None) -> None:
     """Raises Conflict (STUDENT_ERASED): a row that erasure has emptied is filled with nothing new, by nobody."""
     if student_id and student_id.startswith(ERASED):
         raise Conflict("STUDENT_ERASED", "The student was erased. What is left are figures; they change no more.")
-
-
-def _is_entity(statement: Select[Any]) -> bool:
-    return len(statement.column_descriptions) == 1 and isinstance(statement.column_descriptions[0]["type"], type)
 
 
 def group_by(rows: Iterable[V], key: Callable[[V], K], keys: Collection[K]) -> dict[K, list[V]]:

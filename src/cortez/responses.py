@@ -31,8 +31,7 @@ def shown_in(content: object) -> set[Any]:
     """Whose data an answer shows: the student_id, or else the session, of the resource or of each item."""
     listed = content.items if isinstance(content, Listing) else getattr(content, "students", None)
     items = listed if isinstance(listed, list) else [content]
-    about = (getattr(item, "student_id", None) or getattr(item, "session_id", None) for item in items)
-    return {one for one in about if one}
+    return {getattr(item, "student_id", None) or getattr(item, "session_id", None) for item in items} - {None}
 
 
 def tagged(rendered: ASGIResponse, tag: str, request: Any) -> ASGIResponse:

@@ -33,16 +33,26 @@ Share = Annotated[float, Meta(ge=0, le=1)]
 Instant = Annotated[datetime, Meta(tz=True, description="With its offset from UTC; between 1970 and 2200.")]
 
 
+# Documents of an answer: decoded, or passed on undecoded as they are stored (`cortez.db.shown`).
+OutDocument = Annotated[Any, Meta(extra_json_schema={"type": "object"})]
+OptionalDocument = Annotated[Any, Meta(extra_json_schema={"anyOf": [{"type": "object"}, {"type": "null"}]})]
+OutList = Annotated[Any, Meta(extra_json_schema={"type": "array"})]
+
+
 class Input(Struct, forbid_unknown_fields=True, kw_only=True):
     """A request body: unknown fields are refused, documents bounded, times within 1970 to 2200."""
 
     def __post_init__(self) -> None:
-        for name in self.__struct_fields__:
-            value = getattr(self, name)
-            if isinstance(value, dict | list):
-                check_document(name, value)
-            elif isinstance(value, datetime) and not EARLIEST <= value <= LATEST:
+        documents = []
+        for name, value in zip(self.__struct_fields__, msgspec.structs.astuple(self), strict=True):
+            kind = type(value)
+            if kind is dict or kind is list:
+                documents.append((name, value))
+            elif kind is datetime and not EARLIEST <= value <= LATEST:
                 raise ValueError(f"`{name}` must lie between 1970 and 2200")
+        if documents and not all_small(self, len(documents)):
+            for name, value in documents:
+                check_document(name, value)
 
     def changes(self) -> dict[str, Any]:
         """The fields that were sent, as stored values."""
@@ -57,6 +67,15 @@ def stored(value: Any) -> Any:
     if isinstance(value, Struct | list | dict):
         return msgspec.to_builtins(value, builtin_types=(datetime, UUID))
     return value
+
+
+def all_small(given: Struct, documents: int) -> bool:
+    """Whether no document can be too large or too deep, since all of them together are not: seen in one pass.
+
+    Every level of the deepest one opens a bracket, beside those that the structure and the other documents begin with.
+    """
+    encoded = msgspec.json.encode(given)
+    return len(encoded) <= MAX_DOCUMENT and encoded.count(b"{") + encoded.count(b"[") - documents <= MAX_DEPTH
 
 
 def check_document(name: str, value: Any) -> None:
@@ -76,7 +95,7 @@ def _depth(value: Any) -> int:
     return deepest
 
 
-class Resource(Struct):
+class Resource(Struct, gc=False):
     """A single entity in an answer."""
 
     id: UUID

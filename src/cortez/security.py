@@ -62,8 +62,9 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
 
     def may(self, *roles: str) -> bool:
         """Whether one of the roles is held; an admin holds every one. `key:SCOPE` names a key's scope."""
-        held = {f"key:{scope}" for scope in self.scopes} if self.is_key else self.roles
-        return self.is_admin or not held.isdisjoint(roles)
+        if self.is_key:
+            return any(role.startswith("key:") and role[4:] in self.scopes for role in roles)
+        return self.is_admin or not self.roles.isdisjoint(roles)
 
 
 class allow:  # noqa: N801 - reads as a function
@@ -171,8 +172,13 @@ class Passwords:
 
     def __init__(self, settings: Settings) -> None:
         self.hasher = PasswordHasher(time_cost=settings.password_time_cost, memory_cost=settings.password_memory_kib)
-        self.decoy = self.hasher.hash(secrets.token_urlsafe(16))
         self.threads = ThreadPoolExecutor(1, "passwords", initializer=be_nice)
+        self.made = self.threads.submit(self.hasher.hash, secrets.token_urlsafe(16))
+
+    @property
+    def decoy(self) -> str:
+        """A hash of no password that anybody has; it is made while the service starts."""
+        return self.made.result()
 
     async def hash(self, password: str) -> str:
         return await asyncio.get_running_loop().run_in_executor(self.threads, self.hasher.hash, password)
@@ -180,11 +186,11 @@ class Passwords:
     async def verify(self, hashed: str | None, password: str, *, some_adopted: bool = False) -> bool:
         """Takes as long for an unknown account (None), or one without a password, as for any other."""
         loop = asyncio.get_running_loop()
-        given = hashed or self.decoy
-        matches = await loop.run_in_executor(self.threads, self._matches, given, password, some_adopted)
+        matches = await loop.run_in_executor(self.threads, self._matches, hashed, password, some_adopted)
         return matches and hashed is not None
 
-    def _matches(self, hashed: str, password: str, some_adopted: bool) -> bool:
+    def _matches(self, given: str | None, password: str, some_adopted: bool) -> bool:
+        hashed = given or self.decoy
         if is_adopted(hashed):
             self._matches_ours(self.decoy, password)
             return matches_bcrypt(hashed, password)

@@ -14,7 +14,6 @@ from contextlib import asynccontextmanager
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl
 
 from litestar import Litestar
 from litestar.connection import ASGIConnection
@@ -30,7 +29,7 @@ from cortez import idempotency
 from cortez.auditing import act_for
 from cortez.database import Database, commit
 from cortez.errors import Invalid, TooLarge, Unavailable, UnsupportedMediaType, is_repeatable, request_id
-from cortez.paging import Cursors, with_filters
+from cortez.paging import pairs_of, with_filters
 from cortez.schemas import Input, decode
 from cortez.security import Principal
 from cortez.uploads import receive_upload
@@ -40,7 +39,7 @@ ATTEMPTS = 4
 MAX_BODY = 1_000_000
 KEY = re.compile(r"[\x20-\x7e]{1,200}")
 
-Authenticate = Callable[[Scope], Awaitable[Principal | None]]
+Authenticate = Callable[[Scope, AsyncSession], Awaitable[Principal | None]]
 # Told after an answer who was shown what: principal, route, student_ids and ids of sessions, request id.
 Note = Callable[[Principal, str, set[Any], str], None]
 
@@ -99,8 +98,16 @@ class UnitOfWork(ASGIMiddleware):
         body = body or (b"{}" if "data" in scope["route_handler"].parsed_fn_signature.parameters else b"")
         scope["query_string"] = check_query(scope)
         async with self.admitted(send) as sending:
-            scope["user"] = await self.authenticate(scope)
+            if scope["method"] not in SAFE:
+                async with self.database.session(writes=False) as session:
+                    await self.sign_in(scope, session)
             await self.run(scope, body, receive, sending, next_app, claim_of(scope, headers, body))
+
+    async def sign_in(self, scope: Any, session: AsyncSession) -> None:
+        """By a session that reads; where the handler does not go on with it, its connection goes back."""
+        scope["user"] = await self.authenticate(scope, session)
+        if scope["method"] not in SAFE or not scope["route_handler"].opt["reads"]:
+            await session.close()
 
     @asynccontextmanager
     async def admitted(self, send: Send) -> AsyncGenerator[Send]:
@@ -131,8 +138,8 @@ class UnitOfWork(ASGIMiddleware):
         settings = self.database.settings
         check_headers(scope, headers, b"a form")
         scope["query_string"] = check_query(scope)
-        async with self.admitted(send):
-            scope["user"] = await self.authenticate(scope)
+        async with self.admitted(send), self.database.session(writes=False) as session:
+            await self.sign_in(scope, session)
         await scope["route_handler"].authorize_connection(ASGIConnection(scope))
         content_type = headers.get(b"content-type", b"").decode("latin-1")
         folder = Path(settings.files) / "incoming"
@@ -159,8 +166,7 @@ class UnitOfWork(ASGIMiddleware):
         """The request in a unit of work, begun anew where that may help."""
         pristine = dict(scope["state"])
         for attempt in range(ATTEMPTS):
-            state = {key: _fresh(value) for key, value in pristine.items()}
-            attempted: Any = {**scope, "state": state}
+            attempted: Any = {**scope, "state": {key: _fresh(value) for key, value in pristine.items()}}
             last = attempt == ATTEMPTS - 1
             if await self.attempt(attempted, replaying(body, receive), send, next_app, claimed, last):
                 return
@@ -177,9 +183,8 @@ class UnitOfWork(ASGIMiddleware):
     ) -> bool:
         """Run the request once; False where its answer was held back and it should be begun again."""
         writes = scope["method"] not in SAFE
-        async with (self.database.writing if writes else self.database.reading)() as session:
+        async with self.database.session(writes=writes) as session:
             unit = scope["state"]["unit"] = Unit(session, writes, claimed)
-            act_for(session, actor_of(scope), request_id(scope))
 
             async def guarded(message: Any) -> None:
                 if unit.will_repeat(last):
@@ -190,6 +195,10 @@ class UnitOfWork(ASGIMiddleware):
                 await send(message)
 
             try:
+                if writes:
+                    act_for(session, actor_of(scope), request_id(scope))
+                else:
+                    await self.sign_in(scope, session)
                 if claimed and (stored := await idempotency.take(session, claimed)):
                     await session.rollback()
                     for message in stored:
@@ -310,24 +319,31 @@ def check_headers(scope: HTTPScope, headers: dict[bytes, bytes], body: bytes) ->
 
 def check_query(scope: Scope) -> bytes:
     """The query string with the filters its cursor carries; what the route does not know is refused."""
-    app, known = scope["litestar_app"], scope["route_handler"].opt["query"]
-    cursors: Cursors = app.state.cursors
-    names = [name for name, _ in parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)]
-    if unknown := sorted(set(names) - known.keys()):
+    given = scope["query_string"]
+    if not given:
+        return given
+    query, known = pairs_of(given), scope["route_handler"].opt["query"]
+    if unknown := sorted({name for name, _ in query} - known.keys()):
         raise Invalid.at(unknown[0], f"This route has no query parameter {unknown[0]!r}.", "UNKNOWN_PARAMETER")
-    if b"%00" in scope["query_string"]:
+    if b"%00" in given:
         raise Invalid.at("", "A parameter may not contain the NUL character.")
-    return with_filters(scope, cursors) if "cursor" in known else scope["query_string"]
+    completed = with_filters(scope["path"], query, scope["litestar_app"].state.cursors) if "cursor" in known else None
+    return completed or given
 
 
-def learn_query_parameters(app: Litestar) -> None:
-    """Note beside each handler which query parameters it and its dependencies take, and which methods its path has."""
+def learn_routes(app: Litestar) -> None:
+    """Note beside each handler which query parameters it and its dependencies take, and which methods its path has.
+
+    Dependencies are resolved one after the other: none of ours waits, and a task group costs more than they do.
+    """
     for route in app.routes:
         if isinstance(route, HTTPRoute):
             for handler, model in route.route_handler_map.values():
                 handler.opt["methods"] = sorted(route.methods)
                 providers = [provide.parsed_fn_signature for provide in handler.resolve_dependencies().values()]
                 fields = dict(ChainMap(handler.parsed_fn_signature.parameters, *(one.parameters for one in providers)))
+                model.dependency_batches = [{one} for batch in model.dependency_batches for one in batch]
+                handler.opt["reads"] = any(one.key == "session" for batch in model.dependency_batches for one in batch)
                 handler.opt["query"] = {one.field_alias: fields[one.field_name] for one in model.expected_query_params}
 
 

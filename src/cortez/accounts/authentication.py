@@ -4,10 +4,10 @@ from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 from litestar.types import Scope
-from sqlalchemy import exists, or_, select
+from sqlalchemy import bindparam, exists, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.accounts.models import ApiKey, RefreshToken, User
-from cortez.database import Database
 from cortez.db import utc_now
 from cortez.errors import Unauthorized
 from cortez.security import KEY_PREFIX, Principal, Tokens, digest
@@ -15,17 +15,27 @@ from cortez.security import KEY_PREFIX, Principal, Tokens, digest
 # The service itself, where nobody has signed in yet.
 SYSTEM = Principal(id=UUID(int=0), roles=frozenset({"admin"}))
 
+USERS, KEYS, TOKENS = User.__table__.c, ApiKey.__table__.c, RefreshToken.__table__.c
+LIVING_KEY = select(KEYS.id, KEYS.scopes, KEYS.course_ids).where(
+    KEYS.key_hash == bindparam("hash"), or_(KEYS.expires_at.is_(None), KEYS.expires_at > bindparam("now"))
+)
+SIGNED_IN = select(USERS.id, USERS.student_id, USERS.roles).where(
+    USERS.id == bindparam("user"),
+    USERS.is_active.is_(True),
+    exists().where(TOKENS.family_id == bindparam("family"), TOKENS.user_id == USERS.id, TOKENS.revoked_at.is_(None)),
+)
 
-def authenticator(database: Database, tokens: Tokens) -> Callable[[Scope], Awaitable[Principal | None]]:
-    """A function from request to principal; None on a public route. It gives its connection back before it returns."""
 
-    async def authenticate(scope: Scope) -> Principal | None:
+def authenticator(tokens: Tokens) -> Callable[[Scope, AsyncSession], Awaitable[Principal | None]]:
+    """A function from request, and a session to read by, to principal; None on a public route."""
+
+    async def authenticate(scope: Scope, session: AsyncSession) -> Principal | None:
         if scope["route_handler"].opt.get("public"):
             return None
         secret = bearer(scope)
         if secret.startswith(KEY_PREFIX):
-            return await machine(database, secret)
-        return await person(database, tokens, secret)
+            return await machine(session, secret)
+        return await person(session, tokens, secret)
 
     return authenticate
 
@@ -39,26 +49,19 @@ def bearer(scope: Scope) -> str:
     return secret.strip()
 
 
-async def machine(database: Database, secret: str) -> Principal:
-    living = or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > utc_now())
-    async with database.reading() as session:
-        key = await session.scalar(select(ApiKey).where(ApiKey.key_hash == digest(secret), living))
+async def machine(session: AsyncSession, secret: str) -> Principal:
+    found = await session.execute(LIVING_KEY, {"hash": digest(secret), "now": utc_now()})
+    key = found.one_or_none()
     if key is None:
         raise Unauthorized("API_KEY_INVALID", "The API key is unknown, revoked or expired.")
     limited = None if key.course_ids is None else frozenset(key.course_ids)
     return Principal(id=key.id, kind="key", scopes=frozenset(key.scopes), course_ids=limited)
 
 
-async def person(database: Database, tokens: Tokens, token: str) -> Principal:
+async def person(session: AsyncSession, tokens: Tokens, token: str) -> Principal:
     claims = tokens.read(token)
-    signed_in = exists().where(
-        RefreshToken.family_id == claims.sid, RefreshToken.user_id == User.id, RefreshToken.revoked_at.is_(None)
-    )
-    statement = select(User.id, User.student_id, User.roles).where(
-        User.id == claims.sub, User.is_active.is_(True), signed_in
-    )
-    async with database.reading() as session:
-        row = (await session.execute(statement)).one_or_none()
-    if row is None:
+    found = await session.execute(SIGNED_IN, {"user": claims.sub, "family": claims.sid})
+    user = found.one_or_none()
+    if user is None:
         raise Unauthorized("TOKEN_REVOKED", "This sign-in has ended; sign in again.")
-    return Principal(id=row.id, student_id=row.student_id, roles=frozenset(row.roles), family_id=claims.sid)
+    return Principal(id=user.id, student_id=user.student_id, roles=frozenset(user.roles), family_id=claims.sid)

@@ -16,6 +16,7 @@ from cortez.risks.handlers import Risks, provide_risks
 from cortez.risks.schemas import RiskOut
 from cortez.security import Principal, allow
 from cortez.sessions.handlers import Sessions, provide_sessions
+from cortez.sessions.repository import SHOWN
 from cortez.sessions.schemas import SessionOut
 from cortez.traces.handlers import Traces, provide_traces
 from cortez.traces.schemas import TraceOut
@@ -43,18 +44,10 @@ async def read_session(
 ) -> SessionView:
     """A session; `include=traces,risks,evaluations` adds them, traces in the order they happened."""
     parts = parts_of(include, sessions.principal)
-    found = await sessions.get(session_id)
-    sources: dict[str, tuple[Any, Any]] = {
-        "traces": (traces, TraceOut),
-        "risks": (risks, RiskOut),
-        "evaluations": (evaluations, EvaluationOut),
-    }
-    loaded: dict[str, Any] = {}
-    for part in parts:
-        repository, shape = sources[part]
-        rows = (await repository.get_by_session_ids([session_id]))[session_id]
-        loaded[part] = [shape.of(row) for row in rows]
-    return SessionView(**{name: getattr(found, name) for name in SessionOut.__struct_fields__}, **loaded)
+    found = await sessions.row(SHOWN, session_id)
+    sources: dict[str, Any] = {"traces": traces, "risks": risks, "evaluations": evaluations}
+    loaded = {part: (await sources[part].get_by_session_ids([session_id]))[session_id] for part in parts}
+    return SessionView(*found, **loaded)
 
 
 def parts_of(include: str, principal: Principal) -> set[str]:

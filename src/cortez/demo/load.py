@@ -16,6 +16,7 @@ from cortez.database import Database
 from cortez.demo.classroom import furnish
 from cortez.demo.material import ASSIGNMENTS, POLICIES
 from cortez.demo.model import NAMESPACE, WEEKS, Session, Student, sessions, students
+from cortez.demo.people import ADMIN, PASSWORD, TEACHER, TUTOR
 from cortez.demo.teaching import teach
 from cortez.demo.work import work
 from cortez.security import Passwords, Principal
@@ -25,9 +26,6 @@ from cortez.settings import Settings
 from cortez.traces.ingest import Ingest
 
 COURSE = "PROG2-2026"
-PASSWORD = "demo-password"  # noqa: S105 - printed on the front page, in development only
-TEACHER, TUTOR, ADMIN = "profe", "tutora", "admin"
-FIRST_STUDENT = "al-0001"
 
 
 async def load(

@@ -4,16 +4,21 @@ from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, Select, bindparam
 
 from cortez.database import student_changed
+from cortez.db import shown
 from cortez.evaluations.models import Evaluation
+from cortez.evaluations.schemas import EvaluationOut
 from cortez.repository import Repository, group_by
 from cortez.risks.repository import belonging
 from cortez.sessions.models import LearningSession
 from cortez.sessions.repository import on_visible_session
+from cortez.statements import once
 from cortez.traces.repository import HAPPENED, TRACES, TraceRepository
 
+EVALUATIONS = Evaluation.__table__
+SHOWN = shown(EVALUATIONS, EvaluationOut)
 MAX_STEPS = 5_000
 STEP = [
     TRACES.c[name] for name in ("id", "interaction_type", "cognitive_state", "decision_justification", "ai_involvement")
@@ -25,12 +30,17 @@ class EvaluationRepository(Repository[Evaluation]):
     noun = "evaluation"
 
     def visible(self) -> ColumnElement[bool]:
-        return on_visible_session(Evaluation.session_id, self.principal)
+        return on_visible_session(EVALUATIONS.c.session_id, self.principal)
 
-    async def get_by_session_ids(self, session_ids: Collection[UUID]) -> dict[UUID, list[Evaluation]]:
+    @once
+    def of_sessions(self) -> Select[Any]:
+        wanted = EVALUATIONS.c.session_id.in_(bindparam("session_ids", expanding=True))
+        return self.select(*SHOWN).where(wanted).order_by(EVALUATIONS.c.created_at, EVALUATIONS.c.id)
+
+    async def get_by_session_ids(self, session_ids: Collection[UUID]) -> dict[UUID, list[EvaluationOut]]:
         """One query for all, each session's evaluations in the order they were stored."""
-        statement = self.select().where(Evaluation.session_id.in_(session_ids))
-        found = await self.session.scalars(statement.order_by(Evaluation.created_at, Evaluation.id))
+        rows = await self.session.execute(self.of_sessions(), {"session_ids": [*session_ids]})
+        found = [EvaluationOut(*row) for row in rows.all()]
         return group_by(found, lambda evaluation: evaluation.session_id, session_ids)
 
     async def latest(self, session_id: UUID) -> Evaluation:

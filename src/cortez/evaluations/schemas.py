@@ -6,7 +6,7 @@ from uuid import UUID
 from msgspec import Meta
 
 from cortez.evaluations.models import CompetencyLevel, Evaluation
-from cortez.schemas import Input, Prose, Resource, Share, Short
+from cortez.schemas import Input, OptionalDocument, OutDocument, OutList, Prose, Resource, Share, Short
 
 Said = Annotated[str, Meta(min_length=1, max_length=5_000)]
 Sentences = Annotated[list[Said], Meta(max_length=50)]
@@ -61,14 +61,14 @@ class EvaluationOut(Resource):
     activity_id: str
     overall_competency_level: CompetencyLevel
     overall_score: float
-    dimensions: list[Any]
-    key_strengths: list[Any]
-    improvement_areas: list[Any]
-    recommendations: dict[str, Any]
-    reasoning_analysis: dict[str, Any] | None
-    git_analysis: dict[str, Any] | None
+    dimensions: OutList
+    key_strengths: OutList
+    improvement_areas: OutList
+    recommendations: OutDocument
+    reasoning_analysis: OptionalDocument
+    git_analysis: OptionalDocument
     ai_dependency_score: float
-    ai_dependency_metrics: dict[str, Any] | None
+    ai_dependency_metrics: OptionalDocument
     evaluator: str | None
     evaluator_version: str | None
 

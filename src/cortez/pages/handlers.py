@@ -19,7 +19,7 @@ from cortez.accounts.authentication import SYSTEM
 from cortez.accounts.models import User
 from cortez.analysis.rules import cognitive_path
 from cortez.database import Database
-from cortez.demo.load import ADMIN, FIRST_STUDENT, PASSWORD, TEACHER, TUTOR
+from cortez.demo.people import ADMIN, FIRST_STUDENT, PASSWORD, TEACHER, TUTOR
 from cortez.errors import NotFound
 from cortez.openapi import document
 from cortez.pages.drawing import draw

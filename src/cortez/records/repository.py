@@ -47,10 +47,10 @@ class TraceExports(TraceRepository):
     async def lot(self, wanted: TraceFilter, after: Place | None, size: int) -> list[TraceOut]:
         """The next traces in the order they were stored."""
         order = (TRACES.c.created_at, TRACES.c.id)
-        statement = self.matching(wanted).order_by(*order).limit(size)
+        statement = self.matching(*wanted.given()).order_by(*order).limit(size)
         if after is not None:
             statement = statement.where(tuple_(*order) > tuple_(*after))
-        return [TraceOut.of(row) for row in await self.session.execute(statement)]
+        return [TraceOut(*row) for row in await self.session.execute(statement, wanted.given())]
 
 
 class SessionExports(SessionRepository):

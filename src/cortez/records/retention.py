@@ -81,7 +81,7 @@ def spent(now: datetime) -> list[tuple[Any, ColumnElement[bool]]]:
     return [
         (IdempotencyRecord, IdempotencyRecord.created_at < now - KEPT_ANSWERS),
         (RefreshToken, RefreshToken.expires_at < now),
-        *((meter, meter.spent_until < now.timestamp() * SECOND) for meter in (LoginAttempt, RateLimit)),
+        *((meter, meter.spent_until < int(now.timestamp()) * SECOND) for meter in (LoginAttempt, RateLimit)),
     ]
 
 

@@ -3,8 +3,9 @@
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import TypeVar
 
-import msgspec
 from msgspec import Struct
+from msgspec.json import Encoder
+from msgspec.structs import astuple
 
 from cortez.database import Database
 from cortez.records.repository import TraceExports
@@ -15,6 +16,7 @@ from cortez.traces.schemas import TraceFilter, TraceOut
 
 T = TypeVar("T")
 
+ENCODER = Encoder()
 LOT = 500  # traces that are held at a time
 MEDIA = {ExportFormat.NDJSON: "application/x-ndjson", ExportFormat.CSV: CSV}
 
@@ -51,11 +53,7 @@ async def encoded(
     lots: AsyncIterator[Sequence[Struct]], kind: type[Struct], form: ExportFormat
 ) -> AsyncGenerator[bytes]:
     """As NDJSON, one object a line; or as CSV with a line of names, documents in their cells as JSON."""
-    names = kind.__struct_fields__
     if form == ExportFormat.CSV:
-        yield csv_lines([names])
+        yield csv_lines([kind.__struct_fields__])
     async for lot in lots:
-        if form == ExportFormat.CSV:
-            yield csv_lines([getattr(row, name) for name in names] for row in lot)
-        else:
-            yield b"".join(msgspec.json.encode(row) + b"\n" for row in lot)
+        yield csv_lines(map(astuple, lot)) if form == ExportFormat.CSV else ENCODER.encode_lines(lot)

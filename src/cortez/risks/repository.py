@@ -5,22 +5,27 @@ from typing import Any
 from uuid import UUID
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, Select, bindparam, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.accounts.repository import led_courses
 from cortez.activities.models import Activity
 from cortez.database import student_changed
-from cortez.db import utc_now
+from cortez.db import among, shown, utc_now
 from cortez.errors import Conflict, Forbidden, Invalid
 from cortez.repository import Repository, group_by
 from cortez.risks.findings import Finding
 from cortez.risks.models import Resolution, Risk
+from cortez.risks.schemas import RiskOut
 from cortez.security import Principal
 from cortez.sessions.models import LearningSession
 from cortez.sessions.repository import SessionRepository, on_visible_session
+from cortez.statements import once
 from cortez.traces.models import CognitiveTrace
 from cortez.traces.repository import TraceRepository
+
+RISKS = Risk.__table__
+SHOWN = shown(RISKS, RiskOut)
 
 
 class Kept(Struct, frozen=True):
@@ -47,7 +52,8 @@ async def judged(sessions: SessionRepository, session_id: UUID, *, lock: bool = 
 def led_sessions(principal: Principal) -> ColumnElement[bool]:
     """The sessions of the courses that a person teaches, and of the activities they own."""
     owned = select(Activity.activity_id).where(Activity.teacher_id == principal.id)
-    return or_(LearningSession.course_id.in_(led_courses(principal)), LearningSession.activity_id.in_(owned))
+    led = among(LearningSession.course_id, led_courses(principal))
+    return or_(led, among(LearningSession.activity_id, owned))
 
 
 async def require_traces(
@@ -68,12 +74,17 @@ class RiskRepository(Repository[Risk]):
     noun = "risk"
 
     def visible(self) -> ColumnElement[bool]:
-        return on_visible_session(Risk.session_id, self.principal)
+        return on_visible_session(RISKS.c.session_id, self.principal)
 
-    async def get_by_session_ids(self, session_ids: Collection[UUID]) -> dict[UUID, list[Risk]]:
+    @once
+    def of_sessions(self) -> Select[Any]:
+        wanted = RISKS.c.session_id.in_(bindparam("session_ids", expanding=True))
+        return self.select(*SHOWN).where(wanted).order_by(RISKS.c.created_at, RISKS.c.id)
+
+    async def get_by_session_ids(self, session_ids: Collection[UUID]) -> dict[UUID, list[RiskOut]]:
         """One query for all, each session's risks in the order they were stored."""
-        statement = self.select().where(Risk.session_id.in_(session_ids)).order_by(Risk.created_at, Risk.id)
-        return group_by(await self.session.scalars(statement), lambda risk: risk.session_id, session_ids)
+        rows = await self.session.execute(self.of_sessions(), {"session_ids": [*session_ids]})
+        return group_by([RiskOut(*row) for row in rows.all()], lambda risk: risk.session_id, session_ids)
 
     async def count_open(self, session_id: UUID) -> list[Any]:
         """How many unresolved risks of each dimension and level (`dimension`, `risk_level`, `risks`)."""

@@ -1,13 +1,13 @@
 """Risks in and out."""
 
 from datetime import datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 from uuid import UUID
 
 from msgspec import Meta, Struct
 
 from cortez.risks.models import DIMENSION_OF, Resolution, Risk, RiskDimension, RiskLevel, RiskType
-from cortez.schemas import Input, Prose, Resource, Title
+from cortez.schemas import Input, OutList, Prose, Resource, Title
 
 Said = Annotated[str, Meta(min_length=1, max_length=5_000)]
 Sentences = Annotated[list[Said], Meta(max_length=50)]
@@ -70,11 +70,11 @@ class RiskOut(Resource):
     dimension: RiskDimension
     description: str
     impact: str | None
-    evidence: list[Any]
-    trace_ids: list[Any]
+    evidence: OutList
+    trace_ids: OutList
     root_cause: str | None
     impact_assessment: str | None
-    recommendations: list[Any]
+    recommendations: OutList
     pedagogical_intervention: str | None
     resolved: bool
     resolved_at: datetime | None

@@ -10,12 +10,17 @@ from sqlalchemy.orm import selectinload
 from cortez.accounts.repository import taught_courses
 from cortez.activities.models import Activity
 from cortez.database import student_changed
+from cortez.db import among, shown
 from cortez.errors import Conflict, Forbidden, NotFound
 from cortez.repository import Repository
 from cortez.security import Principal
 from cortez.sessions.models import LearningSession
 from cortez.sessions.rules import ACTIVE, FINAL, PAUSED, TRANSITIONS, next_status
+from cortez.sessions.schemas import SessionOut
 from cortez.transitions import after
+
+SESSIONS = LearningSession.__table__
+SHOWN = shown(SESSIONS, SessionOut)
 
 
 def visible_sessions(principal: Principal) -> ColumnElement[bool]:
@@ -29,7 +34,8 @@ def visible_sessions(principal: Principal) -> ColumnElement[bool]:
     if not principal.is_teaching:
         return mine
     owned = select(Activity.activity_id).where(Activity.teacher_id == principal.id)
-    return or_(mine, LearningSession.course_id.in_(taught_courses(principal)), LearningSession.activity_id.in_(owned))
+    taught = among(LearningSession.course_id, taught_courses(principal))
+    return or_(mine, taught, among(LearningSession.activity_id, owned))
 
 
 def session_ids(principal: Principal) -> Select[UUID]:

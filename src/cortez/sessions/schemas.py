@@ -6,7 +6,7 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, UnsetType
 
-from cortez.schemas import BusinessKey, Input, Instant, Name, Prose, Resource, Share, Short
+from cortez.schemas import BusinessKey, Input, Instant, Name, OutDocument, Prose, Resource, Share, Short
 from cortez.sessions.models import LearningSession, SessionMode, SessionStatus, SimulatorType
 
 
@@ -63,9 +63,9 @@ class SessionOut(Resource):
     start_time: datetime
     end_time: datetime | None
     status: SessionStatus
-    learning_objective: dict[str, Any]
-    cognitive_status: dict[str, Any]
-    session_metrics: dict[str, Any]
+    learning_objective: OutDocument
+    cognitive_status: OutDocument
+    session_metrics: OutDocument
     trace_count: int
 
     @classmethod

@@ -20,7 +20,7 @@ from cortez.security import Principal, allow
 from cortez.sessions.repository import SessionRepository
 from cortez.traces.git_bundle import Window
 from cortez.traces.git_import import PARSERS, GitIngest, read_history
-from cortez.traces.git_repository import GIT, GitSessionRepository, GitTraceRepository
+from cortez.traces.git_repository import GIT, SHOWN, GitSessionRepository, GitTraceRepository
 from cortez.traces.git_rules import window_of
 from cortez.traces.git_schemas import GitTraceIn, GitTraceOut, ImportResult
 from cortez.traces.git_views import Correlation, Evolution, correlation, evolution
@@ -51,7 +51,7 @@ async def create_git_trace(
 ) -> Answer[GitTraceOut]:
     """Store one event, made during the session. A commit that is there already answers 200 with the stored one."""
     id_, new = await git_ingest.one(session_id, data.commit())
-    answer = created(GitTraceOut.of(await git_traces.row(id_)), f"/git-traces/{id_}")
+    answer = created(GitTraceOut.of(await git_traces.row(SHOWN, id_)), f"/git-traces/{id_}")
     answer.status_code = 201 if new else 200
     return answer
 
@@ -110,7 +110,7 @@ async def list_git_traces(
 
 @get("/git-traces/{git_trace_id:uuid}", guards=[readers])
 async def read_git_trace(git_trace_id: FromPath[UUID], git_traces: GitTraces) -> GitTraceOut:
-    return GitTraceOut.of(await git_traces.row(git_trace_id))
+    return GitTraceOut.of(await git_traces.row(SHOWN, git_trace_id))
 
 
 @get("/sessions/{session_id:uuid}/git-traces/evolution", guards=[readers])

@@ -36,9 +36,6 @@ class GitTraceRepository(Repository[GitTrace]):
         """A statement over the columns that are shown."""
         return self.select(*SHOWN)
 
-    async def row(self, id_: UUID) -> Any:
-        return self.present((await self.session.execute(self.rows().where(GIT.c.id == id_))).one_or_none(), id_)
-
     async def in_order(self, session_id: UUID) -> list[Any]:
         """The first 2,000 events of the session, by git's time, then by how they were stored."""
         statement = self.rows().where(GIT.c.session_id == session_id)

@@ -18,7 +18,7 @@ from cortez.security import Principal, allow
 from cortez.sessions.repository import SessionRepository
 from cortez.traces.ingest import Ingest
 from cortez.traces.models import CognitiveState, InteractionType, TraceLevel
-from cortez.traces.repository import TRACES, TraceRepository
+from cortez.traces.repository import SHOWN, TraceRepository
 from cortez.traces.schemas import SessionTraceIn, TraceFilter, TraceIn, TraceOut, TracePatch, column_of
 
 readers = allow("student", "tutor", "teacher", "key:read", "key:traces")
@@ -60,10 +60,11 @@ async def create_trace(
     session_id: FromPath[UUID], data: JSONBody[TraceIn], ingest: NamedDependency[Ingest], traces: Traces
 ) -> Answer[TraceOut]:
     """Store one step. The same id with the same content again answers 200 with the stored one."""
-    id_, new = await ingest.one(session_id, data)
-    row = (await traces.session.execute(traces.rows().where(TRACES.c.id == id_))).one()
-    answer = created(TraceOut.of(row), f"/traces/{id_}")
-    answer.status_code = 201 if new else 200
+    if new := await ingest.one(session_id, data):
+        return created(new, f"/traces/{new.id}")
+    assert data.id  # noqa: S101 - only a trace that names itself is known already
+    answer = created(TraceOut(*await traces.row(SHOWN, data.id)), f"/traces/{data.id}")
+    answer.status_code = 200
     return answer
 
 
@@ -76,7 +77,6 @@ async def create_session_traces(
 ) -> BatchResult:
     """Up to 1,000 steps of one session, as a JSON array or as NDJSON; one result for each."""
     items = split(await request.body(), ndjson=is_ndjson(request))
-    await ingest.sessions.require(session_id)
     return await ingest.batch(items, session_id, atomic=atomic)
 
 
@@ -98,9 +98,11 @@ async def list_session_traces(
     cognitive_state: FromQuery[CognitiveState | None] = None,
 ) -> Listing[TraceOut]:
     """Oldest first."""
-    await SessionRepository(traces.session, traces.principal).require(session_id)
     wanted = TraceFilter(trace_level=trace_level, interaction_type=interaction_type, cognitive_state=cognitive_state)
-    return await traces.page(traces.matching(wanted).where(TRACES.c.session_id == session_id), page, TraceOut.of)
+    listing = await traces.listed(wanted, page, session_id=session_id)
+    if not listing.items:  # a trace that is seen stands in a session that is seen
+        await SessionRepository(traces.session, traces.principal).require(session_id)
+    return listing
 
 
 @get("/traces", guards=[readers])
@@ -108,13 +110,12 @@ async def list_traces(
     traces: Traces, page: NamedDependency[Page], wanted: NamedDependency[TraceFilter]
 ) -> Listing[TraceOut]:
     """Oldest first; `occurred_after` is included, `occurred_before` is not."""
-    return await traces.page(traces.matching(wanted), page, TraceOut.of)
+    return await traces.listed(wanted, page)
 
 
 @get("/traces/{trace_id:uuid}", guards=[readers])
 async def read_trace(trace_id: FromPath[UUID], traces: Traces) -> TraceOut:
-    row = (await traces.session.execute(traces.rows().where(TRACES.c.id == trace_id))).one_or_none()
-    return TraceOut.of(traces.present(row, trace_id))
+    return TraceOut(*await traces.row(SHOWN, trace_id))
 
 
 @patch("/traces/{trace_id:uuid}", guards=[allow("key:traces")])

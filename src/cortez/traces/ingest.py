@@ -6,25 +6,29 @@ from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, Struct
-from sqlalchemy import insert, select
+from sqlalchemy import Select, bindparam, insert, select
 from uuid_utils.compat import uuid7
 
 from cortez.batches import BatchResult, ItemResult, answer_of, read, refuse_rejections
+from cortez.copying import copy_rows
 from cortez.database import student_changed
 from cortez.db import utc_now
 from cortez.errors import Conflict, CortezError, Forbidden, Invalid, NotFound
 from cortez.privacy import ERASED
-from cortez.schemas import stored
 from cortez.security import Principal
-from cortez.sessions.models import LearningSession, SessionStatus
-from cortez.sessions.repository import SessionRepository
-from cortez.traces.models import CognitiveTrace, InteractionType
-from cortez.traces.schemas import SessionTraceIn, TraceIn, column_of
+from cortez.sessions.models import SessionStatus
+from cortez.sessions.repository import SESSIONS, SessionRepository
+from cortez.statements import once
+from cortez.traces.models import InteractionType
+from cortez.traces.repository import SHOWN, TRACES
+from cortez.traces.schemas import AHEAD, SessionTraceIn, TraceIn, TraceOut, column_of
 
-TRACES = CognitiveTrace.__table__
-SESSIONS = LearningSession.__table__
+JUDGED = [SESSIONS.c[name] for name in ("id", "student_id", "activity_id", "status", "end_time")]
+STORE = insert(TRACES).returning(*SHOWN)
+STORED = select(TRACES.c.id, TRACES.c.session_id, TRACES.c.ingest_digest).where(
+    TRACES.c.id.in_(bindparam("ids", expanding=True))
+)
 
-AHEAD = timedelta(minutes=5)
 OPEN = (SessionStatus.ACTIVE, SessionStatus.PAUSED)
 
 STUDENT_TYPES = {
@@ -64,53 +68,52 @@ class Ingest:
         self.session = sessions.session
         self.principal: Principal = sessions.principal
 
-    async def one(self, session_id: UUID, trace: TraceIn) -> tuple[UUID, bool]:
-        """The trace's id, and whether it is new. Raises what the item is rejected for."""
-        result = (await self._store([Item(0, session_id, trace)]))[0]
+    async def one(self, session_id: UUID, trace: TraceIn) -> TraceOut | None:
+        """The new trace; None where it is stored already. Raises what the item is rejected for."""
+        (result,), rows = await self._judged([Item(0, session_id, trace)], session_id)
         if isinstance(result, CortezError):
             raise result
-        return result.id or trace.id or UUID(int=0), result.status == "created"
+        return TraceOut(*(await self.session.execute(STORE, rows[0])).one()) if rows else None
 
     async def batch(self, raws: list[msgspec.Raw], session_id: UUID | None, *, atomic: bool) -> BatchResult:
         """One result for every item, in order; with `atomic` any rejection raises and nothing is stored."""
         items = [item_of(index, raw, session_id) for index, raw in enumerate(raws)]
-        judged = iter(await self._store([item for item in items if isinstance(item, Item)]))
+        results, rows = await self._judged([item for item in items if isinstance(item, Item)], session_id)
+        judged = iter(results)
         outcomes = [next(judged) if isinstance(item, Item) else item for item in items]
         if atomic:
             refuse_rejections(outcomes)
+        if rows:
+            await copy_rows(self.session, TRACES, rows)
         return answer_of(outcomes)
 
-    async def _store(self, items: list[Item]) -> list[ItemResult | CortezError]:
-        if not items:
-            return []
-        known = await self._know(items)
+    async def _judged(
+        self, items: list[Item], session_id: UUID | None
+    ) -> tuple[list[ItemResult | CortezError], list[dict[str, Any]]]:
+        """A result for each item, and the rows that are to be stored. Raises NotFound where the one session is not."""
+        known = await self._know(items, {item.session_id for item in items} | ({session_id} if session_id else set()))
+        if session_id and session_id not in known.sessions:
+            raise NotFound("session", session_id)
         rows: dict[UUID, dict[str, Any]] = {}
         results = [self._judge(item, known, rows) for item in items]
-        if rows:
-            await self.session.execute(insert(CognitiveTrace).returning(TRACES.c.id), list(rows.values()))
-            ended = {row["session_id"] for row in rows.values()} - known.open()
-            student_changed(self.session, *(known.sessions[id_].student_id for id_ in ended))
-        return results
+        ended = {row["session_id"] for row in rows.values()} - known.open()
+        student_changed(self.session, *(known.sessions[id_].student_id for id_ in ended))
+        return results, list(rows.values())
 
-    async def _know(self, items: list[Item]) -> Known:
+    @once
+    def _locking(self) -> Select[Any]:
+        wanted = SESSIONS.c.id.in_(bindparam("session_ids", expanding=True))
+        return self.sessions.select(*JUDGED).where(wanted).order_by(SESSIONS.c.id).with_for_update(key_share=True)
+
+    async def _know(self, items: list[Item], session_ids: set[UUID]) -> Known:
         """The sessions first, locked in the order of their ids as the counter's trigger does; then what is stored.
 
         A parallel batch of the same ids waits at the session, and finds them stored.
         """
-        wanted = {item.session_id for item in items}
-        locking = (
-            self.sessions.select(
-                *(SESSIONS.c[name] for name in ("id", "student_id", "activity_id", "status", "end_time"))
-            )
-            .where(SESSIONS.c.id.in_(wanted))
-            .order_by(SESSIONS.c.id)
-            .with_for_update(key_share=True)
-        )
-        sessions = {row.id: row for row in await self.session.execute(locking)}
-        ids = {item.trace.id for item in items} | {item.trace.parent_trace_id for item in items}
-        found = await self.session.execute(
-            select(TRACES.c.id, TRACES.c.session_id, TRACES.c.ingest_digest).where(TRACES.c.id.in_(ids - {None}))
-        )
+        locked = await self.session.execute(self._locking(), {"session_ids": list(session_ids)})
+        sessions = {row.id: row for row in locked}
+        ids = ({item.trace.id for item in items} | {item.trace.parent_trace_id for item in items}) - {None}
+        found = await self.session.execute(STORED, {"ids": list(ids)}) if ids else ()
         rows = {row.id: row for row in found}
         return Known(utc_now(), sessions, rows, {id_: row.session_id for id_, row in rows.items()})
 
@@ -189,11 +192,10 @@ def forbidden_for(trace: TraceIn, principal: Principal, student_id: str) -> str:
 def row_of(item: Item, session: Any, now: datetime, digest: bytes) -> dict[str, Any]:
     """The columns of a new trace. Item i is stored i microseconds later, so that the order of a batch stays."""
     trace = item.trace
-    given = {name: stored(getattr(trace, name)) for name in trace.__struct_fields__ if name != "session_id"}
     created_at = now + timedelta(microseconds=item.index)
+    given = zip(DEFAULTS.items(), msgspec.structs.astuple(trace), strict=False)  # a session_id comes last
     return {
-        **DEFAULTS,
-        **{column_of(name): value for name, value in given.items() if value is not UNSET},
+        **{column: default if value is UNSET else value for (column, default), value in given},
         "id": trace.id or uuid7(),
         "session_id": item.session_id,
         "student_id": session.student_id,
@@ -204,7 +206,8 @@ def row_of(item: Item, session: Any, now: datetime, digest: bytes) -> dict[str, 
     }
 
 
-DEFAULTS: dict[str, Any] = {
+# What a trace has where nothing is said of it, by its columns in the order of TraceIn's fields.
+UNSAID: dict[str, Any] = {
     "trace_level": "n4_cognitivo",
     "cognitive_state": None,
     "cognitive_intent": None,
@@ -217,3 +220,4 @@ DEFAULTS: dict[str, Any] = {
     "ethical_risk_data": {},
     "process_data": {},
 }
+DEFAULTS = {column_of(name): UNSAID.get(name) for name in TraceIn.__struct_fields__}

@@ -4,19 +4,22 @@ from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, Select, bindparam, func, select
 
 from cortez.database import student_changed
+from cortez.db import shown
+from cortez.paging import Page
 from cortez.repository import Repository, group_by
+from cortez.schemas import Listing
 from cortez.sessions.models import LearningSession
-from cortez.sessions.repository import SessionRepository, on_visible_session
+from cortez.sessions.repository import SESSIONS, SessionRepository, on_visible_session
 from cortez.sessions.rules import FINAL
+from cortez.statements import once
 from cortez.traces.models import CognitiveTrace
-from cortez.traces.schemas import TraceFilter, TraceOut, column_of
+from cortez.traces.schemas import TraceFilter, TraceOut
 
-TRACES = CognitiveTrace.__table__
-SHOWN = [TRACES.c[column_of(name)] for name in TraceOut.__struct_fields__]
-EQUAL = ("student_id", "activity_id", "trace_level", "interaction_type", "cognitive_state")
+TRACES = CognitiveTrace.metadata.tables["cognitive_traces"]
+SHOWN = shown(TRACES, TraceOut, metadata="trace_metadata")
 
 # When a step happened, as views and rules order it: what the client said, else when it was stored.
 HAPPENED = func.coalesce(TRACES.c.occurred_at, TRACES.c.created_at)
@@ -27,29 +30,38 @@ class TraceRepository(Repository[CognitiveTrace]):
     noun = "trace"
 
     def visible(self) -> ColumnElement[bool]:
-        return on_visible_session(CognitiveTrace.session_id, self.principal)
+        return on_visible_session(TRACES.c.session_id, self.principal)
 
-    def rows(self) -> Select[Any]:
-        """A statement over the columns that are shown."""
-        return self.select(*SHOWN)
+    @once
+    def matching(self, *names: str) -> Select[Any]:
+        """What is shown of the traces under these filters: fields of TraceFilter, or `session_id`, as parameters."""
+        return self.select(*SHOWN).where(*(self.condition(name) for name in names))
 
-    def matching(self, wanted: TraceFilter) -> Select[Any]:
-        equal = {name: getattr(wanted, name) for name in EQUAL}
-        statement = self.rows().where(*(TRACES.c[name] == value for name, value in equal.items() if value is not None))
-        if wanted.course_id is not None:
-            sessions = SessionRepository(self.session, self.principal).select(LearningSession.id)
-            inside = sessions.where(LearningSession.course_id == wanted.course_id)
-            statement = statement.where(TRACES.c.session_id.in_(inside))
-        if wanted.occurred_after is not None:
-            statement = statement.where(wanted.occurred_after <= HAPPENED)
-        if wanted.occurred_before is not None:
-            statement = statement.where(wanted.occurred_before > HAPPENED)
-        return statement
+    def condition(self, name: str) -> ColumnElement[bool]:
+        if name == "course_id":
+            sessions = SessionRepository(self.session, self.principal).select(SESSIONS.c.id)
+            return TRACES.c.session_id.in_(sessions.where(SESSIONS.c.course_id == bindparam(name)))
+        if name == "occurred_after":
+            return bindparam(name, type_=HAPPENED.type) <= HAPPENED
+        if name == "occurred_before":
+            return bindparam(name, type_=HAPPENED.type) > HAPPENED
+        if name == "stored_after":
+            return TRACES.c.created_at >= bindparam(name)
+        return TRACES.c[name] == bindparam(name)
 
-    async def get_by_session_ids(self, session_ids: Collection[UUID]) -> dict[UUID, list[Any]]:
+    async def listed(self, wanted: TraceFilter, page: Page, **more: Any) -> Listing[TraceOut]:
+        values = wanted.given() | more
+        return await self.page(self.matching(*values), page, lambda row: TraceOut(*row), values=values)
+
+    @once
+    def of_sessions(self) -> Select[Any]:
+        wanted = TRACES.c.session_id.in_(bindparam("session_ids", expanding=True))
+        return self.select(*SHOWN).where(wanted).order_by(HAPPENED, TRACES.c.id)
+
+    async def get_by_session_ids(self, session_ids: Collection[UUID]) -> dict[UUID, list[TraceOut]]:
         """One query for all, each session's traces in the order they happened."""
-        statement = self.rows().where(TRACES.c.session_id.in_(session_ids)).order_by(HAPPENED, TRACES.c.id)
-        return group_by(await self.session.execute(statement), lambda row: row.session_id, session_ids)
+        rows = await self.session.execute(self.of_sessions(), {"session_ids": [*session_ids]})
+        return group_by([TraceOut(*row) for row in rows.all()], lambda trace: trace.session_id, session_ids)
 
     async def steps(self, session_id: UUID, limit: int) -> list[Any]:
         """State, time and share of AI of each step, in the order they happened."""

@@ -1,16 +1,17 @@
 """Traces in and out."""
 
 import hashlib
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Self
 from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from cortez.schemas import BusinessKey, Input, Instant, LongText, Prose, Resource, Share, Short
-from cortez.traces.models import CognitiveState, InteractionType, TraceLevel
+from cortez.schemas import BusinessKey, Input, Instant, LongText, OutDocument, OutList, Prose, Resource, Share, Short
+from cortez.traces.models import CognitiveState, CognitiveTrace, InteractionType, TraceLevel
 
+AHEAD = timedelta(minutes=5)  # by how much a client's clock may be
 Intent = Annotated[str, Meta(max_length=200)]
 Strategy = Annotated[str, Meta(max_length=100)]
 Alternatives = Annotated[list[Prose | dict[str, Any]], Meta(max_length=100)]
@@ -45,6 +46,14 @@ class TraceFilter(Input):
     occurred_after: Instant | None = None
     occurred_before: Instant | None = None
 
+    def given(self) -> dict[str, Any]:
+        """What was asked for, as stored values.
+
+        What happened since a moment was stored since then, or by a clock that is ahead: an index knows where to begin.
+        """
+        given = {name: value for name, value in self.changes().items() if value is not None}
+        return given | ({"stored_after": self.occurred_after - AHEAD} if self.occurred_after else {})
+
 
 class TraceIn(Analysis, kw_only=True):
     """One step as a client sends it. `occurred_at` lies at most five minutes ahead of the server's clock."""
@@ -62,9 +71,7 @@ class TraceIn(Analysis, kw_only=True):
 
     def digest(self) -> bytes:
         """The same for the same content, whatever the route, the order of keys or the spelling of numbers."""
-        fields = {name: getattr(self, name) for name in TraceIn.__struct_fields__}
-        sent = {name: value for name, value in fields.items() if value is not UNSET}
-        return hashlib.sha256(msgspec.json.encode(sent, order="sorted")).digest()
+        return hashlib.sha256(msgspec.json.encode(self, order="sorted")).digest()
 
     def analysed(self) -> list[str]:
         """Which fields of an analysis were sent."""
@@ -75,6 +82,9 @@ class SessionTraceIn(TraceIn, kw_only=True):
     """A step of a batch over many sessions."""
 
     session_id: UUID
+
+    def digest(self) -> bytes:
+        return TraceIn(**{name: getattr(self, name) for name in TraceIn.__struct_fields__}).digest()
 
 
 class TracePatch(Analysis, kw_only=True):
@@ -90,28 +100,27 @@ class TraceOut(Resource):
     trace_level: TraceLevel
     interaction_type: InteractionType
     content: str
-    context: Document
-    metadata: Document
+    context: OutDocument
+    metadata: OutDocument
     cognitive_state: CognitiveState | None
     cognitive_intent: str | None
     decision_justification: str | None
-    alternatives_considered: list[Any]
+    alternatives_considered: OutList
     strategy_type: str | None
     ai_involvement: float
-    semantic_understanding: Document
-    algorithmic_evolution: Document
-    cognitive_reasoning: Document
-    interactional_data: Document
-    ethical_risk_data: Document
-    process_data: Document
+    semantic_understanding: OutDocument
+    algorithmic_evolution: OutDocument
+    cognitive_reasoning: OutDocument
+    interactional_data: OutDocument
+    ethical_risk_data: OutDocument
+    process_data: OutDocument
     parent_trace_id: UUID | None
     agent_id: str | None
     occurred_at: datetime | None
 
     @classmethod
-    def of(cls, row: Any) -> Self:
-        """From an entity, or from a row of the table's columns."""
-        return cls(**{name: getattr(row, column_of(name)) for name in TraceOut.__struct_fields__})
+    def of(cls, trace: CognitiveTrace) -> Self:
+        return cls(**{name: getattr(trace, column_of(name)) for name in TraceOut.__struct_fields__})
 
 
 def column_of(field: str) -> str:
