@@ -11,7 +11,8 @@ LEARNING = "M7 P1 D1"
 SECURITY = "L1"
 FAULTS = "P4"
 MIGRATIONS = "G3 G4 G5"
-BUILT = " ".join((FOUNDATION, FINDINGS, LEARNING, SECURITY, FAULTS, MIGRATIONS)).split()
+SPEED = "M6"
+BUILT = " ".join((FOUNDATION, FINDINGS, LEARNING, SECURITY, FAULTS, MIGRATIONS, SPEED)).split()
 
 MARKED = re.compile(r"((?:@pytest\.mark\.requirement\([^)]*\)\s+)+)(?:@pytest[^\n]*\n)*(?:async )?def (test_\w+)")
 TEST = re.compile(r"^(?:async )?def (test_\w+)", re.MULTILINE)
