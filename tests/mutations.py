@@ -29,7 +29,7 @@ from matrix import Matrix, Probe
 
 SOURCE = Path(cortez.__file__).parent
 # Packages that nobody reaches over HTTP.
-APART = ("cortez.demo", "cortez.cli", "cortez.__main__")
+APART = ("cortez.demo", "cortez.administration", "cortez.cli", "cortez.__main__")
 ABOUT = {"principal", "student_id", "student", "self"}
 # What a statement says that does nothing but refuse.
 REFUSES = re.compile(

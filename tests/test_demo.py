@@ -7,7 +7,8 @@ from sqlalchemy import func, select, text
 
 from cortez.database import Database
 from cortez.demo import model
-from cortez.demo.load import PASSWORD, TEACHER, load
+from cortez.demo.load import load
+from cortez.demo.people import PASSWORD, TEACHER
 from cortez.security import Passwords
 from cortez.sessions.models import LearningSession
 from cortez.traces.models import CognitiveState, CognitiveTrace

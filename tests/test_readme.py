@@ -4,7 +4,8 @@ import asyncio
 from pathlib import Path
 
 from cortez.database import Database
-from cortez.demo.load import PASSWORD, people_and_activities
+from cortez.demo.load import people_and_activities
+from cortez.demo.people import PASSWORD
 from cortez.security import Passwords
 from cortez.settings import Settings
 from running import SECRET

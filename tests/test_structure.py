@@ -34,7 +34,19 @@ STANDS_ON = {
 }
 EVERYTHING = {"adoption"}
 # Where everything is wired or shown.
-TOPS = {"app", "cli", "commands", "adopt_command", "export_commands", "tables", "demo", "pages", "worker", "__main__"}
+TOPS = {
+    "administration",
+    "app",
+    "cli",
+    "commands",
+    "adopt_command",
+    "export_commands",
+    "tables",
+    "demo",
+    "pages",
+    "worker",
+    "__main__",
+}
 
 
 def below(packages: set[str]) -> set[str]:
