@@ -25,6 +25,7 @@ from sqlalchemy import ColumnElement, CompoundSelect, Select, true, union
 
 import cortez
 from cortez.repository import Repository
+from cortez.statements import STATEMENTS
 from matrix import Matrix, Probe
 
 SOURCE = Path(cortez.__file__).parent
@@ -244,6 +245,16 @@ def nothing(node: ast.stmt) -> ast.AST:
 
 
 @contextmanager
+def rebuilt() -> Iterator[None]:
+    """No statement from before the change is used in it, and none of it afterwards."""
+    STATEMENTS.clear()
+    try:
+        yield
+    finally:
+        STATEMENTS.clear()
+
+
+@contextmanager
 def recoded(function: FunctionType, code: CodeType) -> Iterator[None]:
     before = function.__code__
     function.__code__ = code
@@ -282,6 +293,7 @@ class Trail:
 
     async def ask(self, probe: Probe) -> str:
         self.passed = set()
+        STATEMENTS.clear()  # what was built before does not come past its filter again
         sys.setprofile(self.note if self.codes else None)
         try:
             return await probe.ask()
@@ -316,7 +328,7 @@ class Hunt:
         """Whether some probe that came past it now gets another answer."""
         guarded = mutant.kind == "guard"
         probes = self.by_call.get(mutant.place, []) if guarded else self.trail.reached.get(mutant.place, [])
-        with mutant.applied():
+        with mutant.applied(), rebuilt():
             for probe in sorted(probes, key=lambda one: not one.refused):
                 if await probe.ask():
                     return True
