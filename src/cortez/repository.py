@@ -15,7 +15,7 @@ from cortez.paging import MAX_COUNTED, Page
 from cortez.privacy import ERASED
 from cortez.schemas import Listing
 from cortez.security import Principal
-from cortez.statements import once
+from cortez.statements import asking, once
 
 M = TypeVar("M", bound=Base)
 K = TypeVar("K", bound=Hashable)
@@ -70,7 +70,8 @@ class Repository(ABC, Generic[M]):
 
     async def row(self, columns: Sequence[ColumnElement[Any]], id_: UUID) -> Any:
         """These columns of one row: what is only passed on needs no entity."""
-        return self.present((await self.session.execute(self.by_id(*columns), {"wanted": id_})).one_or_none(), id_)
+        wanted = {"wanted": id_, **asking(self.principal)}
+        return self.present((await self.session.execute(self.by_id(*columns), wanted)).one_or_none(), id_)
 
     async def get_to_delete(self, id_: UUID) -> M:
         """Locked against children too, since those go with it."""
@@ -123,7 +124,7 @@ class Repository(ABC, Generic[M]):
 
         `values`: those of its parameters.
         """
-        given = dict(values or {})
+        given = {**(values or {}), **asking(self.principal)}
         descending = newest_first if page.order is None else page.order.startswith("-")
         rows = self.ordered(statement, descending, page.after is not None)
         place = {"page_after": page.after.created_at, "page_after_id": page.after.id} if page.after else {}

@@ -218,7 +218,7 @@ class AttemptRepository(Repository[ExerciseAttempt]):
         inside = session_id.in_(session_ids(principal))
         if principal.is_key:
             return or_(inside, true() if principal.course_ids is None else false())
-        mine = ExerciseAttempt.student_id == principal.student_id if principal.student_id else false()
+        mine = false() if principal.student_id is None else ExerciseAttempt.student_id == principal.student_id
         if not principal.is_teaching:
             return mine
         loose = and_(session_id.is_(None), ExerciseAttempt.student_id.in_(taught_students(principal)))

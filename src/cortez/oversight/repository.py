@@ -91,7 +91,7 @@ class ProfileRepository(Repository[StudentProfile]):
             return true()
         if principal.is_key:
             return false()
-        mine = StudentProfile.student_id == principal.student_id if principal.student_id else false()
+        mine = false() if principal.student_id is None else StudentProfile.student_id == principal.student_id
         return or_(mine, StudentProfile.student_id.in_(taught_students(principal))) if principal.is_teaching else mine
 
     async def of(self, student_id: str, *, lock: bool = False) -> StudentProfile:
@@ -126,7 +126,7 @@ class PlanRepository(Repository[RemediationPlan]):
             return true()
         if principal.is_key:
             return false()
-        mine = RemediationPlan.student_id == principal.student_id if principal.student_id else false()
+        mine = false() if principal.student_id is None else RemediationPlan.student_id == principal.student_id
         if not principal.is_teaching:
             return mine
         written = self._written(seen_student(principal, RemediationPlan.student_id))

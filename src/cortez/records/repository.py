@@ -19,6 +19,7 @@ from cortez.records.schemas import ResearchIn
 from cortez.risks.models import Risk, RiskDimension
 from cortez.sessions.models import LearningSession
 from cortez.sessions.repository import SessionRepository, on_visible_session
+from cortez.statements import asking
 from cortez.traces.git_models import GitEventType, GitTrace
 from cortez.traces.models import InteractionType
 from cortez.traces.repository import TRACES, TraceRepository
@@ -47,10 +48,12 @@ class TraceExports(TraceRepository):
     async def lot(self, wanted: TraceFilter, after: Place | None, size: int) -> list[TraceOut]:
         """The next traces in the order they were stored."""
         order = (TRACES.c.created_at, TRACES.c.id)
-        statement = self.matching(*wanted.given()).order_by(*order).limit(size)
+        values = wanted.given()
+        statement = self.matching(*values).order_by(*order).limit(size)
         if after is not None:
             statement = statement.where(tuple_(*order) > tuple_(*after))
-        return [TraceOut(*row) for row in await self.session.execute(statement, wanted.given())]
+        rows = await self.session.execute(statement, {**values, **asking(self.principal)})
+        return [TraceOut(*row) for row in rows]
 
 
 class SessionExports(SessionRepository):

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, false, func, or_, select, true
+from sqlalchemy import ColumnElement, Select, bindparam, false, func, or_, select, true
 from sqlalchemy.orm import selectinload
 
 from cortez.accounts.repository import taught_courses
@@ -17,6 +17,7 @@ from cortez.security import Principal
 from cortez.sessions.models import LearningSession
 from cortez.sessions.rules import ACTIVE, FINAL, PAUSED, TRANSITIONS, next_status
 from cortez.sessions.schemas import SessionOut
+from cortez.statements import once
 from cortez.transitions import after
 
 SESSIONS = LearningSession.__table__
@@ -30,7 +31,7 @@ def visible_sessions(principal: Principal) -> ColumnElement[bool]:
     if principal.is_key:
         limited = principal.course_ids
         return true() if limited is None else LearningSession.course_id.in_(limited)
-    mine = LearningSession.student_id == principal.student_id if principal.student_id else false()
+    mine = false() if principal.student_id is None else LearningSession.student_id == principal.student_id
     if not principal.is_teaching:
         return mine
     owned = select(Activity.activity_id).where(Activity.teacher_id == principal.id)
@@ -50,7 +51,8 @@ def on_visible_session(column: Any, principal: Principal) -> ColumnElement[bool]
 
 def of_others(principal: Principal) -> ColumnElement[bool]:
     """The sessions in which one is not the student oneself: what those who teach see and write, one does not there."""
-    return true() if principal.is_admin else LearningSession.student_id != (principal.student_id or "")
+    own = "" if principal.student_id is None else principal.student_id
+    return true() if principal.is_admin else LearningSession.student_id != own
 
 
 def require_worker(principal: Principal, student_id: str) -> None:
@@ -65,6 +67,12 @@ class SessionRepository(Repository[LearningSession]):
 
     def visible(self) -> ColumnElement[bool]:
         return visible_sessions(self.principal)
+
+    @once
+    def locking(self, *columns: ColumnElement[Any]) -> Select[Any]:
+        """These columns of `session_ids`, locked in the order of their ids as the counter's trigger does."""
+        wanted = SESSIONS.c.id.in_(bindparam("session_ids", expanding=True))
+        return self.select(*columns).where(wanted).order_by(SESSIONS.c.id).with_for_update(key_share=True)
 
     async def with_traces(self, id_: UUID) -> LearningSession:
         """The session with its traces loaded."""

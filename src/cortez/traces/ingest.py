@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, Struct
-from sqlalchemy import Select, bindparam, insert, select
+from sqlalchemy import bindparam, insert, select
 from uuid_utils.compat import uuid7
 
 from cortez.batches import BatchResult, ItemResult, answer_of, read, refuse_rejections
@@ -18,7 +18,7 @@ from cortez.privacy import ERASED
 from cortez.security import Principal
 from cortez.sessions.models import SessionStatus
 from cortez.sessions.repository import SESSIONS, SessionRepository
-from cortez.statements import once
+from cortez.statements import asking
 from cortez.traces.models import InteractionType
 from cortez.traces.repository import SHOWN, TRACES
 from cortez.traces.schemas import AHEAD, SessionTraceIn, TraceIn, TraceOut, column_of
@@ -100,17 +100,13 @@ class Ingest:
         student_changed(self.session, *(known.sessions[id_].student_id for id_ in ended))
         return results, list(rows.values())
 
-    @once
-    def _locking(self) -> Select[Any]:
-        wanted = SESSIONS.c.id.in_(bindparam("session_ids", expanding=True))
-        return self.sessions.select(*JUDGED).where(wanted).order_by(SESSIONS.c.id).with_for_update(key_share=True)
-
     async def _know(self, items: list[Item], session_ids: set[UUID]) -> Known:
-        """The sessions first, locked in the order of their ids as the counter's trigger does; then what is stored.
+        """The sessions first, locked; then what is stored.
 
         A parallel batch of the same ids waits at the session, and finds them stored.
         """
-        locked = await self.session.execute(self._locking(), {"session_ids": list(session_ids)})
+        wanted = {"session_ids": list(session_ids), **asking(self.principal)}
+        locked = await self.session.execute(self.sessions.locking(*JUDGED), wanted)
         sessions = {row.id: row for row in locked}
         ids = ({item.trace.id for item in items} | {item.trace.parent_trace_id for item in items}) - {None}
         found = await self.session.execute(STORED, {"ids": list(ids)}) if ids else ()
