@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from cortez.choices import Choice, aliases
@@ -70,6 +70,9 @@ class CognitiveState(Choice):
     ATASCADO = "atascado"
 
 
+HAS_PARENT = text("parent_trace_id IS NOT NULL")
+
+
 class CognitiveTrace(Base):
     """One step. `occurred_at` is when it happened, `created_at` when it was stored."""
 
@@ -83,7 +86,7 @@ class CognitiveTrace(Base):
         Index("idx_trace_session_created", "session_id", "created_at", "id"),
         Index("idx_trace_student_created", "student_id", "created_at", "id"),
         Index("idx_trace_activity_created", "activity_id", "created_at", "id"),
-        Index("idx_trace_parent", "parent_trace_id"),
+        Index("idx_trace_parent", "parent_trace_id", postgresql_where=HAS_PARENT, sqlite_where=HAS_PARENT),
     )
     privacy = Privacy(
         "student_id",
