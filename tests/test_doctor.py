@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import ssl
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -276,6 +277,10 @@ async def test_doctor_misses_files_that_rows_name(settings: Settings, make: Make
     assert wrong.exit_code == 1
 
 
+class Distrust(ssl.SSLCertVerificationError):
+    reason = "CERTIFICATE_VERIFY_FAILED"
+
+
 @pytest.mark.parametrize(
     ("error", "said"),
     [
@@ -283,6 +288,8 @@ async def test_doctor_misses_files_that_rows_name(settings: Settings, make: Make
         (asyncpg.InvalidAuthorizationSpecificationError("no pg_hba.conf entry"), "pg_hba.conf"),
         (asyncpg.TooManyConnectionsError("sorry"), "raise max_connections"),
         (TimeoutError(), "no answer in time"),
+        (OSError("Multiple exceptions: [Errno 111] Connect call failed ('::1', 5432, 0, 0)"), "(Connection refused)"),
+        (Distrust(1, "it is self-signed"), "(certificate verify failed)"),
         (ValueError("ours"), None),
     ],
     ids=lambda value: type(value).__name__,

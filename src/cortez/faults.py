@@ -1,6 +1,8 @@
 """What goes wrong between us and a database, in the same words wherever it is told: one line, with what to do."""
 
 import os
+import re
+import ssl
 
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
@@ -52,5 +54,10 @@ def happened(error: BaseException, url: URL) -> str | None:
 def reason(error: OSError) -> str:
     if isinstance(error, TimeoutError):
         return "no answer in time"
-    number = error.errno or 0
-    return os.strerror(number) if number > 0 else error.strerror or str(error)  # those of names are negative
+    if isinstance(error, ssl.SSLError):
+        return error.reason.lower().replace("_", " ")
+    if "rejected SSL upgrade" in str(error):
+        return "it does not speak TLS"
+    several = re.search(r"\[Errno (\d+)\]", str(error))  # one for each address that the name has
+    number = error.errno or (int(several[1]) if several else 0)
+    return os.strerror(number) if number > 0 else error.strerror or type(error).__name__  # those of names are negative
