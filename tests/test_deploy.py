@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "docs" / "deploy"
 FILES = [ROOT / "docs" / "deployment.md", *sorted(DEPLOY.iterdir())]
 SETTING = re.compile(r"\b(?:CORTEZ|DB|DATABASE)_[A-Z][A-Z_]*\b")
-COMMAND = re.compile(r"(?<!-u )(?<!-T )(?<!exec )(?<!\* )\bcortez ([a-z][a-z-]+)(?: ([a-z][a-z-]+))?(?![\w/])")
+COMMAND = re.compile(r"(?<!=)(?<!-u )(?<!-T )(?<!exec )(?<!\* )\bcortez ([a-z][a-z-]+)(?: ([a-z][a-z-]+))?(?![\w/])")
 IN_A_LIST = re.compile(r'(?:command:|^CMD) \["(\w+)"()\]', re.MULTILINE)
 PATH = re.compile(r"(?<!/)\bdocs/[\w./-]+\w")
 TO_BE_MADE = {"docs/deploy/.env"}
