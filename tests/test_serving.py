@@ -18,6 +18,7 @@ from running import SECRET, settings_for
 from serving import Server, serving
 
 MANY = {"CORTEZ_WORKERS": "2", "CORTEZ_SECRET_KEY": SECRET}
+NO_FOLDER = "/dev/null"
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def lasting(folder: Path) -> Iterator[Server]:
     """For tests after which it serves as before."""
-    with serving(folder, {**MANY, "DATABASE_URL": f"sqlite:///{folder}/cortez.db"}) as made:
+    own = {"DATABASE_URL": f"sqlite:///{folder}/cortez.db", "CORTEZ_FILES": NO_FOLDER}
+    with serving(folder, MANY | own) as made:
         yield made
 
 
@@ -84,6 +86,13 @@ async def test_whoever_is_connected_is_told_that_the_server_stops(server: Server
         assert (ready.status_code, ready.json()["reasons"]) == (503, ["The service is stopping."])
         assert ready.headers["connection"] == "close"
     assert await asyncio.to_thread(server.wait) == 0
+
+
+def test_a_start_says_once_what_is_wrong_and_serves(lasting: Server) -> None:
+    until(lambda: started(lasting) == 2 and "✗" in (lasting.folder / "server.log").read_text())
+    said = [line for line in (lasting.folder / "server.log").read_text().splitlines() if "✗" in line]
+    assert len(said) == 1
+    assert f"✗ storage: {NO_FOLDER} cannot be written (Not a directory). Check its owner" in said[0]
 
 
 def test_workers_that_do_not_come_up_replace_none(lasting: Server) -> None:

@@ -36,11 +36,13 @@ class Worker:
         self.begun = time.monotonic()
 
     @classmethod
-    async def start(cls, listener: socket.socket, stop_timeout: float) -> "Worker":
+    async def start(cls, listener: socket.socket, stop_timeout: float, *, looks: bool) -> "Worker":
+        """`looks`: it says what it finds wrong with what it serves from."""
         ours, theirs = socket.socketpair()
         with theirs:
             descriptors = (listener.fileno(), theirs.fileno())
-            command = [sys.executable, "-m", "cortez.worker", *map(str, descriptors), str(stop_timeout)]
+            told = [*map(str, descriptors), str(stop_timeout), *(["look"] if looks else [])]
+            command = [sys.executable, "-m", "cortez.worker", *told]
             process = await asyncio.create_subprocess_exec(
                 *command, pass_fds=descriptors, start_new_session=True, env=MEMORY | os.environ
             )
@@ -96,8 +98,8 @@ class Supervisor:
         return 0
 
     async def add(self, count: int) -> bool:
-        """So many new workers, all of them or none."""
-        new = [await Worker.start(self.listener, self.stop_timeout) for _ in range(count)]
+        """So many new workers, all of them or none; one of them looks around."""
+        new = [await Worker.start(self.listener, self.stop_timeout, looks=not place) for place in range(count)]
         if all(await asyncio.gather(*[worker.is_ready() for worker in new])):
             for worker in new:
                 self.tend(worker)
