@@ -101,9 +101,9 @@ def cluster(folder: Path, *, durable: bool = False, **options: str) -> Iterator[
 
 
 @contextmanager
-def replica(primary: Cluster, folder: Path) -> Iterator[Cluster]:
+def replica(primary: Cluster, folder: Path, *, durable: bool = False, **options: str) -> Iterator[Cluster]:
     """A streaming replica of it."""
-    made = Cluster(folder)
+    made = Cluster(folder, durable=durable, **options)
     whole = ["-d", primary.url, "-D", str(made.data), "--write-recovery-conf", "--checkpoint=fast", "--no-sync"]
     subprocess.run(prefixed(str(binaries() / "pg_basebackup"), *whole), check=True, capture_output=True)
     try:

@@ -1,6 +1,9 @@
 """Reads at a streaming replica: what comes from it, what must not, and that nobody notices when it is not there."""
 
 import asyncio
+import os
+import re
+import signal
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -9,12 +12,21 @@ from uuid import uuid4
 import asyncpg
 import msgspec
 import pytest
-from litestar import Litestar
-from sqlalchemy import Connection, event
+from litestar import Litestar, get
+from litestar.di import NamedDependency
+from sqlalchemy import Connection, Text, case, cast, event, func, select
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from conftest import POSTGRES
 from cortez import migrations
 from cortez.app import create_app
+from cortez.content.models import Subject
 from cortez.database import Database
+from cortez.doctor import BAD, GOOD, ODD, of_replica
+from cortez.health import condition_of
+from cortez.replica import PATIENCE, POSITION
+from cortez.security import people
 from cortez.settings import Settings
 from factory import Make, Someone
 from postgres import Cluster, cluster, replica
@@ -23,6 +35,15 @@ from running import client_of, empty, live, settings_for
 pytestmark = pytest.mark.xdist_group("replica")  # one primary with its replica for all
 
 STEP = {"interaction_type": "student_prompt", "content": "Why?"}
+SLEEPERS = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
+
+
+@get("/api/v1/slow", guards=[people])
+async def slow(session: NamedDependency[AsyncSession]) -> str:
+    """Never ends on a replica."""
+    sleep = case((func.pg_is_in_recovery(), cast(func.pg_sleep(60), Text)), else_="the primary")
+    found = await session.scalar(select(sleep).select_from(select(func.count()).select_from(Subject).subquery()))
+    return str(found)
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +55,8 @@ def primary(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 @pytest.fixture(scope="module")
 def standby(primary: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with replica(primary, tmp_path_factory.mktemp("standby")) as made:
+    """It cancels a read as soon as it is in the way."""
+    with replica(primary, tmp_path_factory.mktemp("standby"), max_standby_streaming_delay="0") as made:
         yield made
 
 
@@ -45,14 +67,15 @@ def replicated(primary: Cluster, standby: Cluster) -> Settings:
 
 @pytest.fixture(scope="module")
 async def running_app(replicated: Settings) -> AsyncGenerator[Litestar]:
-    async with live(create_app(replicated)) as running:
+    async with live(create_app(replicated, [slow])) as running:
         yield running
 
 
 @pytest.fixture
 async def app(running_app: Litestar) -> AsyncGenerator[Litestar]:
     """On an empty database, and nothing known of its replica."""
-    running_app.state.database.replica.alone_until = 0.0
+    found = running_app.state.database.replica
+    found.alone_until, found.trouble, found.patience = 0.0, "", PATIENCE
     yield running_app
     await empty(running_app.state.database)
 
@@ -90,6 +113,17 @@ class Place:
         assert answer.status_code == 200, answer.text
         return [item["id"] for item in answer.json()["items"]]
 
+    async def is_read_again(self) -> None:
+        """Once it was left alone for long enough, the next read tries it, and it answers."""
+        self.replica.alone_until, self.replica.patience = 0.0, 5.0
+        assert await self.is_read()
+        assert not self.replica.trouble
+
+    async def notices(self) -> list[str]:
+        condition = await condition_of(self.database)
+        assert condition.shortcomings == []
+        return condition.notices
+
     async def is_read(self) -> bool:
         """Whether the replica answers a list."""
         before = self.answered
@@ -104,26 +138,36 @@ async def place(app: Litestar, make: Make) -> Place:
 
 
 @asynccontextmanager
-async def told(server: Cluster, *before: str, after: str = "") -> AsyncGenerator[asyncpg.Connection]:
-    """Statements to a server itself, and one when the block ends."""
+async def asked(server: Cluster) -> AsyncGenerator[asyncpg.Connection]:
+    """A connection to the server itself."""
     connection = await asyncpg.connect(server.url)
     try:
-        for statement in before:
-            await connection.execute(statement)
         yield connection
-        await connection.execute(after)
     finally:
         await connection.close()
 
 
+@asynccontextmanager
+async def paused(standby: Cluster) -> AsyncGenerator[asyncpg.Connection]:
+    """While the replica replays nothing."""
+    async with asked(standby) as connection:
+        await connection.execute("SELECT pg_wal_replay_pause()")
+        try:
+            yield connection
+        finally:
+            await connection.execute("SELECT pg_wal_replay_resume()")
+
+
 async def test_a_replica_answers_reads_and_what_was_just_stored_is_there(place: Place) -> None:
+    place.replica.patience = 5.0
     for _ in range(20):
+        before = place.answered
         assert await place.step() in await place.steps()
-        assert not place.replica.trouble
-    assert await place.is_read()
+        assert place.answered > before
 
 
 async def test_a_stream_comes_from_it_too(place: Place, make: Make) -> None:
+    place.replica.patience = 5.0
     stored, admin = [await place.step() for _ in range(3)], await make.admin()
     before = place.answered
     exported = await admin.get(f"/exports/traces?student_id={place.student.student_id}")
@@ -134,31 +178,105 @@ async def test_a_stream_comes_from_it_too(place: Place, make: Make) -> None:
 async def test_a_write_and_who_asks_never_go_there(place: Place) -> None:
     before = place.answered
     await place.step()
-    assert place.answered == before
     assert (await place.student.post("/auth/logout")).status_code == 200
     assert (await place.student.get(place.path)).status_code == 401
     assert place.answered == before
 
 
-async def test_one_that_lags_is_waited_for_and_then_left_alone(place: Place, standby: Cluster) -> None:
-    assert await place.is_read()
-    async with told(standby, "SELECT pg_wal_replay_pause()", after="SELECT pg_wal_replay_resume()"):
-        for _ in range(10):
-            assert await place.step() in await place.steps()
-        assert place.replica.trouble.startswith("it lags behind by ")
-        place.replica.alone_until = 0.0
-        assert not await place.is_read()
-    place.replica.alone_until = 0.0
-    assert await place.is_read()
-    assert not place.replica.trouble
-
-
-async def test_one_that_has_only_to_catch_up_answers(place: Place, standby: Cluster) -> None:
-    await place.is_read()
-    async with told(standby, "SELECT pg_wal_replay_pause()") as connection:
+async def test_one_that_has_only_to_catch_up_is_waited_for(place: Place, standby: Cluster) -> None:
+    place.replica.patience = 5.0
+    async with paused(standby) as connection:
         stored = await place.step()
         before, reading = place.answered, asyncio.create_task(place.steps())
         await asyncio.sleep(0.01)
+        assert not reading.done()
         await connection.execute("SELECT pg_wal_replay_resume()")
         assert stored in await reading
     assert place.answered > before
+
+
+async def test_one_that_lags_is_left_alone_for_a_while(place: Place, standby: Cluster) -> None:
+    async with paused(standby):
+        for _ in range(10):
+            assert await place.step() in await place.steps()
+        lagging = place.replica.trouble
+        assert re.fullmatch(r"it lags behind by [0-9,]+ bytes", lagging)
+        assert place.replica.alone_until > 0
+        assert await place.notices() == [f"Reads go to the primary. Of the replica: {lagging}."]
+        finding = await of_replica(place.database.settings, make_url(standby.url))
+        assert (finding.mark, "lags behind" in finding.said) == (ODD, True)
+    await place.is_read_again()
+    assert await place.notices() == []
+
+
+async def test_one_read_at_a_time_tries_it_again(place: Place) -> None:
+    place.replica.leave_alone(0.0, "it was lost")
+    before = place.answered
+    async with place.database.reading() as one, place.database.reading() as other:
+        for session in (one, other):
+            session.info[POSITION] = "00000001 0/0"
+        trying = asyncio.create_task(place.replica.take_over(one))
+        await asyncio.sleep(0)
+        assert not await place.replica.take_over(other)
+        assert await trying
+    assert place.answered >= before
+    assert not place.replica.trouble
+
+
+@pytest.mark.parametrize("end", ["a conflict", "a termination", "a crash"])
+async def test_a_read_that_it_loses_is_answered_by_the_primary(
+    place: Place, primary: Cluster, standby: Cluster, end: str
+) -> None:
+    place.replica.patience = 5.0
+    async with asked(standby) as there, asked(primary) as here:
+        reading = asyncio.create_task(place.student.get("/slow"))
+        while not (sleepers := await there.fetchval(SLEEPERS)):
+            assert not reading.done()
+            await asyncio.sleep(0.01)
+        if end == "a conflict":
+            await here.execute("BEGIN; LOCK TABLE subjects; COMMIT")
+        elif end == "a termination":
+            await there.execute("SELECT pg_terminate_backend($1)", sleepers)
+        else:
+            await asyncio.to_thread(standby.stop, signal.SIGQUIT)
+        answer = await reading
+    assert (answer.status_code, answer.text) == (200, "the primary")
+    assert bool(place.replica.trouble) == (end != "a conflict")
+    if end == "a crash":
+        assert await place.step() in await place.steps()
+        assert await place.notices() == ["Reads go to the primary. Of the replica: it cannot be reached (DBAPIError)."]
+        await asyncio.to_thread(standby.start)
+    await place.is_read_again()
+
+
+async def test_what_is_no_replica_of_this_cluster_is_not_read(place: Place, primary: Cluster, standby: Cluster) -> None:
+    for url, said in {
+        os.environ[POSTGRES]: "it belongs to another cluster",
+        primary.url: "it follows no primary any more",
+        "postgresql://cortez@127.0.0.1:1/none": "cannot be reached",
+    }.items():
+        settings = settings_for(primary.url, database_read_url=url)
+        finding = await of_replica(settings, make_url(url))
+        assert (finding.mark, said in finding.said) == (BAD, True)
+    turned = settings_for(standby.url, database_read_url=standby.url)
+    assert "leads to a replica too" in (await of_replica(turned, make_url(standby.url))).said
+    finding = await of_replica(place.database.settings, make_url(standby.url))
+    assert (finding.mark, "as far as the primary" in finding.said) == (GOOD, True)
+
+
+async def test_one_that_missed_a_failover_is_not_read(place: Place) -> None:
+    async with place.database.reading() as session:
+        session.info[POSITION] = "00000002 0/0"
+        assert not await place.replica.take_over(session)
+        assert place.replica.trouble == "it is on timeline 1, and the primary on 2"
+        assert not await session.scalar(select(func.pg_is_in_recovery()))
+
+
+async def test_one_that_was_promoted_is_not_read(place: Place, standby: Cluster) -> None:
+    """The last test: nothing makes a replica of it again."""
+    assert await place.is_read()
+    async with asked(standby) as connection:
+        await connection.execute("SELECT pg_promote()")
+    assert not await place.is_read()
+    assert place.replica.trouble == "it follows no primary any more"
+    assert await place.step() in await place.steps()

@@ -70,9 +70,10 @@ class Behind(Unfit):
 class Replica:
     """Where it is lost, lags or is none, it is left alone for some seconds; then one read tries it again."""
 
-    def __init__(self, engine: AsyncEngine, primary: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, primary: AsyncEngine, patience: float = PATIENCE) -> None:
         self.engine = engine.execution_options(isolation_level="AUTOCOMMIT")
         self.primary = primary
+        self.patience = patience
         self.trouble = ""
         self.alone_until = self.lost_at = 0.0
 
@@ -110,7 +111,7 @@ class Replica:
         if timeline != position.timeline:
             del connection.info[TIMELINE]
             raise Unfit(f"it is on timeline {timeline}, and the primary on {position.timeline}")
-        until, pause = time.monotonic() + PATIENCE, 0.001
+        until, pause = time.monotonic() + self.patience, 0.001
         while (missing := position.written - await replayed(connection)) > 0:
             if time.monotonic() + pause > until:
                 raise Behind(f"it lags behind by {missing:,} bytes")
