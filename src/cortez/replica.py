@@ -97,7 +97,7 @@ class Replica:
             return True
         except (Unfit, PoolTimeout) as error:
             self.leave_alone(LAGGING, str(error))
-        except (*BROKEN, OSError) as error:
+        except Exception as error:  # whatever it is, the primary answers, and readiness says what it was
             self.lose(error)
         await session.close()
         session.sync_session.bind = before
