@@ -75,7 +75,7 @@ class Replica:
         self.primary = primary
         self.patience = patience
         self.trouble = ""
-        self.alone_until = self.lost_at = 0.0
+        self.alone_until = self.troubled_at = self.lost_at = 0.0
 
         @event.listens_for(engine.sync_engine, "checkout")
         def refuse(connection: Any, record: Any, proxy: Any) -> None:
@@ -93,7 +93,8 @@ class Replica:
         before, session.sync_session.bind = session.sync_session.bind, self.engine.sync_engine
         try:
             await self.come_to(Position.of(told), await session.connection())
-            self.trouble, self.alone_until = "", 0.0
+            if self.troubled_at <= now:  # not what another read has met meanwhile
+                self.trouble, self.alone_until = "", 0.0
             return True
         except (Unfit, PoolTimeout) as error:
             self.leave_alone(LAGGING, str(error))
@@ -143,7 +144,8 @@ class Replica:
         self.leave_alone(LOST, f"it cannot be reached ({type(error).__name__})")
 
     def leave_alone(self, seconds: float, trouble: str) -> None:
-        self.alone_until, self.trouble = time.monotonic() + seconds, trouble
+        self.troubled_at, self.trouble = time.monotonic(), trouble
+        self.alone_until = self.troubled_at + seconds
 
 
 async def replayed(connection: AsyncConnection) -> int:
