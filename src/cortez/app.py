@@ -59,6 +59,7 @@ def create_app(settings: Settings | None = None, extra: Sequence[ControllerRoute
     settings = settings or load()
     database, tokens, passwords = open_database(settings), Tokens(settings), Passwords(settings)
     journal, refusals = Journal(database), Refusals()
+    sign_in = authenticator(tokens, replicated=database.replica is not None)
     api = Router(
         "/api/v1",
         route_handlers=[
@@ -110,7 +111,7 @@ def create_app(settings: Settings | None = None, extra: Sequence[ControllerRoute
             "journal": constant(journal),
             "refusals": constant(refusals),
         },
-        middleware=[UnitOfWork(database, limited(authenticator(tokens), Rates(database)), journal.note)],
+        middleware=[UnitOfWork(database, limited(sign_in, Rates(database)), journal.note)],
         exception_handlers={Exception: on_exception},
         request_class=StrictRequest,
         response_class=Answer,
