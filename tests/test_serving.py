@@ -8,12 +8,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import httpx
 import pytest
 
 from cortez import migrations
+from cortez.supervisor import Places
 from running import SECRET, settings_for
 from serving import Server, serving
 
@@ -31,7 +33,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def lasting(folder: Path) -> Iterator[Server]:
     """For tests after which it serves as before."""
-    with serving(folder, {**MANY, "DATABASE_URL": f"sqlite:///{folder}/cortez.db"}) as made:
+    told = {"DATABASE_URL": f"sqlite:///{folder}/cortez.db", "TMPDIR": str(folder)}
+    with serving(folder, MANY | told) as made:
         yield made
 
 
@@ -40,6 +43,12 @@ def server(folder: Path, tmp_path: Path) -> Iterator[Server]:
     """Of its own, with a log of its own."""
     with serving(tmp_path, {**MANY, "DATABASE_URL": f"sqlite:///{folder}/cortez.db"}) as made:
         yield made
+
+
+def figure(server: Server, sample: str) -> float:
+    """One line of the metrics."""
+    lines = httpx.get(f"{server.address}/metrics").text.splitlines()
+    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"cortez_{sample} "))
 
 
 def raw(server: Server) -> socket.socket:
@@ -100,6 +109,30 @@ def test_workers_that_do_not_come_up_replace_none(lasting: Server) -> None:
     assert httpx.get(f"{lasting.address}/health/live").status_code == 200
 
 
+def test_workers_count_as_one_and_a_roll_forgets_nothing(lasting: Server) -> None:
+    live = 'requests_total{method="GET",route="/health/live",status="200"}'
+    until(lambda: figure(lasting, "pool_limit") == 120)  # both are there
+    before, starts = figure(lasting, live), figure(lasting, "worker_starts_total")
+    for _ in range(40):  # each on a connection of its own: both workers get some
+        httpx.get(f"{lasting.address}/health/live")
+    assert figure(lasting, live) == before + 40
+    lasting.roll()
+    assert figure(lasting, live) == before + 40
+    assert figure(lasting, "worker_starts_total") == starts + 2
+    until(lambda: figure(lasting, "pool_limit") == 120)
+    assert figure(lasting, f'build_info{{version="{version("cortez")}"}}') == 2
+
+
+def test_who_takes_the_place_of_a_worker_goes_on_with_what_it_counted(tmp_path: Path) -> None:
+    places = Places(tmp_path)
+    assert [places.take(), places.take()] == [0, 1]
+    for name in ("counter_0", "gauge_livesum_0", "gauge_livemostrecent_0", "gauge_livesum_1"):
+        (tmp_path / f"{name}.db").touch()
+    places.leave(0)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["counter_0.db", "gauge_livesum_1.db"]
+    assert [places.take(), places.take()] == [0, 2]
+
+
 def test_a_head_that_is_too_large_is_refused(lasting: Server) -> None:
     with raw(lasting) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nname: " + b"x" * 70_000)
@@ -121,3 +154,11 @@ def test_a_server_that_cannot_start_says_so_and_ends(folder: Path) -> None:
     done = subprocess.run(command, env=server.environment, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "DB_POOL_SIZE" in done.stderr
+
+
+def test_the_figures_go_with_the_server(lasting: Server) -> None:
+    """It has one folder of them, which only it can read."""
+    (folder,) = lasting.folder.glob("cortez-figures-*")
+    assert folder.stat().st_mode & 0o777 == 0o700
+    lasting.stop()
+    assert not folder.exists()

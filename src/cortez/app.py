@@ -26,6 +26,7 @@ from cortez.content import handlers as content
 from cortez.database import Database
 from cortez.errors import described, on_exception, request_id
 from cortez.evaluations import handlers as evaluations
+from cortez.exchanges import Exchange, note_status
 from cortez.exercises import attempt_handlers, part_handlers
 from cortez.exercises import handlers as exercises
 from cortez.hardening import add_headers, cors
@@ -38,6 +39,7 @@ from cortez.rates import Rates, limited
 from cortez.records import audit_handlers, privacy_handlers
 from cortez.records import handlers as exports
 from cortez.records.access import Journal
+from cortez.records.gauges import Gauges
 from cortez.records.upkeep import Upkeep
 from cortez.responses import Answer
 from cortez.risks import handlers as risks
@@ -114,7 +116,7 @@ def create_app(settings: Settings | None = None, extra: Sequence[ControllerRoute
         exception_handlers={Exception: on_exception},
         request_class=StrictRequest,
         response_class=Answer,
-        before_send=[add_headers],
+        before_send=[add_headers, note_status],
         lifespan=[running],
         state=State(
             {
@@ -122,6 +124,7 @@ def create_app(settings: Settings | None = None, extra: Sequence[ControllerRoute
                 "settings": settings,
                 "cursors": Cursors(*settings.key_ring),
                 "upkeep": Upkeep(database, journal),
+                "gauges": Gauges(database, journal),
                 "refusals": refusals,
                 "stopping": False,
             },
@@ -162,15 +165,18 @@ class Service(Litestar):
     """Litestar, with HEAD answered as GET without the body, and nothing of people in what the server logs."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "http" and scope["method"] == "HEAD":
-            scope, send = {**scope, "method": "GET"}, without_body(send)
-        try:
+        if scope["type"] != "http":
             await super().__call__(scope, receive, send)
-        except Exception as error:
-            if scope["type"] != "http":
-                raise
-            logger.error("an answer broke off: %s, request %s", described(unwrapped(error)), request_id(scope))
-            raise BrokenOff from None  # the server closes the connection, and prints no more than this name
+            return
+        method = scope["method"]
+        if method == "HEAD":
+            scope, send = {**scope, "method": "GET"}, without_body(send)
+        with Exchange(method, scope):
+            try:
+                await super().__call__(scope, receive, send)
+            except Exception as error:
+                logger.error("an answer broke off: %s, request %s", described(unwrapped(error)), request_id(scope))
+                raise BrokenOff from None  # the server closes the connection, and prints no more than this name
 
 
 def without_body(send: Send) -> Send:
@@ -183,7 +189,7 @@ def without_body(send: Send) -> Send:
 @asynccontextmanager
 async def running(app: Litestar) -> AsyncGenerator[None]:
     """Connections are made when they are needed, and closed when the service stops."""
-    async with app.state.upkeep.going():
+    async with app.state.upkeep.going(), app.state.gauges.going():
         yield
     await app.state.database.close()
 

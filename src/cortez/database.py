@@ -16,6 +16,7 @@ from sqlalchemy.util import await_only
 
 from cortez.auditing import ACTOR, WritingSession, add_functions, tell_the_audit_log
 from cortez.gate import Gate
+from cortez.queries import watch_transactions
 from cortez.settings import Settings
 
 IMMEDIATE, TURN = "immediate", "turn"
@@ -47,6 +48,7 @@ class Database:
         writer = self.engine.execution_options(**{IMMEDIATE: True})
         if not self.is_sqlite:
             tell_the_audit_log(writer)
+        watch_transactions(writer)
         self.reading = async_sessionmaker(reader, expire_on_commit=False)
         self.writing = async_sessionmaker(writer, expire_on_commit=False, info=info, sync_session_class=WritingSession)
 

@@ -56,6 +56,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     registration: bool | None = None
     cors_origins: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
+    metrics_token: str = ""
     log: Literal["debug", "info", "warning", "error"] = "info"
     password_time_cost: int = 3
     password_memory_kib: int = 65536
@@ -198,6 +199,8 @@ def _with_secret(settings: Settings) -> Settings:
         _refuse_guessable("CORTEZ_SECRET_KEY", settings.secret_key)
         for key in settings.secret_keys:  # they sign nothing any more, but what they sign is still accepted
             _refuse_guessable("CORTEZ_SECRET_KEYS", key)
+        if settings.metrics_token:
+            _refuse_guessable("CORTEZ_METRICS_TOKEN", settings.metrics_token)
         return settings
     if settings.secret_key:
         return settings

@@ -9,11 +9,14 @@ while it runs.
 
 import asyncio
 import contextlib
+import itertools
 import os
 import signal
 import socket
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 GRACE = 1.0  # seconds for which a stopping worker still answers, and says that it closes
 SETTLED = 0.5  # of these, after how many the parent closes the door
@@ -26,26 +29,50 @@ LONG_LIVED = 5.0  # a worker that lived so long is replaced at once
 PAUSE = 1.0
 
 
+class Places:
+    """Where workers keep their figures: files in a folder, named by a number that no other living worker has.
+
+    What is true of a living worker only goes with it; whoever has the number next goes on counting from what is left.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.taken: set[int] = set()
+
+    def take(self) -> int:
+        place = next(number for number in itertools.count() if number not in self.taken)
+        self.taken.add(place)
+        return place
+
+    def leave(self, place: int) -> None:
+        for file in self.folder.glob(f"gauge_live*_{place}.db"):
+            file.unlink()
+        self.taken.discard(place)
+
+
 class Worker:
     """One process. Its end of `link` tells us that it is ready; ours, closed, tells it that we are gone."""
 
-    def __init__(self, process: asyncio.subprocess.Process, link: socket.socket) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, link: socket.socket, place: int) -> None:
         self.process = process
         self.link = link
+        self.place = place
         self.asked = False
         self.begun = time.monotonic()
 
     @classmethod
-    async def start(cls, listener: socket.socket, stop_timeout: float) -> "Worker":
+    async def start(cls, listener: socket.socket, stop_timeout: float, places: Places) -> "Worker":
         ours, theirs = socket.socketpair()
         with theirs:
             descriptors = (listener.fileno(), theirs.fileno())
             command = [sys.executable, "-m", "cortez.worker", *map(str, descriptors), str(stop_timeout)]
+            place = places.take()
+            told = {"PROMETHEUS_MULTIPROC_DIR": str(places.folder), "CORTEZ_WORKER_PLACE": str(place)}
             process = await asyncio.create_subprocess_exec(
-                *command, pass_fds=descriptors, start_new_session=True, env=MEMORY | os.environ
+                *command, pass_fds=descriptors, start_new_session=True, env=MEMORY | os.environ | told
             )
         ours.setblocking(False)
-        return cls(process, ours)
+        return cls(process, ours, place)
 
     async def is_ready(self) -> bool:
         """Whether it came to serve; False where it ended, or is still not there after a minute."""
@@ -74,8 +101,9 @@ class Worker:
 class Supervisor:
     """Keeps `count` workers alive on one listening socket."""
 
-    def __init__(self, listener: socket.socket, count: int, stop_timeout: float) -> None:
+    def __init__(self, listener: socket.socket, count: int, stop_timeout: float, places: Places) -> None:
         self.listener = listener
+        self.places = places
         self.count = count
         self.stop_timeout = stop_timeout
         self.workers: set[Worker] = set()
@@ -97,7 +125,7 @@ class Supervisor:
 
     async def add(self, count: int) -> bool:
         """So many new workers, all of them or none."""
-        new = [await Worker.start(self.listener, self.stop_timeout) for _ in range(count)]
+        new = [await Worker.start(self.listener, self.stop_timeout, self.places) for _ in range(count)]
         if all(await asyncio.gather(*[worker.is_ready() for worker in new])):
             for worker in new:
                 self.tend(worker)
@@ -106,6 +134,8 @@ class Supervisor:
         for worker in new:
             worker.ask(signal.SIGTERM)
         await asyncio.gather(*[worker.end(KILL_AFTER) for worker in new])
+        for worker in new:
+            self.places.leave(worker.place)
         return False
 
     def tend(self, worker: Worker) -> None:
@@ -118,6 +148,7 @@ class Supervisor:
     async def replace(self, worker: Worker) -> None:
         code = await worker.process.wait()
         worker.link.close()
+        self.places.leave(worker.place)
         self.workers.discard(worker)
         if worker.asked:
             return
@@ -184,8 +215,8 @@ def main() -> None:
         sys.exit(
             f"Cannot listen on {host}, port {port}: {os.strerror(error.errno or 0)}. Set CORTEZ_HOST, CORTEZ_PORT."
         )
-    with listener:
-        sys.exit(asyncio.run(Supervisor(listener, int(count), float(stop_timeout)).run()))
+    with listener, tempfile.TemporaryDirectory(prefix="cortez-figures-") as folder:
+        sys.exit(asyncio.run(Supervisor(listener, int(count), float(stop_timeout), Places(Path(folder))).run()))
 
 
 if __name__ == "__main__":

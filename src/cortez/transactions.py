@@ -28,7 +28,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from cortez import idempotency
 from cortez.auditing import act_for
 from cortez.database import Database, commit
-from cortez.errors import Invalid, TooLarge, Unavailable, UnsupportedMediaType, is_repeatable, request_id
+from cortez.errors import Invalid, TooLarge, Unavailable, UnsupportedMediaType, repeatable_cause, request_id
+from cortez.metrics import RETRIES
 from cortez.paging import pairs_of, with_filters
 from cortez.schemas import Input, decode
 from cortez.security import Principal
@@ -67,8 +68,13 @@ class Unit:
             raise TypeError("A handler must return plain data or an Answer.")
         return self.answer
 
+    @property
+    def repeated_for(self) -> str | None:
+        """Why it may be begun anew, where what failed is such."""
+        return repeatable_cause(self.failure)
+
     def will_repeat(self, last: bool) -> bool:
-        return not last and not self.sent and is_repeatable(self.failure)
+        return not last and not self.sent and self.repeated_for is not None
 
 
 class UnitOfWork(ASGIMiddleware):
@@ -170,6 +176,7 @@ class UnitOfWork(ASGIMiddleware):
             last = attempt == ATTEMPTS - 1
             if await self.attempt(attempted, replaying(body, receive), send, next_app, claimed, last):
                 return
+            RETRIES.labels(attempted["state"]["unit"].repeated_for).inc()
             await asyncio.sleep(random.uniform(0, 0.02) * 2**attempt)  # noqa: S311 - jitter
 
     async def attempt(

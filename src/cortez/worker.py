@@ -16,6 +16,7 @@ from uvicorn.config import LOGGING_CONFIG
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from cortez.app import create_app
+from cortez.metrics import WORKER_STARTS
 from cortez.settings import SettingsError, load
 from cortez.supervisor import GRACE
 
@@ -142,6 +143,7 @@ class Worker(uvicorn.Server):
         await super().startup(sockets)
         self.loop = asyncio.get_running_loop()
         if self.started:
+            WORKER_STARTS.inc()
             self.link.send(b".")
             self.loop.add_reader(self.link, self.drain)  # it is readable when the parent is gone
 

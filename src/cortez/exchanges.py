@@ -1,0 +1,77 @@
+"""A request and its answer as they are seen from outside: counted, timed, and logged in one line."""
+
+import time
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+from litestar.types import Message, Scope
+
+from cortez.metrics import BATCH_ITEMS, REQUEST_SECONDS, REQUESTS
+
+if TYPE_CHECKING:
+    from prometheus_client import Counter, Histogram
+
+    from cortez.batches import BatchResult
+
+UNKNOWN = "unknown"  # the route of what fits none, whatever was asked for
+METHODS = frozenset("GET HEAD POST PUT PATCH DELETE OPTIONS".split())
+GONE = 499  # the status of an answer that never began: the client had gone
+
+# What the metrics keep for a label costs more to look up than to count.
+counted: "dict[tuple[str, str, int], Counter]" = {}
+timed: "dict[tuple[str, str], Histogram]" = {}
+
+
+class Exchange:
+    """From the head of a request to the end of its answer."""
+
+    at_work = 0
+
+    def __init__(self, method: str, scope: Any) -> None:
+        self.method = method if method in METHODS else UNKNOWN
+        self.scope = scope
+        self.status = GONE
+        self.batch: BatchResult | None = None
+
+    def __enter__(self) -> "Exchange":
+        Exchange.at_work += 1
+        self.token = CURRENT.set(self)
+        self.begun = time.perf_counter()
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        seconds = time.perf_counter() - self.begun
+        Exchange.at_work -= 1
+        CURRENT.reset(self.token)
+        self.count(seconds)
+
+    @property
+    def route(self) -> str:
+        """Its template, never the path that was asked for: that names people."""
+        return str(self.scope.get("path_template", UNKNOWN))
+
+    def count(self, seconds: float) -> None:
+        route = self.route
+        called, answered = (self.method, route), (self.method, route, self.status)
+        if answered not in counted:
+            counted[answered] = REQUESTS.labels(*answered)
+            timed[called] = REQUEST_SECONDS.labels(*called)
+        counted[answered].inc()
+        timed[called].observe(seconds)
+        if self.batch and self.status < 400:
+            for result in ("created", "duplicate", "rejected"):
+                BATCH_ITEMS.labels(result).inc(getattr(self.batch, result))
+
+
+CURRENT: ContextVar[Exchange | None] = ContextVar("exchange", default=None)
+
+
+async def note_status(message: Message, scope: Scope) -> None:
+    if message["type"] == "http.response.start" and (exchange := CURRENT.get()):
+        exchange.status = message["status"]
+
+
+def note_batch(result: "BatchResult") -> None:
+    """What became of the items; an attempt that is repeated says it anew."""
+    if exchange := CURRENT.get():
+        exchange.batch = result
