@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
 
 from cortez import migrations
@@ -65,16 +66,31 @@ def until(happened: Callable[[], bool]) -> None:
 
 def started(server: Server) -> int:
     """How many workers have ever come to serve: it is ready from the first on."""
-    return (server.folder / "server.log").read_text().count("Application startup complete")
+    return printed(server).count("Application startup complete")
 
 
-def test_a_worker_that_dies_is_replaced(server: Server) -> None:
+def printed(server: Server) -> str:
+    return (server.folder / "server.log").read_text()
+
+
+def test_a_worker_that_dies_is_replaced_and_all_of_it_is_logged_in_one_form(server: Server) -> None:
     until(lambda: started(server) == 2)
     before = server.workers()
     os.kill(before[0], signal.SIGKILL)
     until(lambda: started(server) == 3)
     assert len(set(server.workers()) - set(before)) == 1
-    assert httpx.get(f"{server.address}/health/live").status_code == 200
+    address = f"{server.address}/health/live?name=planted"
+    assert httpx.get(address, headers={"X-Request-ID": "told"}).status_code == 200
+    until(lambda: '"told"' in printed(server))
+    said = printed(server)
+    lines = [msgspec.json.decode(line) for line in said.splitlines() if line.startswith("{")]
+    assert len(lines) == len(said.splitlines()) - 2  # what `serve` tells a person first
+    assert all({"time", "level", "logger", "message"} <= line.keys() for line in lines)
+    (request,) = [line for line in lines if line.get("request_id") == "told"]
+    assert (request["route"], request["status"], request["statements"]) == ("/health/live", 200, 0)
+    (death,) = [line for line in lines if "starting another" in line["message"]]
+    assert (death["level"], death["logger"]) == ("ERROR", "cortez.supervisor")
+    assert "planted" not in said
 
 
 def test_workers_whose_parent_is_gone_stop(server: Server) -> None:
@@ -102,7 +118,7 @@ def test_workers_that_do_not_come_up_replace_none(lasting: Server) -> None:
     dotenv.write_text("DB_POOL_SIZE=none\n")
     try:
         lasting.tell(signal.SIGHUP)
-        until(lambda: "did not come up" in (lasting.folder / "server.log").read_text())
+        until(lambda: "did not come up" in printed(lasting))
     finally:
         dotenv.unlink()
     assert set(lasting.workers()) == before

@@ -16,7 +16,7 @@ from sqlalchemy.util import await_only
 
 from cortez.auditing import ACTOR, WritingSession, add_functions, tell_the_audit_log
 from cortez.gate import Gate
-from cortez.queries import watch_transactions
+from cortez.queries import SLOW, watch_statements, watch_transactions
 from cortez.settings import Settings
 
 IMMEDIATE, TURN = "immediate", "turn"
@@ -113,6 +113,7 @@ def _pool(settings: Settings) -> dict[str, Any]:
         "pool_recycle": settings.db_pool_recycle,
         "pool_use_lifo": True,
         "hide_parameters": True,
+        "execution_options": {SLOW: settings.slow_query},
         "json_serializer": _encode,
         "json_deserializer": msgspec.json.decode,
     }
@@ -121,6 +122,7 @@ def _pool(settings: Settings) -> dict[str, Any]:
 def _postgresql(settings: Settings) -> AsyncEngine:
     engine = create_async_engine(settings.url, connect_args=connect_args(settings), **_pool(settings))
     _ping_after_idleness(engine, settings.db_pre_ping_idle)
+    watch_statements(engine)
     return engine
 
 
@@ -172,6 +174,7 @@ def _sqlite(settings: Settings) -> AsyncEngine:
     engine = create_async_engine(settings.url, connect_args={"timeout": settings.db_lock_timeout}, **_pool(settings))
     take_turns(engine, settings.db_lock_timeout)
     prepare_sqlite(engine)
+    watch_statements(engine)
     return engine
 
 

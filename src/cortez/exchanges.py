@@ -1,17 +1,22 @@
 """A request and its answer as they are seen from outside: counted, timed, and logged in one line."""
 
+import logging
 import time
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from litestar.types import Message, Scope
 
+from cortez.errors import request_id
 from cortez.metrics import BATCH_ITEMS, REQUEST_SECONDS, REQUESTS
 
 if TYPE_CHECKING:
     from prometheus_client import Counter, Histogram
 
     from cortez.batches import BatchResult
+    from cortez.security import Principal
+
+logger = logging.getLogger("cortez.requests")
 
 UNKNOWN = "unknown"  # the route of what fits none, whatever was asked for
 METHODS = frozenset("GET HEAD POST PUT PATCH DELETE OPTIONS".split())
@@ -31,7 +36,11 @@ class Exchange:
         self.method = method if method in METHODS else UNKNOWN
         self.scope = scope
         self.status = GONE
+        self.principal: Principal | None = None
         self.batch: BatchResult | None = None
+        self.statements = 0
+        self.database_seconds = 0.0
+        self.committing: float | None = None
 
     def __enter__(self) -> "Exchange":
         Exchange.at_work += 1
@@ -42,13 +51,31 @@ class Exchange:
     def __exit__(self, *raised: object) -> None:
         seconds = time.perf_counter() - self.begun
         Exchange.at_work -= 1
-        CURRENT.reset(self.token)
         self.count(seconds)
+        if logger.isEnabledFor(logging.INFO):
+            logger.info("answered", extra={"fields": self.told(seconds)})
+        CURRENT.reset(self.token)
 
     @property
     def route(self) -> str:
         """Its template, never the path that was asked for: that names people."""
         return str(self.scope.get("path_template", UNKNOWN))
+
+    @property
+    def request_id(self) -> str:
+        return request_id(self.scope)
+
+    def told(self, seconds: float) -> dict[str, Any]:
+        """For the log: nothing that was sent, and of people only the key of their account."""
+        return {
+            "method": self.method,
+            "route": self.route,
+            "status": self.status,
+            "ms": round(seconds * 1000, 2),
+            "principal": f"{self.principal.kind}:{self.principal.id}" if self.principal else None,
+            "statements": self.statements,
+            "database_ms": round(self.database_seconds * 1000, 2),
+        }
 
     def count(self, seconds: float) -> None:
         route = self.route
@@ -69,6 +96,11 @@ CURRENT: ContextVar[Exchange | None] = ContextVar("exchange", default=None)
 async def note_status(message: Message, scope: Scope) -> None:
     if message["type"] == "http.response.start" and (exchange := CURRENT.get()):
         exchange.status = message["status"]
+
+
+def note_principal(principal: "Principal | None") -> None:
+    if exchange := CURRENT.get():
+        exchange.principal = principal
 
 
 def note_batch(result: "BatchResult") -> None:

@@ -3,6 +3,7 @@
 import os
 import re
 import secrets
+import sys
 from collections.abc import Mapping
 from ipaddress import ip_network
 from pathlib import Path
@@ -58,6 +59,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     trusted_proxies: tuple[str, ...] = ()
     metrics_token: str = ""
     log: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "text"] | None = None
+    slow_query: float = 500.0  # milliseconds; 0: none is slow
     password_time_cost: int = 3
     password_memory_kib: int = 65536
     body_timeout: float = 30.0
@@ -93,6 +96,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def registration_open(self) -> bool:
         """Open in development, closed in production, unless said otherwise."""
         return self.env == "development" if self.registration is None else self.registration
+
+    @property
+    def line_format(self) -> str:
+        """How log lines are printed: as text where a person reads along, unless said otherwise."""
+        return self.log_format or ("text" if sys.stderr.isatty() else "json")
 
 
 NAMES = {

@@ -10,6 +10,7 @@ while it runs.
 import asyncio
 import contextlib
 import itertools
+import logging
 import os
 import signal
 import socket
@@ -18,6 +19,13 @@ import tempfile
 import time
 from pathlib import Path
 
+logger = logging.getLogger("cortez.supervisor")
+
+# As the workers print: our messages hold nothing that JSON would have to escape.
+FORMATS = {
+    "text": "%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s: %(message)s",
+    "json": '{"time":"%(asctime)s.%(msecs)03dZ","level":"%(levelname)s","logger":"%(name)s","message":"%(message)s"}',
+}
 GRACE = 1.0  # seconds for which a stopping worker still answers, and says that it closes
 SETTLED = 0.5  # of these, after how many the parent closes the door
 CLOSING = 0.15  # the longest that it waits for the workers to take whoever stands in it
@@ -93,7 +101,7 @@ class Worker:
             async with asyncio.timeout(limit):
                 await self.process.wait()
         except TimeoutError:
-            say(f"worker {self.process.pid} does not stop; killing it")
+            logger.warning("worker %d does not stop; killing it", self.process.pid)
             self.ask(signal.SIGKILL)
             await self.process.wait()
 
@@ -130,7 +138,7 @@ class Supervisor:
             for worker in new:
                 self.tend(worker)
             return True
-        say("a worker did not come up")
+        logger.error("a worker did not come up")
         for worker in new:
             worker.ask(signal.SIGTERM)
         await asyncio.gather(*[worker.end(KILL_AFTER) for worker in new])
@@ -152,7 +160,7 @@ class Supervisor:
         self.workers.discard(worker)
         if worker.asked:
             return
-        say(f"worker {worker.process.pid} ended with {code}; starting another")
+        logger.error("worker %d ended with %d; starting another", worker.process.pid, code)
         while not self.stopping:
             if time.monotonic() - worker.begun < LONG_LIVED:
                 await asyncio.sleep(PAUSE)
@@ -164,7 +172,7 @@ class Supervisor:
         old = set(self.workers)
         if await self.add(self.count):
             await self.end(old)
-            say(f"rolled {self.count} workers")
+            logger.info("rolled %d workers", self.count)
 
     async def end(self, workers: set[Worker]) -> None:
         for worker in workers:
@@ -198,17 +206,15 @@ def let_in(listener: socket.socket) -> None:
         time.sleep(0.0005)
 
 
-def say(text: str) -> None:
-    print(f"cortez: {text}", file=sys.stderr, flush=True)  # noqa: T201
-
-
 def listen(host: str, port: int) -> socket.socket:
     family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     return socket.create_server(address[:2], family=family, backlog=2048)
 
 
 def main() -> None:
-    host, port, count, stop_timeout = sys.argv[1:]
+    host, port, count, stop_timeout, level, form = sys.argv[1:]
+    logging.Formatter.converter = time.gmtime
+    logging.basicConfig(level=level.upper(), format=FORMATS[form], datefmt="%Y-%m-%dT%H:%M:%S")
     try:
         listener = listen(host, int(port))
     except OSError as error:

@@ -12,10 +12,10 @@ from typing import Any
 import uvicorn
 from litestar import Litestar
 from litestar.types import ASGIApp, Receive, Send
-from uvicorn.config import LOGGING_CONFIG
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from cortez.app import create_app
+from cortez.logs import configuration
 from cortez.metrics import WORKER_STARTS
 from cortez.settings import SettingsError, load
 from cortez.supervisor import GRACE
@@ -192,7 +192,7 @@ def main() -> None:
         http=Connection,
         lifespan="on",
         log_level=settings.log,
-        log_config=LOGGING_CONFIG | {"root": {"handlers": ["default"], "level": "WARNING"}},
+        log_config=configuration(settings),
         access_log=False,
         proxy_headers=False,  # CORTEZ_TRUSTED_PROXIES says whose word is taken for a client's address
         server_header=False,
