@@ -1,9 +1,10 @@
 """The application: the one place where everything is wired."""
 
+import asyncio
 import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from litestar import Litestar, Request, Router
 from litestar.datastructures import State
@@ -53,6 +54,9 @@ from cortez.traces import git_handlers
 from cortez.traces import handlers as traces
 from cortez.transactions import UnitOfWork, learn_routes, provide_session
 
+if TYPE_CHECKING:
+    from cortez.tracing import Tracing
+
 logger = logging.getLogger(__name__)
 
 
@@ -99,6 +103,7 @@ def create_app(settings: Settings | None = None, extra: Sequence[ControllerRoute
         ],
     )
     app = Service(
+        tracing=open_tracing(settings),
         route_handlers=[api, *pages.routers, *extra],
         dependencies={
             "session": Provide(provide_session),
@@ -148,6 +153,18 @@ def open_database(settings: Settings, actor: str = "service") -> Database:
     return Database(settings, student_changed=profiles.refresh, actor=actor)
 
 
+def open_tracing(settings: Settings) -> "Tracing | None":
+    """Where spans go to, if anywhere: without it, none of OpenTelemetry is loaded."""
+    if not settings.otel_exporter_otlp_endpoint:
+        return None
+    try:
+        from cortez.tracing import Tracing
+    except ImportError:
+        logger.warning("OTEL_EXPORTER_OTLP_ENDPOINT is set, but nothing is traced: install cortez[otel].")
+        return None
+    return Tracing.to(settings.otel_exporter_otlp_endpoint)
+
+
 def unwrapped(error: BaseException) -> BaseException:
     """What went wrong, without what the framework has put around it."""
     if isinstance(error, BaseExceptionGroup):
@@ -164,6 +181,10 @@ class BrokenOff(Exception):
 class Service(Litestar):
     """Litestar, with HEAD answered as GET without the body, and nothing of people in what the server logs."""
 
+    def __init__(self, tracing: "Tracing | None", **options: Any) -> None:
+        super().__init__(**options)
+        self.tracing = tracing
+
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
             await super().__call__(scope, receive, send)
@@ -171,7 +192,7 @@ class Service(Litestar):
         method = scope["method"]
         if method == "HEAD":
             scope, send = {**scope, "method": "GET"}, without_body(send)
-        with Exchange(method, scope):
+        with Exchange(method, scope, self.tracing.begin(scope) if self.tracing else None):
             try:
                 await super().__call__(scope, receive, send)
             except Exception as error:
@@ -187,11 +208,13 @@ def without_body(send: Send) -> Send:
 
 
 @asynccontextmanager
-async def running(app: Litestar) -> AsyncGenerator[None]:
+async def running(app: Any) -> AsyncGenerator[None]:
     """Connections are made when they are needed, and closed when the service stops."""
     async with app.state.upkeep.going(), app.state.gauges.going():
         yield
     await app.state.database.close()
+    if app.tracing:
+        await asyncio.to_thread(app.tracing.close)
 
 
 def constant(value: Any) -> Provide:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from cortez.batches import BatchResult
     from cortez.security import Principal
+    from cortez.tracing import Trace
 
 logger = logging.getLogger("cortez.requests")
 
@@ -32,9 +33,10 @@ class Exchange:
 
     at_work = 0
 
-    def __init__(self, method: str, scope: Any) -> None:
+    def __init__(self, method: str, scope: Any, trace: "Trace | None") -> None:
         self.method = method if method in METHODS else UNKNOWN
         self.scope = scope
+        self.trace = trace
         self.status = GONE
         self.principal: Principal | None = None
         self.batch: BatchResult | None = None
@@ -52,6 +54,8 @@ class Exchange:
         seconds = time.perf_counter() - self.begun
         Exchange.at_work -= 1
         self.count(seconds)
+        if self.trace:
+            self.trace.end(self)
         if logger.isEnabledFor(logging.INFO):
             logger.info("answered", extra={"fields": self.told(seconds)})
         CURRENT.reset(self.token)

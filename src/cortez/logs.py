@@ -21,7 +21,7 @@ ENCODER = msgspec.json.Encoder()
 
 
 class Printer(logging.Handler):
-    """Prints each line by one write, so that those of several workers do not mix; one that cannot be printed is lost."""
+    """Prints each line by one write, so that those of several workers do not mix. What cannot be printed is lost."""
 
     def __init__(self, write: Callable[[dict[str, Any]], bytes]) -> None:
         super().__init__()

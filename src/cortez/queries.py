@@ -52,6 +52,8 @@ def note(connection: Connection, statement: str, begun: float) -> None:
     if exchange:
         exchange.statements += 1
         exchange.database_seconds += seconds
+        if exchange.trace:
+            exchange.trace.statement(connection.dialect.name, statement, seconds)
     slow = connection.get_execution_options().get(SLOW)
     if slow and seconds * 1000 >= slow:
         route = exchange.route if exchange else None

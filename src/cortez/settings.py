@@ -61,6 +61,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] | None = None
     slow_query: float = 500.0  # milliseconds; 0: none is slow
+    otel_exporter_otlp_endpoint: str = ""
     password_time_cost: int = 3
     password_memory_kib: int = 65536
     body_timeout: float = 30.0
@@ -104,7 +105,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 NAMES = {
-    field: field.upper() if field.startswith(("db_", "database_")) else f"CORTEZ_{field.upper()}"
+    field: field.upper() if field.startswith(("db_", "database_", "otel_")) else f"CORTEZ_{field.upper()}"
     for field in Settings.__struct_fields__
 }
 POSITIVE = (
