@@ -57,7 +57,7 @@ class Exchange:
         if self.trace:
             self.trace.end(self)
         if logger.isEnabledFor(logging.INFO):
-            logger.info("answered", extra={"fields": self.told(seconds)})
+            self.log(seconds)
         CURRENT.reset(self.token)
 
     @property
@@ -68,6 +68,12 @@ class Exchange:
     @property
     def request_id(self) -> str:
         return request_id(self.scope)
+
+    def log(self, seconds: float) -> None:
+        """As `logger.info` would, at two thirds of its cost: nobody asks from which line of ours it comes."""
+        record = logging.LogRecord(logger.name, logging.INFO, __file__, 0, "answered", None, None)
+        record.fields = self.told(seconds)
+        logger.handle(record)
 
     def told(self, seconds: float) -> dict[str, Any]:
         """For the log: nothing that was sent, and of people only the key of their account."""
