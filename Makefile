@@ -69,5 +69,6 @@ check: lint types migrations trace test ## Everything that CI runs
 
 lock: install
 	$(BIN)/pip install --quiet uv
-	$(LOCK) --extra dev -o requirements.lock pyproject.toml
+	$(LOCK) --extra dev --extra build -o requirements.lock pyproject.toml
+	$(LOCK) --extra build -c requirements.lock -o docs/deploy/requirements.lock pyproject.toml
 	$(LOCK) --extra bench -c requirements.lock -o tests/bench/requirements.lock pyproject.toml

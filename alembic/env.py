@@ -219,10 +219,14 @@ async def online(url: URL, settings: Settings) -> None:
 
 
 def make_file(url: URL) -> None:
-    """Where it cannot be made, or opened, this says why; SQLite does not."""
+    """Where it cannot be made this says why; SQLite does not.
+
+    One that is there is left alone: closing it would give up every lock that this process holds on it, SQLite's too.
+    """
     file = Path(url.database or "")
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.open("ab").close()
+    if not file.exists():
+        file.open("ab").close()
 
 
 def run(settings: Settings) -> None:

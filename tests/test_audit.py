@@ -427,6 +427,18 @@ async def test_the_service_s_role_can_write_everything_but_the_log(make: Make, w
     await connection.close()
 
 
+async def test_what_a_restored_database_brings_along_is_sealed_at_once(make: Make) -> None:
+    """Its transactions have numbers of another server, which may be higher than those of this one."""
+    await make.student()
+    async with unguarded(make.database) as connection:
+        await connection.execute(text("UPDATE audit_log SET xid = xid + 1000000000000"))
+    await make.student()
+    await sealed(make.database)
+    async with make.database.reading() as session:
+        found = await verify(session)
+    assert (found.intact, found.entries) == (True, 2)
+
+
 async def test_the_command_verifies_and_ends_with_1_where_something_was_changed(make: Make) -> None:
     await make.student()
     own = {**os.environ, "DATABASE_URL": make.database.settings.database_url, "CORTEZ_SECRET_KEY": SECRET}

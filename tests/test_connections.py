@@ -1,13 +1,17 @@
 """Connections: pool settings, the lazily made engine, and what every connection is told."""
 
 import asyncio
+import os
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
+from conftest import POSTGRES
 from cortez.database import Database
+from cortez.doctor import glance
 from cortez.settings import Settings, SettingsError, load
+from running import settings_for
 
 
 @pytest.mark.requirement("C1")
@@ -47,6 +51,14 @@ def test_a_wrong_setting_is_one_line_that_names_it(environment: dict[str, str], 
             tmp_path / "none",
         )
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.requirement("C1")
+async def test_an_address_may_say_sslmode_as_other_programs_want_it() -> None:
+    for mode, said in {"prefer": "", "require": "cannot be reached (it does not speak TLS)"}.items():
+        found = await glance(settings_for(f"{os.environ[POSTGRES]}?sslmode={mode}", files="."))
+        assert said in " ".join(map(str, found))
+        assert any("reached" in str(one) for one in found) == bool(said)
 
 
 @pytest.mark.requirement("C1")

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import ssl
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -19,11 +20,14 @@ from sqlalchemy import create_engine, inspect, text
 from conftest import POSTGRES
 from cortez import faults, migrations
 from cortez.cli import cli
+from cortez.content.models import Subject
+from cortez.content.storage import Storage
 from cortez.database import Database
 from cortez.db import utc_now
-from cortez.doctor import BAD, GOOD, of_clocks, of_sqlite
-from cortez.health import hindrances_of
+from cortez.doctor import BAD, GOOD, glance, of_clocks, of_sqlite
+from cortez.health import condition_of, hindrances_of
 from cortez.settings import Settings
+from factory import Make
 from postgres import create_database
 from running import SECRET, settings_for
 
@@ -173,7 +177,7 @@ async def test_a_newer_schema_that_no_longer_fits_is_not_served(ahead: Settings,
     assert ready.status_code == 503
     assert ready.json()["reasons"] == [f"{AHEAD} It has no erasures.tables any more."]
     assert doctor.exit_code == 1
-    assert "✗ schema: It has no erasures.tables any more." in doctor.output
+    assert f"✗ schema: {AHEAD} It has no erasures.tables any more." in doctor.output
 
 
 async def test_a_newer_schema_may_add_what_need_not_be_written(database: Database) -> None:
@@ -234,12 +238,58 @@ async def test_a_database_that_is_not_there_is_one_line(
 
 
 @pytest.mark.parametrize(
+    "address",
+    ["postgresql://cortez:hidden@127.0.0.1:1/cortez", "{server}/nowhere", "sqlite:///{folder}/file"],
+)
+async def test_readiness_and_a_start_say_the_same_and_only_the_start_says_where(address: str, tmp_path: Path) -> None:
+    server = os.environ[POSTGRES].rpartition("/")[0]
+    (tmp_path / "file").write_text("This is no database.")
+    settings = settings_for(address.format(server=server, folder=tmp_path), files=str(tmp_path))
+    async with opened(settings) as database:
+        (reason,) = (await condition_of(database)).shortcomings
+    (finding,) = await glance(settings)
+    assert str(finding) == f"✗ database: {faults.name_of(settings.url)} {reason.removeprefix('The database ')}"
+
+
+async def test_a_start_looks_at_the_server_and_the_revision_as_doctor_does(
+    settings: Settings, ahead: Settings, client: httpx.AsyncClient
+) -> None:
+    found = [str(one) for one in await glance(ahead)]
+    assert f"! schema: {AHEAD}" in found
+    assert found == [line for line in (await run(ahead, "doctor")).output.splitlines() if line[0] in "!✗"]
+    await execute(settings, "DELETE FROM alembic_version")
+    (reason,) = (await client.get(READY)).json()["reasons"]
+    await execute(settings, "INSERT INTO alembic_version VALUES ('9999')")
+    assert reason == f"There is no schema yet, this version needs {migrations.revisions().head}. Run: cortez migrate"
+
+
+async def test_doctor_misses_files_that_rows_name(settings: Settings, make: Make) -> None:
+    await make.add(Subject(code="S", name="A subject", language="python"))
+    teacher = await make.teacher()
+    unit = (await teacher.post("/subjects/S/unidades", json={"numero": 1, "titulo": "Loops"})).json()
+    sent = await teacher.post(f"/unidades/{unit['id']}/archivos", files={"file": ("notes.txt", b"Loops.")})
+    assert sent.status_code == 201
+    assert f"✓ files: all 1 are in {settings.files}" in (await run(settings, "doctor")).output
+    kept = Storage(settings.files).place(sent.json()["checksum_sha256"])
+    kept.unlink()
+    wrong = await run(settings, "doctor")
+    assert f"✗ files: 1 of 1 are not in {settings.files}, such as {kept.parent.name}/{kept.name}." in wrong.output
+    assert wrong.exit_code == 1
+
+
+class Distrust(ssl.SSLCertVerificationError):
+    reason = "CERTIFICATE_VERIFY_FAILED"
+
+
+@pytest.mark.parametrize(
     ("error", "said"),
     [
         (asyncpg.InvalidPasswordError("password authentication failed"), "refused the password. Check the user"),
         (asyncpg.InvalidAuthorizationSpecificationError("no pg_hba.conf entry"), "pg_hba.conf"),
         (asyncpg.TooManyConnectionsError("sorry"), "raise max_connections"),
         (TimeoutError(), "no answer in time"),
+        (OSError("Multiple exceptions: [Errno 111] Connect call failed ('::1', 5432, 0, 0)"), "(Connection refused)"),
+        (Distrust(1, "it is self-signed"), "(certificate verify failed)"),
         (ValueError("ours"), None),
     ],
     ids=lambda value: type(value).__name__,

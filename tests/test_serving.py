@@ -21,6 +21,7 @@ from running import SECRET, settings_for
 from serving import Server, serving
 
 MANY = {"CORTEZ_WORKERS": "2", "CORTEZ_SECRET_KEY": SECRET}
+NO_FOLDER = "/dev/null"
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +35,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def lasting(folder: Path) -> Iterator[Server]:
     """For tests after which it serves as before."""
-    told = {"DATABASE_URL": f"sqlite:///{folder}/cortez.db", "TMPDIR": str(folder)}
-    with serving(folder, MANY | told) as made:
+    own = {"DATABASE_URL": f"sqlite:///{folder}/cortez.db", "CORTEZ_FILES": NO_FOLDER, "TMPDIR": str(folder)}
+    with serving(folder, MANY | own) as made:
         yield made
 
 
@@ -109,6 +110,13 @@ async def test_whoever_is_connected_is_told_that_the_server_stops(server: Server
         assert (ready.status_code, ready.json()["reasons"]) == (503, ["The service is stopping."])
         assert ready.headers["connection"] == "close"
     assert await asyncio.to_thread(server.wait) == 0
+
+
+def test_a_start_says_once_what_is_wrong_and_serves(lasting: Server) -> None:
+    until(lambda: started(lasting) == 2 and "✗" in (lasting.folder / "server.log").read_text())
+    said = [line for line in (lasting.folder / "server.log").read_text().splitlines() if "✗" in line]
+    assert len(said) == 1
+    assert f"✗ storage: {NO_FOLDER} cannot be written (Not a directory). Check its owner" in said[0]
 
 
 def test_workers_that_do_not_come_up_replace_none(lasting: Server) -> None:

@@ -19,7 +19,7 @@ from cortez.gate import Gate
 from cortez.queries import SLOW, watch_statements, watch_transactions
 from cortez.settings import Settings
 
-IMMEDIATE, TURN = "immediate", "turn"
+ALONE, IMMEDIATE, TURN = "alone", "immediate", "turn"  # how transactions begin: ALONE is none at all
 STUDENT_CHANGED, CHANGED = "student_changed", "changed_students"
 
 # Told, in the unit of work that did it, whose sessions, findings or account have changed.
@@ -29,9 +29,8 @@ StudentChanged = Callable[[AsyncSession, Collection[str]], Awaitable[None]]
 class Database:
     """The engine and its session factories.
 
-    `reading` sessions hold no transaction on PostgreSQL (autocommit: one round trip a statement) and a deferred one on
-    SQLite; `writing` sessions begin at their first statement, on SQLite with the write lock. A request passes
-    the `gate` before it takes a session.
+    `reading` sessions hold no transaction (one round trip a statement); `writing` sessions begin at their first
+    statement, on SQLite with the write lock. A request passes the `gate` before it takes a session.
     """
 
     def __init__(
@@ -44,7 +43,8 @@ class Database:
             info[STUDENT_CHANGED] = student_changed
         self.is_sqlite = settings.url.get_backend_name() == "sqlite"
         self.engine = _sqlite(settings) if self.is_sqlite else _postgresql(settings)
-        reader = self.engine if self.is_sqlite else self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        alone: dict[str, Any] = {ALONE: True} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}
+        reader = self.engine.execution_options(**alone)
         writer = self.engine.execution_options(**{IMMEDIATE: True})
         if not self.is_sqlite:
             tell_the_audit_log(writer)
@@ -217,8 +217,21 @@ def prepare_sqlite(engine: AsyncEngine) -> None:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
         add_functions(connection, record.info)
+        only_where_begun(connection.driver_connection)
 
     @event.listens_for(engine.sync_engine, "begin")
     def begin(connection: Connection) -> None:
-        immediate = connection.get_execution_options().get(IMMEDIATE, False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+        options = connection.get_execution_options()
+        if not options.get(ALONE, False):
+            connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get(IMMEDIATE, False) else "BEGIN")
+
+
+def only_where_begun(connection: Any) -> None:
+    """Roll back only where there is a transaction: each call is a way to the connection's thread and back."""
+    roll_back = connection.rollback
+
+    async def rollback() -> None:
+        if connection.in_transaction:
+            await roll_back()
+
+    connection.rollback = rollback

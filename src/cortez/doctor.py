@@ -1,15 +1,17 @@
-"""What `cortez doctor` and `cortez migrate --check` look at, one line for each finding, with what to do about it."""
+"""What `cortez doctor`, `cortez migrate --check` and a start look at: a line for each finding, with what to do."""
 
+import asyncio
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from asyncpg import PostgresError
-from sqlalchemy import Connection, text
+from asyncpg import InterfaceError, PostgresError
+from sqlalchemy import Connection, select, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -17,9 +19,9 @@ from sqlalchemy.pool import NullPool
 
 from cortez import faults, live_schema
 from cortez.database import Database
-from cortez.db import utc_now
-from cortez.health import hindrances_of
-from cortez.migrations import complaint, is_ahead, revision_of
+from cortez.db import Base, utc_now
+from cortez.health import by_revision
+from cortez.migrations import revision_of
 from cortez.settings import DEVELOPMENT_KEY, Settings
 
 GOOD, ODD, BAD, NOTE = "✓", "!", "✗", "·"
@@ -50,8 +52,17 @@ Look = Callable[[Connection], list[Finding]]
 
 async def examine(settings: Settings) -> list[Finding]:
     """Everything; what lies behind a connection only where there is one."""
-    found = [*of_settings(settings), *of_storage(settings)]
-    return found + await ask(lambda: Database(settings).engine, settings.url, of_server, of_schema)
+    return await look(settings, of_server, of_schema, partial(of_files, Path(settings.files)))
+
+
+async def glance(settings: Settings) -> list[Finding]:
+    """What is seen at once and wants attention: of the schema, the revision."""
+    return [one for one in await look(settings, of_server, of_revision) if one.mark in (ODD, BAD)]
+
+
+async def look(settings: Settings, *looks: Look) -> list[Finding]:
+    found = await asyncio.to_thread(lambda: [*of_settings(settings), *of_storage(settings)])
+    return found + await ask(lambda: Database(settings).engine, settings.url, *looks)
 
 
 async def examine_schema(settings: Settings) -> list[Finding]:
@@ -71,7 +82,7 @@ async def ask(make: Callable[[], AsyncEngine], url: URL, *looks: Look) -> list[F
         async with engine.connect() as connection:
             for look in looks:
                 found += await connection.run_sync(look)
-    except (DBAPIError, OSError, PostgresError) as error:
+    except (DBAPIError, OSError, PostgresError, InterfaceError) as error:
         found.append(Finding(BAD, "database", faults.told(error, url) or f"{type(error).__name__}."))
     await engine.dispose()
     return found
@@ -168,19 +179,36 @@ def of_timeouts(connection: Connection) -> Iterator[Finding]:
         yield Finding(GOOD, "timeouts", ", ".join(f"{name} {value}" for name, value in names.items()))
 
 
+def of_revision(connection: Connection) -> list[Finding]:
+    """As `/health/ready` judges it; nothing where all is well."""
+    condition = by_revision(connection)
+    return bad(condition.shortcomings) or [Finding(ODD, "schema", notice) for notice in condition.notices]
+
+
 def of_schema(connection: Connection) -> list[Finding]:
     """The revision, then every difference between what is there and what this version needs."""
+    if told := of_revision(connection):
+        return told
     found = revision_of(connection)
-    if told := complaint(found):
-        hindrances = hindrances_of(connection) if is_ahead(found) else []
-        works = is_ahead(found) and not hindrances
-        return [Finding(ODD if works else BAD, "schema", told), *bad(hindrances)]
     try:
         compared = live_schema.compare(connection)
     except live_schema.CannotCompare as error:
         return [Finding(ODD, "schema", f"at revision {found}, and only that is known. {error}")]
     good = Finding(GOOD, "schema", f"at revision {found}, and all of it as this version needs it")
     return (bad(compared.differences) or [good]) + [Finding(NOTE, "schema", note) for note in compared.notes]
+
+
+def of_files(root: Path, connection: Connection) -> list[Finding]:
+    """Whether what the rows name is there: a restored database may be newer than its folder."""
+    if of_revision(connection):
+        return []
+    table = Base.metadata.tables["archivos_adjuntos"]
+    named = set(connection.scalars(select(table.c.ruta_relativa)))
+    missing = sorted(name for name in named if not (root / name).is_file())
+    if missing:
+        said = f"{len(missing)} of {len(named)} are not in {root}, such as {missing[0]}. Restore the folder"
+        return [Finding(BAD, "files", said)]
+    return [Finding(GOOD, "files", f"all {len(named)} are in {root}")]
 
 
 def bad(told: Iterable[object]) -> list[Finding]:

@@ -7,6 +7,7 @@ from litestar import Request, Response, get
 from msgspec import Struct
 from sqlalchemy import Connection, inspect
 
+from cortez import faults
 from cortez.database import Database
 from cortez.db import Base
 from cortez.migrations import complaint, is_ahead, revision_of
@@ -60,9 +61,8 @@ async def condition_of(database: Database) -> Condition:
         async with asyncio.timeout(SECONDS), database.engine.connect() as connection:
             return await connection.run_sync(by_revision)
     except Exception as error:
-        return Condition(
-            [f"The database cannot be reached ({type(error).__name__}). Check DATABASE_URL and the server."], []
-        )
+        said = faults.happened(error, database.settings.url) or f"failed ({type(error).__name__}). Run: cortez doctor"
+        return Condition([f"The database {said}"], [])
 
 
 def by_revision(connection: Connection) -> Condition:

@@ -74,6 +74,8 @@ def complaint(found: str | None) -> str | None:
     """What is wrong with a database at this revision, with what to do; None at the newest."""
     if is_ahead(found):
         return AHEAD.format(found)
+    if found is None:
+        return f"There is no schema yet, this version needs {revisions().head}. Run: cortez migrate"
     if found != revisions().head:
         return f"The schema is at revision {found}, this version needs {revisions().head}. Run: cortez migrate"
     return None

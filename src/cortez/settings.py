@@ -138,7 +138,8 @@ def parse_url(name: str, text: str) -> URL:
         raise SettingsError(
             f"{name}: {url.drivername!r} is not supported. Use sqlite:///path or postgresql://user@host/name."
         )
-    return url.set(drivername=DRIVERS[url.drivername])
+    query = {"ssl" if name == "sslmode" else name: value for name, value in url.query.items()}  # as asyncpg calls it
+    return url.set(drivername=DRIVERS[url.drivername], query=query)
 
 
 def load(environ: Mapping[str, str] | None = None, dotenv: Path = Path(".env")) -> Settings:

@@ -69,15 +69,17 @@ class Worker:
         self.begun = time.monotonic()
 
     @classmethod
-    async def start(cls, listener: socket.socket, stop_timeout: float, places: Places) -> "Worker":
+    async def start(cls, listener: socket.socket, stop_timeout: float, places: Places, *, looks: bool) -> "Worker":
+        """`looks`: it says what it finds wrong with what it serves from."""
         ours, theirs = socket.socketpair()
         with theirs:
             descriptors = (listener.fileno(), theirs.fileno())
-            command = [sys.executable, "-m", "cortez.worker", *map(str, descriptors), str(stop_timeout)]
+            told = [*map(str, descriptors), str(stop_timeout), *(["look"] if looks else [])]
+            command = [sys.executable, "-m", "cortez.worker", *told]
             place = places.take()
-            told = {"PROMETHEUS_MULTIPROC_DIR": str(places.folder), "CORTEZ_WORKER_PLACE": str(place)}
+            figures = {"PROMETHEUS_MULTIPROC_DIR": str(places.folder), "CORTEZ_WORKER_PLACE": str(place)}
             process = await asyncio.create_subprocess_exec(
-                *command, pass_fds=descriptors, start_new_session=True, env=MEMORY | os.environ | told
+                *command, pass_fds=descriptors, start_new_session=True, env=MEMORY | os.environ | figures
             )
         ours.setblocking(False)
         return cls(process, ours, place)
@@ -132,8 +134,11 @@ class Supervisor:
         return 0
 
     async def add(self, count: int) -> bool:
-        """So many new workers, all of them or none."""
-        new = [await Worker.start(self.listener, self.stop_timeout, self.places) for _ in range(count)]
+        """So many new workers, all of them or none; one of them looks around."""
+        new = [
+            await Worker.start(self.listener, self.stop_timeout, self.places, looks=not number)
+            for number in range(count)
+        ]
         if all(await asyncio.gather(*[worker.is_ready() for worker in new])):
             for worker in new:
                 self.tend(worker)

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import logging
 import math
 import socket
 import sys
@@ -15,10 +16,13 @@ from litestar.types import ASGIApp, Receive, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from cortez.app import create_app
+from cortez.doctor import BAD, glance
 from cortez.logs import configuration
 from cortez.metrics import WORKER_STARTS
-from cortez.settings import SettingsError, load
+from cortez.settings import Settings, SettingsError, load
 from cortez.supervisor import GRACE
+
+logger = logging.getLogger("cortez.worker")  # it is run by name
 
 HEAD_TIMEOUT = 10.0  # seconds for a request's head
 HEAD_LIMIT = 65_536  # bytes of it
@@ -133,11 +137,14 @@ class Serving:
 class Worker(uvicorn.Server):
     """Stops in three steps: says so in every answer, takes no new connection, then ends those that are idle."""
 
-    def __init__(self, config: uvicorn.Config, app: Litestar, serving: Serving, link: socket.socket) -> None:
+    def __init__(
+        self, config: uvicorn.Config, app: Litestar, serving: Serving, link: socket.socket, *, looks: bool
+    ) -> None:
         super().__init__(config)
         self.app = app
         self.serving = serving
         self.link = link
+        self.looks = looks
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -146,6 +153,7 @@ class Worker(uvicorn.Server):
             WORKER_STARTS.inc()
             self.link.send(b".")
             self.loop.add_reader(self.link, self.drain)  # it is readable when the parent is gone
+            self.looking = asyncio.create_task(look_around(self.app.state.settings)) if self.looks else None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self.loop.call_soon_threadsafe(self.drain)
@@ -172,6 +180,12 @@ class Worker(uvicorn.Server):
         self.should_exit = True
 
 
+async def look_around(settings: Settings) -> None:
+    """Say what is wrong. It keeps nobody from serving: what is away comes back, and readiness says what is missing."""
+    for finding in await glance(settings):
+        logger.log(logging.ERROR if finding.mark == BAD else logging.WARNING, "%s", finding)
+
+
 def settle() -> None:
     """Nothing that is there by now will ever be garbage: do not look through it again and again while answering."""
     gc.collect()
@@ -180,7 +194,7 @@ def settle() -> None:
 
 
 def main() -> None:
-    listener, link, stop_timeout = sys.argv[1:]
+    listener, link, stop_timeout, *looks = sys.argv[1:]
     try:
         settings = load()
     except SettingsError as error:
@@ -200,7 +214,7 @@ def main() -> None:
         timeout_graceful_shutdown=math.ceil(float(stop_timeout)),
     )
     settle()
-    worker = Worker(config, app, serving, socket.socket(fileno=int(link)))
+    worker = Worker(config, app, serving, socket.socket(fileno=int(link)), looks=bool(looks))
     worker.run(sockets=[socket.socket(fileno=int(listener))])
 
 

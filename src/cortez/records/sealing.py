@@ -140,14 +140,18 @@ async def seal(session: AsyncSession) -> int:
 
 
 def unsealed(session: AsyncSession, last: AuditSeal | None) -> Any:
-    """The oldest entries without a leaf whose transactions, and all before them, have ended."""
+    """The oldest entries without a leaf whose transactions, and all before them, have ended.
+
+    A restored database counts its transactions from a lower number: what we see beyond the newest ended elsewhere.
+    """
     statement = select(*raw(AuditEntry)).where(~exists().where(AuditLeaf.entry_id == AuditEntry.id))
     if last:
         statement = statement.where(AuditEntry.created_at > last.created_at - SETTLED)
     if session.get_bind().dialect.name == "postgresql":
-        horizon = cast(cast(func.pg_snapshot_xmin(func.pg_current_snapshot()), Text), BigInteger)
-        # A restored database may count its transactions from a lower number; what is old has ended too.
-        statement = statement.where(or_(AuditEntry.xid < horizon, AuditEntry.created_at < utc_now() - SETTLED))
+        snapshot = func.pg_current_snapshot()
+        ends = (func.pg_snapshot_xmin(snapshot), func.pg_snapshot_xmax(snapshot))
+        ended, newest = (cast(cast(end, Text), BigInteger) for end in ends)
+        statement = statement.where(or_(AuditEntry.xid < ended, AuditEntry.xid >= newest))
     return statement.order_by(AuditEntry.position).limit(LOT)
 
 

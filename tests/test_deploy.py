@@ -1,0 +1,89 @@
+"""What docs/deploy and docs/deployment.md name is there: settings, commands, files, versions."""
+
+import re
+import tomllib
+from collections.abc import Iterator
+from importlib.metadata import requires
+from pathlib import Path
+
+import click
+import pytest
+import yaml
+
+from cortez.cli import cli
+from cortez.settings import NAMES, Settings
+from cortez.supervisor import GRACE, KILL_AFTER
+
+ROOT = Path(__file__).parents[1]
+DEPLOY = ROOT / "docs" / "deploy"
+FILES = [ROOT / "docs" / "deployment.md", *sorted(DEPLOY.iterdir())]
+SETTING = re.compile(r"\b(?:CORTEZ|DB|DATABASE)_[A-Z][A-Z_]*\b")
+COMMAND = re.compile(r"(?<!=)(?<!-u )(?<!-T )(?<!exec )(?<!\* )\bcortez ([a-z][a-z-]+)(?: ([a-z][a-z-]+))?(?![\w/])")
+IN_A_LIST = re.compile(r'(?:command:|^CMD) \["(\w+)"()\]', re.MULTILINE)
+PATH = re.compile(r"(?<!/)\bdocs/[\w./-]+\w")
+TO_BE_MADE = {"docs/deploy/.env"}
+of_each_file = pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.name))
+
+
+@of_each_file
+def test_every_setting_in_it_is_one(file: Path) -> None:
+    assert set(SETTING.findall(file.read_text())) <= set(NAMES.values())
+
+
+@of_each_file
+def test_every_command_in_it_is_one(file: Path) -> None:
+    for first, second in COMMAND.findall(file.read_text()) + IN_A_LIST.findall(file.read_text()):
+        command = cli.get_command(click.Context(cli), first)
+        assert command, first
+        if isinstance(command, click.Group):
+            assert second in command.commands, (first, second)
+
+
+@of_each_file
+def test_every_path_in_it_is_there(file: Path) -> None:
+    missing = {name for name in PATH.findall(file.read_text()) if not (ROOT / name).exists()}
+    assert missing <= TO_BE_MADE
+
+
+@pytest.mark.parametrize("file", sorted(DEPLOY.glob("*.yml")), ids=lambda file: str(file.name))
+def test_yaml_can_be_read(file: Path) -> None:
+    assert isinstance(yaml.safe_load(file.read_text()), dict)
+
+
+def test_compose_mounts_and_reads_what_is_there_or_is_to_be_made() -> None:
+    named = set(re.findall(r"(?<!\.)\./([\w.-]+)", (DEPLOY / "compose.yml").read_text()))
+    assert named <= {file.name for file in DEPLOY.iterdir()}
+
+
+def test_a_stop_is_given_the_time_that_it_may_take() -> None:
+    longest = Settings().stop_timeout + GRACE + KILL_AFTER
+    systemd = re.search(r"^TimeoutStopSec=(\d+)$", (DEPLOY / "cortez.service").read_text(), re.MULTILINE)
+    compose = yaml.safe_load((DEPLOY / "compose.yml").read_text())["services"]["cortez"]["stop_grace_period"]
+    assert systemd
+    assert min(int(systemd[1]), int(compose.removesuffix("s"))) > longest
+
+
+def test_the_image_is_given_what_the_wheel_is_made_of() -> None:
+    given = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    assert all((ROOT / name).exists() for name in given)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]
+    needed = {project["project"]["readme"], "pyproject.toml", *wheel["force-include"]}
+    assert needed | {name.partition("/")[0] for name in wheel["packages"]} <= given
+    copied = re.findall(r"^COPY (docs/\S+)", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE)
+    assert set(copied) <= given
+
+
+def locked(file: Path) -> Iterator[str]:
+    """Each package of a lock: its name, version and hashes."""
+    return (block.rstrip(" \\\n") for block in re.split(r"^(?=\w)", file.read_text(), flags=re.MULTILINE) if block)
+
+
+def test_what_runs_is_locked_as_it_was_tested() -> None:
+    """`make lock` writes both."""
+    tested, deployed = set(locked(ROOT / "requirements.lock")), set(locked(DEPLOY / "requirements.lock"))
+    assert deployed < tested
+    names = {block.partition("==")[0] for block in deployed}
+    wanted = [re.match(r"[\w-]+", one) for one in requires("cortez") or () if "extra ==" not in one]
+    assert {name[0] for name in wanted if name} <= names
+    assert not names & {"pytest", "mypy", "ruff"}
