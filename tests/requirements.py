@@ -12,7 +12,8 @@ SECURITY = "L1"
 FAULTS = "P4"
 MIGRATIONS = "G3 G4 G5"
 SPEED = "M6"
-BUILT = " ".join((FOUNDATION, FINDINGS, LEARNING, SECURITY, FAULTS, MIGRATIONS, SPEED)).split()
+OPERATIONS = "C4 L2"
+BUILT = " ".join((FOUNDATION, FINDINGS, LEARNING, SECURITY, FAULTS, MIGRATIONS, SPEED, OPERATIONS)).split()
 
 MARKED = re.compile(r"((?:@pytest\.mark\.requirement\([^)]*\)\s+)+)(?:@pytest[^\n]*\n)*(?:async )?def (test_\w+)")
 TEST = re.compile(r"^(?:async )?def (test_\w+)", re.MULTILINE)

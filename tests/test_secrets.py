@@ -1,5 +1,6 @@
 """What is logged of an error: where it arose and in which request, never what it says, for that may quote people."""
 
+import logging
 from collections.abc import AsyncGenerator
 
 import pytest
@@ -10,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from cortez.accounts.models import User
 from cortez.app import BrokenOff, create_app
 from cortez.errors import described
+from cortez.logs import as_json, told
 from cortez.settings import Settings
 from factory import Make
 from running import client_of, live
@@ -34,12 +36,14 @@ async def breaks() -> Stream:
 async def test_an_unexpected_error_is_logged_without_its_message(
     settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.DEBUG, "cortez")
     async with live(create_app(settings, [fails])) as app, client_of(app) as client:
-        answer = await client.get("http://test/fails")
+        answer = await client.get("http://test/fails", headers={"Authorization": f"Bearer {PLANTED}"})
     assert (answer.status_code, answer.json()["code"]) == (500, "INTERNAL_ERROR")
     assert PLANTED not in answer.text
     assert PLANTED not in caplog.text
     assert "ValueError" in caplog.text
+    assert PLANTED not in str([as_json(told(record)) for record in caplog.records])
     assert answer.headers["x-request-id"] in caplog.text
 
 

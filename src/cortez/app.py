@@ -1,9 +1,10 @@
 """The application: the one place where everything is wired."""
 
+import asyncio
 import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from litestar import Litestar, Request, Router
 from litestar.datastructures import State
@@ -26,6 +27,7 @@ from cortez.content import handlers as content
 from cortez.database import Database
 from cortez.errors import described, on_exception, request_id
 from cortez.evaluations import handlers as evaluations
+from cortez.exchanges import Exchange, note_status
 from cortez.exercises import attempt_handlers, part_handlers
 from cortez.exercises import handlers as exercises
 from cortez.hardening import add_headers, cors
@@ -38,6 +40,7 @@ from cortez.rates import Rates, limited
 from cortez.records import audit_handlers, privacy_handlers
 from cortez.records import handlers as exports
 from cortez.records.access import Journal
+from cortez.records.gauges import Gauges
 from cortez.records.upkeep import Upkeep
 from cortez.responses import Answer
 from cortez.risks import handlers as risks
@@ -50,6 +53,9 @@ from cortez.simulators import handlers as simulators
 from cortez.traces import git_handlers
 from cortez.traces import handlers as traces
 from cortez.transactions import UnitOfWork, learn_routes, provide_session
+
+if TYPE_CHECKING:
+    from cortez.tracing import Tracing
 
 logger = logging.getLogger(__name__)
 
@@ -98,6 +104,7 @@ def create_app(settings: Settings | None = None, extra: Sequence[ControllerRoute
         ],
     )
     app = Service(
+        tracing=open_tracing(settings),
         route_handlers=[api, *pages.routers, *extra],
         dependencies={
             "session": Provide(provide_session),
@@ -115,7 +122,7 @@ def create_app(settings: Settings | None = None, extra: Sequence[ControllerRoute
         exception_handlers={Exception: on_exception},
         request_class=StrictRequest,
         response_class=Answer,
-        before_send=[add_headers],
+        before_send=[add_headers, note_status],
         lifespan=[running],
         state=State(
             {
@@ -123,6 +130,7 @@ def create_app(settings: Settings | None = None, extra: Sequence[ControllerRoute
                 "settings": settings,
                 "cursors": Cursors(*settings.key_ring),
                 "upkeep": Upkeep(database, journal),
+                "gauges": Gauges(database, journal),
                 "refusals": refusals,
                 "stopping": False,
             },
@@ -146,6 +154,18 @@ def open_database(settings: Settings, actor: str = "service") -> Database:
     return Database(settings, student_changed=profiles.refresh, actor=actor)
 
 
+def open_tracing(settings: Settings) -> "Tracing | None":
+    """Where spans go to, if anywhere: without it, none of OpenTelemetry is loaded."""
+    if not settings.otel_exporter_otlp_endpoint:
+        return None
+    try:
+        from cortez.tracing import Tracing
+    except ImportError:
+        logger.warning("OTEL_EXPORTER_OTLP_ENDPOINT is set, but nothing is traced: install cortez[otel].")
+        return None
+    return Tracing.to(settings.otel_exporter_otlp_endpoint)
+
+
 def unwrapped(error: BaseException) -> BaseException:
     """What went wrong, without what the framework has put around it."""
     if isinstance(error, BaseExceptionGroup):
@@ -162,16 +182,23 @@ class BrokenOff(Exception):
 class Service(Litestar):
     """Litestar, with HEAD answered as GET without the body, and nothing of people in what the server logs."""
 
+    def __init__(self, tracing: "Tracing | None", **options: Any) -> None:
+        super().__init__(**options)
+        self.tracing = tracing
+
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "http" and scope["method"] == "HEAD":
-            scope, send = {**scope, "method": "GET"}, without_body(send)
-        try:
+        if scope["type"] != "http":
             await super().__call__(scope, receive, send)
-        except Exception as error:
-            if scope["type"] != "http":
-                raise
-            logger.error("an answer broke off: %s, request %s", described(unwrapped(error)), request_id(scope))
-            raise BrokenOff from None  # the server closes the connection, and prints no more than this name
+            return
+        method = scope["method"]
+        if method == "HEAD":
+            scope, send = {**scope, "method": "GET"}, without_body(send)
+        with Exchange(method, scope, self.tracing.begin(scope) if self.tracing else None):
+            try:
+                await super().__call__(scope, receive, send)
+            except Exception as error:
+                logger.error("an answer broke off: %s, request %s", described(unwrapped(error)), request_id(scope))
+                raise BrokenOff from None  # the server closes the connection, and prints no more than this name
 
 
 def without_body(send: Send) -> Send:
@@ -182,11 +209,13 @@ def without_body(send: Send) -> Send:
 
 
 @asynccontextmanager
-async def running(app: Litestar) -> AsyncGenerator[None]:
+async def running(app: Any) -> AsyncGenerator[None]:
     """Connections are made when they are needed, and closed when the service stops."""
-    async with app.state.upkeep.going():
+    async with app.state.upkeep.going(), app.state.gauges.going():
         yield
     await app.state.database.close()
+    if app.tracing:
+        await asyncio.to_thread(app.tracing.close)
 
 
 def constant(value: Any) -> Provide:

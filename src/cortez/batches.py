@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from cortez.errors import Conflict, CortezError, FieldError, Invalid
+from cortez.exchanges import note_batch
 from cortez.schemas import StrictRequest, explain, refuse_nul
 
 T = TypeVar("T")
@@ -91,7 +92,9 @@ def answer_of(outcomes: Sequence[ItemResult | CortezError]) -> BatchResult:
         for index, outcome in enumerate(outcomes)
     ]
     count = Counter(result.status for result in results)
-    return BatchResult(count["created"], count["duplicate"], count["rejected"], results)
+    answer = BatchResult(count["created"], count["duplicate"], count["rejected"], results)
+    note_batch(answer)
+    return answer
 
 
 def refuse_rejections(outcomes: Sequence[Any]) -> None:

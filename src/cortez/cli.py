@@ -44,7 +44,7 @@ def serve(settings: Settings) -> None:
     if settings.env == "development":
         click.echo(f"With the demo course loaded, sign in as {TEACHER!r} with the password {PASSWORD!r}.")
     sys.stdout.flush()
-    told = (settings.host, settings.port, settings.workers, settings.stop_timeout)
+    told = (settings.host, settings.port, settings.workers, settings.stop_timeout, settings.log, settings.line_format)
     os.execv(sys.executable, [sys.executable, "-m", "cortez.supervisor", *map(str, told)])  # noqa: S606
 
 

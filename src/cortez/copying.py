@@ -9,6 +9,8 @@ from sqlalchemy import JSON, Table, insert
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from cortez.queries import watched
+
 
 async def copy_rows(session: AsyncSession, table: Table, rows: Sequence[dict[str, Any]]) -> None:
     """Store rows with the same columns, all of them given, in the session's open transaction.
@@ -22,8 +24,10 @@ async def copy_rows(session: AsyncSession, table: Table, rows: Sequence[dict[str
         return
     driver = (await connection.get_raw_connection()).driver_connection
     assert driver  # noqa: S101 - a connection that is open
+    assert connection.sync_connection  # noqa: S101
     try:
-        await driver.copy_records_to_table(table.name, columns=list(rows[0]), records=records(table, rows))
+        with watched(connection.sync_connection, f"COPY {table.name}"):
+            await driver.copy_records_to_table(table.name, columns=list(rows[0]), records=records(table, rows))
     except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:  # told as SQLAlchemy tells those of statements
         broken = isinstance(error, asyncpg.IntegrityConstraintViolationError)
         raise (IntegrityError if broken else DBAPIError)(f"COPY {table.name}", None, error) from error

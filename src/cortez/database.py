@@ -16,6 +16,7 @@ from sqlalchemy.util import await_only
 
 from cortez.auditing import ACTOR, WritingSession, add_functions, tell_the_audit_log
 from cortez.gate import Gate
+from cortez.queries import SLOW, watch_statements, watch_transactions
 from cortez.replica import ANSWER, POSITION, Replica
 from cortez.settings import Settings
 
@@ -52,6 +53,7 @@ class Database:
         writer = self.engine.execution_options(**{IMMEDIATE: True})
         if not self.is_sqlite:
             tell_the_audit_log(writer)
+        watch_transactions(writer)
         self.reading = async_sessionmaker(reader, expire_on_commit=False)
         self.writing = async_sessionmaker(writer, expire_on_commit=False, info=info, sync_session_class=WritingSession)
 
@@ -131,6 +133,7 @@ def _pool(settings: Settings) -> dict[str, Any]:
         "pool_recycle": settings.db_pool_recycle,
         "pool_use_lifo": True,
         "hide_parameters": True,
+        "execution_options": {SLOW: settings.slow_query},
         "json_serializer": _encode,
         "json_deserializer": msgspec.json.decode,
     }
@@ -139,12 +142,15 @@ def _pool(settings: Settings) -> dict[str, Any]:
 def _replica(settings: Settings, url: URL) -> AsyncEngine:
     """Not asked before use, unlike the primary: each read begins with a question. Where no answer comes, it is gone."""
     limits = {"timeout": min(ANSWER, settings.db_connect_timeout), "command_timeout": settings.db_statement_timeout + 1}
-    return create_async_engine(url, connect_args=connect_args(settings) | limits, **_pool(settings))
+    engine = create_async_engine(url, connect_args=connect_args(settings) | limits, **_pool(settings))
+    watch_statements(engine)
+    return engine
 
 
 def _postgresql(settings: Settings) -> AsyncEngine:
     engine = create_async_engine(settings.url, connect_args=connect_args(settings), **_pool(settings))
     _ping_after_idleness(engine, settings.db_pre_ping_idle)
+    watch_statements(engine)
     return engine
 
 
@@ -196,6 +202,7 @@ def _sqlite(settings: Settings) -> AsyncEngine:
     engine = create_async_engine(settings.url, connect_args={"timeout": settings.db_lock_timeout}, **_pool(settings))
     take_turns(engine, settings.db_lock_timeout)
     prepare_sqlite(engine)
+    watch_statements(engine)
     return engine
 
 

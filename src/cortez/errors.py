@@ -21,6 +21,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from cortez.choices import listed
+from cortez.metrics import POOL_TIMEOUTS
 
 logger = logging.getLogger(__name__)
 
@@ -129,9 +130,9 @@ class Unavailable(CortezError):
         self.headers = {"Retry-After": "1"}
 
 
-# The unit of work is repeated for these: deadlock, serialization failure, lock timeout, a plan made before a migration.
+# The unit of work is repeated for these; the last is a plan made before a migration.
 LOCK_TIMEOUT = "55P03"
-REPEATABLE = {"40P01", "40001", LOCK_TIMEOUT, "0A000"}
+REPEATABLE = {"40P01": "deadlock", "40001": "serialization", LOCK_TIMEOUT: "lock_timeout", "0A000": "plan_changed"}
 AWAY = Unavailable("DATABASE_UNAVAILABLE", "The database cannot be reached; try again.")
 DAMAGED = Unavailable("DATABASE_DAMAGED", "The database's files are damaged. Restore the latest backup.")
 
@@ -199,10 +200,12 @@ def sqlstate(error: BaseException | None) -> str:
     return next((state for words, state in SQLITE_STATES.items() if words in message), "")
 
 
-def is_repeatable(error: BaseException | None) -> bool:
-    """Whether the same unit of work, begun again, may well succeed."""
+def repeatable_cause(error: BaseException | None) -> str | None:
+    """Why the same unit of work, begun again, may well succeed; None where it will not."""
     state = sqlstate(error)
-    return state in REPEATABLE or (state == "23505" and _duplicate_key(error) == ("cognitive_traces", "id"))
+    if state == "23505" and _duplicate_key(error) == ("cognitive_traces", "id"):
+        return "unique_id"
+    return REPEATABLE.get(state)
 
 
 def _duplicate_key(error: BaseException | None) -> tuple[str, str] | None:
@@ -306,6 +309,8 @@ def problem_of(request: Request[Any, Any, Any], error: CortezError) -> Problem:
 def on_exception(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
     """The one exception handler of the application."""
     route = request.scope.get("route_handler")  # none where no route matched
+    if isinstance(error, PoolTimeout):
+        POOL_TIMEOUTS.labels("pool").inc()
     known = answer_to(error, route.opt.get("query", {}) if route else {})
     if known.status == HTTPStatus.INTERNAL_SERVER_ERROR or known in (AWAY, DAMAGED):
         logger.error("%s: %s, request %s", known.code, described(error), request_id(request.scope))

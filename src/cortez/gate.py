@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
 from cortez.errors import Unavailable
+from cortez.metrics import POOL_TIMEOUTS, POOL_WAIT_SECONDS
 
 PATIENCE = 0.75  # seconds: an answer within one, also where it is a refusal among many
 
@@ -18,6 +19,7 @@ class Gate:
 
     def __init__(self, connections: int, patience: float = PATIENCE) -> None:
         self.patience = patience
+        self.waiting = 0
         self.places = asyncio.Semaphore(max(1, connections - max(1, connections // 10)))
 
     @asynccontextmanager
@@ -44,8 +46,13 @@ class Gate:
             leave()
 
     async def _wait(self) -> None:
+        self.waiting += 1
         try:
-            async with asyncio.timeout(self.patience):
-                await self.places.acquire()
+            with POOL_WAIT_SECONDS.time():
+                async with asyncio.timeout(self.patience):
+                    await self.places.acquire()
         except TimeoutError:
+            POOL_TIMEOUTS.labels("gate").inc()
             raise Unavailable("POOL_EXHAUSTED", "All database connections are busy; try again.") from None
+        finally:
+            self.waiting -= 1

@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.database import Database
 from cortez.errors import TooManyRequests, Unauthorized
+from cortez.exchanges import note_principal
 from cortez.networks import client_network
 from cortez.security import Principal
 from cortez.throttling import Allowance, Meters, RateLimit
@@ -126,6 +127,7 @@ def limited(authenticate: Authenticate, rates: Rates) -> Authenticate:
             await rates.take(scope, None)
             raise
         scope["user"] = principal  # known to whoever notes the answer, also where it is a refusal
+        note_principal(principal)
         await rates.take(scope, principal)
         return principal
 

@@ -3,6 +3,7 @@
 import os
 import re
 import secrets
+import sys
 from collections.abc import Mapping
 from ipaddress import ip_network
 from pathlib import Path
@@ -57,7 +58,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     registration: bool | None = None
     cors_origins: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
+    metrics_token: str = ""
     log: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "text"] | None = None
+    slow_query: float = 500.0  # milliseconds; 0: none is slow
+    otel_exporter_otlp_endpoint: str = ""
     password_time_cost: int = 3
     password_memory_kib: int = 65536
     body_timeout: float = 30.0
@@ -99,9 +104,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """Open in development, closed in production, unless said otherwise."""
         return self.env == "development" if self.registration is None else self.registration
 
+    @property
+    def line_format(self) -> str:
+        """How log lines are printed: as text where a person reads along, unless said otherwise."""
+        return self.log_format or ("text" if sys.stderr.isatty() else "json")
+
 
 NAMES = {
-    field: field.upper() if field.startswith(("db_", "database_")) else f"CORTEZ_{field.upper()}"
+    field: field.upper() if field.startswith(("db_", "database_", "otel_")) else f"CORTEZ_{field.upper()}"
     for field in Settings.__struct_fields__
 }
 POSITIVE = (
@@ -213,6 +223,8 @@ def _with_secret(settings: Settings) -> Settings:
         _refuse_guessable("CORTEZ_SECRET_KEY", settings.secret_key)
         for key in settings.secret_keys:  # they sign nothing any more, but what they sign is still accepted
             _refuse_guessable("CORTEZ_SECRET_KEYS", key)
+        if settings.metrics_token:
+            _refuse_guessable("CORTEZ_METRICS_TOKEN", settings.metrics_token)
         return settings
     if settings.secret_key:
         return settings

@@ -9,12 +9,23 @@ while it runs.
 
 import asyncio
 import contextlib
+import itertools
+import logging
 import os
 import signal
 import socket
 import sys
+import tempfile
 import time
+from pathlib import Path
 
+logger = logging.getLogger("cortez.supervisor")
+
+# As the workers print: our messages hold nothing that JSON would have to escape.
+FORMATS = {
+    "text": "%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s: %(message)s",
+    "json": '{"time":"%(asctime)s.%(msecs)03dZ","level":"%(levelname)s","logger":"%(name)s","message":"%(message)s"}',
+}
 GRACE = 1.0  # seconds for which a stopping worker still answers, and says that it closes
 SETTLED = 0.5  # of these, after how many the parent closes the door
 CLOSING = 0.15  # the longest that it waits for the workers to take whoever stands in it
@@ -26,28 +37,52 @@ LONG_LIVED = 5.0  # a worker that lived so long is replaced at once
 PAUSE = 1.0
 
 
+class Places:
+    """Where workers keep their figures: files in a folder, named by a number that no other living worker has.
+
+    What is true of a living worker only goes with it; whoever has the number next goes on counting from what is left.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.taken: set[int] = set()
+
+    def take(self) -> int:
+        place = next(number for number in itertools.count() if number not in self.taken)
+        self.taken.add(place)
+        return place
+
+    def leave(self, place: int) -> None:
+        for file in self.folder.glob(f"gauge_live*_{place}.db"):
+            file.unlink()
+        self.taken.discard(place)
+
+
 class Worker:
     """One process. Its end of `link` tells us that it is ready; ours, closed, tells it that we are gone."""
 
-    def __init__(self, process: asyncio.subprocess.Process, link: socket.socket) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, link: socket.socket, place: int) -> None:
         self.process = process
         self.link = link
+        self.place = place
         self.asked = False
         self.begun = time.monotonic()
 
     @classmethod
-    async def start(cls, listener: socket.socket, stop_timeout: float, *, looks: bool) -> "Worker":
+    async def start(cls, listener: socket.socket, stop_timeout: float, places: Places, *, looks: bool) -> "Worker":
         """`looks`: it says what it finds wrong with what it serves from."""
         ours, theirs = socket.socketpair()
         with theirs:
             descriptors = (listener.fileno(), theirs.fileno())
             told = [*map(str, descriptors), str(stop_timeout), *(["look"] if looks else [])]
             command = [sys.executable, "-m", "cortez.worker", *told]
+            place = places.take()
+            figures = {"PROMETHEUS_MULTIPROC_DIR": str(places.folder), "CORTEZ_WORKER_PLACE": str(place)}
             process = await asyncio.create_subprocess_exec(
-                *command, pass_fds=descriptors, start_new_session=True, env=MEMORY | os.environ
+                *command, pass_fds=descriptors, start_new_session=True, env=MEMORY | os.environ | figures
             )
         ours.setblocking(False)
-        return cls(process, ours)
+        return cls(process, ours, place)
 
     async def is_ready(self) -> bool:
         """Whether it came to serve; False where it ended, or is still not there after a minute."""
@@ -68,7 +103,7 @@ class Worker:
             async with asyncio.timeout(limit):
                 await self.process.wait()
         except TimeoutError:
-            say(f"worker {self.process.pid} does not stop; killing it")
+            logger.warning("worker %d does not stop; killing it", self.process.pid)
             self.ask(signal.SIGKILL)
             await self.process.wait()
 
@@ -76,8 +111,9 @@ class Worker:
 class Supervisor:
     """Keeps `count` workers alive on one listening socket."""
 
-    def __init__(self, listener: socket.socket, count: int, stop_timeout: float) -> None:
+    def __init__(self, listener: socket.socket, count: int, stop_timeout: float, places: Places) -> None:
         self.listener = listener
+        self.places = places
         self.count = count
         self.stop_timeout = stop_timeout
         self.workers: set[Worker] = set()
@@ -99,15 +135,20 @@ class Supervisor:
 
     async def add(self, count: int) -> bool:
         """So many new workers, all of them or none; one of them looks around."""
-        new = [await Worker.start(self.listener, self.stop_timeout, looks=not place) for place in range(count)]
+        new = [
+            await Worker.start(self.listener, self.stop_timeout, self.places, looks=not number)
+            for number in range(count)
+        ]
         if all(await asyncio.gather(*[worker.is_ready() for worker in new])):
             for worker in new:
                 self.tend(worker)
             return True
-        say("a worker did not come up")
+        logger.error("a worker did not come up")
         for worker in new:
             worker.ask(signal.SIGTERM)
         await asyncio.gather(*[worker.end(KILL_AFTER) for worker in new])
+        for worker in new:
+            self.places.leave(worker.place)
         return False
 
     def tend(self, worker: Worker) -> None:
@@ -120,10 +161,11 @@ class Supervisor:
     async def replace(self, worker: Worker) -> None:
         code = await worker.process.wait()
         worker.link.close()
+        self.places.leave(worker.place)
         self.workers.discard(worker)
         if worker.asked:
             return
-        say(f"worker {worker.process.pid} ended with {code}; starting another")
+        logger.error("worker %d ended with %d; starting another", worker.process.pid, code)
         while not self.stopping:
             if time.monotonic() - worker.begun < LONG_LIVED:
                 await asyncio.sleep(PAUSE)
@@ -135,7 +177,7 @@ class Supervisor:
         old = set(self.workers)
         if await self.add(self.count):
             await self.end(old)
-            say(f"rolled {self.count} workers")
+            logger.info("rolled %d workers", self.count)
 
     async def end(self, workers: set[Worker]) -> None:
         for worker in workers:
@@ -169,25 +211,23 @@ def let_in(listener: socket.socket) -> None:
         time.sleep(0.0005)
 
 
-def say(text: str) -> None:
-    print(f"cortez: {text}", file=sys.stderr, flush=True)  # noqa: T201
-
-
 def listen(host: str, port: int) -> socket.socket:
     family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     return socket.create_server(address[:2], family=family, backlog=2048)
 
 
 def main() -> None:
-    host, port, count, stop_timeout = sys.argv[1:]
+    host, port, count, stop_timeout, level, form = sys.argv[1:]
+    logging.Formatter.converter = time.gmtime
+    logging.basicConfig(level=level.upper(), format=FORMATS[form], datefmt="%Y-%m-%dT%H:%M:%S")
     try:
         listener = listen(host, int(port))
     except OSError as error:
         sys.exit(
             f"Cannot listen on {host}, port {port}: {os.strerror(error.errno or 0)}. Set CORTEZ_HOST, CORTEZ_PORT."
         )
-    with listener:
-        sys.exit(asyncio.run(Supervisor(listener, int(count), float(stop_timeout)).run()))
+    with listener, tempfile.TemporaryDirectory(prefix="cortez-figures-") as folder:
+        sys.exit(asyncio.run(Supervisor(listener, int(count), float(stop_timeout), Places(Path(folder))).run()))
 
 
 if __name__ == "__main__":

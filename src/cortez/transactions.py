@@ -28,7 +28,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from cortez import idempotency
 from cortez.auditing import act_for
 from cortez.database import Database, commit
-from cortez.errors import Invalid, TooLarge, Unavailable, UnsupportedMediaType, is_repeatable, request_id
+from cortez.errors import Invalid, TooLarge, Unavailable, UnsupportedMediaType, repeatable_cause, request_id
+from cortez.metrics import RETRIES
 from cortez.paging import pairs_of, with_filters
 from cortez.replica import POSITION, Replica
 from cortez.schemas import Input, decode
@@ -69,8 +70,13 @@ class Unit:
             raise TypeError("A handler must return plain data or an Answer.")
         return self.answer
 
+    @property
+    def repeated_for(self) -> str | None:
+        """Why it may be begun anew, where what failed is such."""
+        return repeatable_cause(self.failure)
+
     def will_repeat(self, last: bool) -> bool:
-        return not last and not self.sent and (is_repeatable(self.failure) or self.gives_way())
+        return not last and not self.sent and (self.repeated_for is not None or self.gives_way())
 
     def gives_way(self) -> bool:
         return self.replica is not None and self.replica.must_give_way(self.failure)
@@ -174,6 +180,7 @@ class UnitOfWork(ASGIMiddleware):
             attempted: Any = {**scope, "state": {key: _fresh(value) for key, value in pristine.items()}}
             if await self.attempt(attempted, replaying(body, receive), send, next_app, claimed, attempt):
                 return
+            RETRIES.labels(attempted["state"]["unit"].repeated_for or "replica").inc()
             await asyncio.sleep(random.uniform(0, 0.02) * 2**attempt)  # noqa: S311 - jitter
 
     async def attempt(

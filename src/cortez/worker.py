@@ -13,15 +13,16 @@ from typing import Any
 import uvicorn
 from litestar import Litestar
 from litestar.types import ASGIApp, Receive, Send
-from uvicorn.config import LOGGING_CONFIG
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from cortez.app import create_app
 from cortez.doctor import BAD, glance
+from cortez.logs import configuration
+from cortez.metrics import WORKER_STARTS
 from cortez.settings import Settings, SettingsError, load
 from cortez.supervisor import GRACE
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("cortez.worker")  # it is run by name
 
 HEAD_TIMEOUT = 10.0  # seconds for a request's head
 HEAD_LIMIT = 65_536  # bytes of it
@@ -149,6 +150,7 @@ class Worker(uvicorn.Server):
         await super().startup(sockets)
         self.loop = asyncio.get_running_loop()
         if self.started:
+            WORKER_STARTS.inc()
             self.link.send(b".")
             self.loop.add_reader(self.link, self.drain)  # it is readable when the parent is gone
             self.looking = asyncio.create_task(look_around(self.app.state.settings)) if self.looks else None
@@ -204,7 +206,7 @@ def main() -> None:
         http=Connection,
         lifespan="on",
         log_level=settings.log,
-        log_config=LOGGING_CONFIG | {"root": {"handlers": ["default"], "level": "WARNING"}},
+        log_config=configuration(settings),
         access_log=False,
         proxy_headers=False,  # CORTEZ_TRUSTED_PROXIES says whose word is taken for a client's address
         server_header=False,

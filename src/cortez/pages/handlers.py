@@ -23,6 +23,7 @@ from cortez.demo.people import ADMIN, FIRST_STUDENT, PASSWORD, TEACHER, TUTOR
 from cortez.errors import NotFound
 from cortez.openapi import document
 from cortez.pages.drawing import draw
+from cortez.pages.metrics_page import metrics
 from cortez.schemas import StrictRequest
 from cortez.sessions.models import LearningSession
 from cortez.settings import Settings
@@ -106,6 +107,6 @@ async def schema(request: StrictRequest) -> bytes:
 
 
 routers = [
-    Router("/", route_handlers=[front, docs, docs_asset, schema], opt={"outside": True}),
+    Router("/", route_handlers=[front, docs, docs_asset, schema, metrics], opt={"outside": True}),
     Router("/health", route_handlers=[health.live, health.ready], opt={"outside": True}),
 ]

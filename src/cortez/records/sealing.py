@@ -9,7 +9,7 @@ last seals.
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -159,6 +159,16 @@ async def backlog(session: AsyncSession) -> int:
     """How many entries no seal covers yet."""
     sealed = exists().where(AuditLeaf.entry_id == AuditEntry.id)
     return await session.scalar(select(func.count()).select_from(AuditEntry).where(~sealed)) or 0
+
+
+async def unsealed_since(session: AsyncSession) -> tuple[int, datetime | None]:
+    """How many entries wait for a seal, as far back as sealing looks, and since when the oldest does."""
+    sealed = exists().where(AuditLeaf.entry_id == AuditEntry.id)
+    statement = select(func.count(), func.min(AuditEntry.created_at)).where(~sealed)
+    if last := await session.scalar(select(func.max(AuditSeal.created_at))):
+        statement = statement.where(AuditEntry.created_at > last - SETTLED)
+    entries, oldest = (await session.execute(statement)).one()
+    return entries, oldest
 
 
 async def verify(session: AsyncSession) -> Verification:

@@ -1,0 +1,35 @@
+"""The metrics, for Prometheus."""
+
+import asyncio
+import hmac
+
+from litestar import Response, get
+from litestar.di import NamedDependency
+from litestar.types import Scope
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
+
+from cortez.accounts.authentication import bearer
+from cortez.errors import Forbidden, Unauthorized
+from cortez.metrics import exposition
+from cortez.records.gauges import Gauges
+from cortez.schemas import StrictRequest
+from cortez.settings import Settings
+
+
+@get("/metrics", include_in_schema=False)
+async def metrics(request: StrictRequest, settings: NamedDependency[Settings]) -> Response[bytes]:
+    """With CORTEZ_METRICS_TOKEN as bearer token; without such a setting open in development, closed in production."""
+    admit(request.scope, settings)
+    gauges: Gauges = request.app.state.gauges
+    gauges.look()
+    await gauges.ask()
+    return Response(await asyncio.to_thread(exposition), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+
+def admit(scope: Scope, settings: Settings) -> None:
+    """Raises Unauthorized or Forbidden."""
+    if settings.metrics_token:
+        if not hmac.compare_digest(bearer(scope).encode(), settings.metrics_token.encode()):
+            raise Unauthorized("METRICS_TOKEN_INVALID", "Send CORTEZ_METRICS_TOKEN as bearer token.")
+    elif settings.env == "production":
+        raise Forbidden("METRICS_TOKEN_MISSING", "Set CORTEZ_METRICS_TOKEN, and send it as bearer token.")

@@ -1,0 +1,83 @@
+"""What goes to the database, as the engine tells it: statements are timed, slow ones logged, transactions counted."""
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.engine import Connection, ExceptionContext
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from cortez.auditing import WritingSession
+from cortez.exchanges import CURRENT
+from cortez.metrics import COMMITTED, ROLLED_BACK
+
+logger = logging.getLogger(__name__)
+
+SLOW = "slow_query"  # execution option: from how many milliseconds on a statement is slow; 0: none is
+
+
+def watch_statements(engine: AsyncEngine) -> None:
+    @event.listens_for(engine.sync_engine, "before_cursor_execute")
+    def begin(connection: Connection, cursor: Any, statement: str, values: Any, context: Any, many: bool) -> None:
+        context.begun = time.perf_counter()
+
+    @event.listens_for(engine.sync_engine, "after_cursor_execute")
+    def end(connection: Connection, cursor: Any, statement: str, values: Any, context: Any, many: bool) -> None:
+        note(connection, statement, context.begun)
+
+    @event.listens_for(engine.sync_engine, "handle_error")
+    def fail(told: ExceptionContext) -> None:
+        begun = getattr(told.execution_context, "begun", None)
+        if begun and told.connection and told.statement:
+            note(told.connection, told.statement, begun)
+
+
+@contextmanager
+def watched(connection: Connection, statement: str) -> Iterator[None]:
+    """A statement that goes to the driver past the engine."""
+    begun = time.perf_counter()
+    try:
+        yield
+    finally:
+        note(connection, statement, begun)
+
+
+def note(connection: Connection, statement: str, begun: float) -> None:
+    """A statement is its text, with places for the values: these are people's, and are kept nowhere."""
+    seconds = time.perf_counter() - begun
+    exchange = CURRENT.get()
+    if exchange:
+        exchange.statements += 1
+        exchange.database_seconds += seconds
+        if exchange.trace:
+            exchange.trace.statement(connection.dialect.name, statement, seconds)
+    slow = connection.get_execution_options().get(SLOW)
+    if slow and seconds * 1000 >= slow:
+        route = exchange.route if exchange else None
+        fields = {"ms": round(seconds * 1000, 1), "route": route, "sql": " ".join(statement.split())}
+        logger.warning("slow statement", extra={"fields": fields})
+
+
+def watch_transactions(writer: AsyncEngine) -> None:
+    """Count what becomes of each, and time the commits; reading sessions only seem to roll back, on autocommit."""
+
+    @event.listens_for(writer.sync_engine, "commit")
+    def commit(connection: Connection) -> None:
+        if exchange := CURRENT.get():
+            exchange.committing = time.perf_counter()
+
+    @event.listens_for(writer.sync_engine, "rollback")
+    def roll_back(connection: Connection) -> None:
+        ROLLED_BACK.inc()
+
+
+@event.listens_for(WritingSession, "after_commit")
+def committed(session: WritingSession) -> None:
+    COMMITTED.inc()
+    exchange = CURRENT.get()
+    if exchange and exchange.committing:
+        exchange.database_seconds += time.perf_counter() - exchange.committing
+        exchange.committing = None
