@@ -294,7 +294,8 @@ async def test_after_its_restart_connections_from_before_are_not_tried_one_by_on
 
 async def test_what_is_no_replica_of_this_cluster_is_not_read(place: Place, primary: Cluster, standby: Cluster) -> None:
     for url, said in {
-        os.environ[POSTGRES]: "it belongs to another cluster",
+        os.environ[POSTGRES]: "it is of another cluster",
+        standby.url.replace("/postgres", "/template1"): "or another database",
         primary.url: "it follows no primary any more",
         "postgresql://cortez@127.0.0.1:1/none": "cannot be reached",
     }.items():

@@ -38,7 +38,8 @@ HERE = case(
 STANDING = str(
     select(func.pg_is_in_recovery(), cast(func.pg_last_wal_replay_lsn(), Text)).compile(dialect=dialect())  # type: ignore[no-untyped-call]
 )
-CLUSTER = select(func.pg_control_system().table_valued(column("system_identifier")).c.system_identifier)
+SYSTEM = func.pg_control_system().table_valued(column("system_identifier"))
+WHERE = select(SYSTEM.c.system_identifier, func.current_database())
 HISTORY = select(func.pg_control_checkpoint().table_valued(column("timeline_id")).c.timeline_id)
 
 
@@ -120,10 +121,10 @@ class Replica:
             pause *= 2
 
     async def identify(self, connection: AsyncConnection) -> int:
-        """Its timeline, for as long as the connection holds. Raises Unfit where it is of another cluster."""
+        """Its timeline, for as long as the connection holds. Raises Unfit where it is no copy of the primary."""
         async with self.primary.connect() as other:
-            if await other.scalar(CLUSTER) != await connection.scalar(CLUSTER):
-                raise Unfit("it belongs to another cluster")
+            if (await other.execute(WHERE)).one() != (await connection.execute(WHERE)).one():
+                raise Unfit("it is of another cluster, or another database")
         timeline: int = (await connection.execute(HISTORY)).scalar_one()
         return timeline
 
