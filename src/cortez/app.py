@@ -41,7 +41,7 @@ from cortez.records import audit_handlers, privacy_handlers
 from cortez.records import handlers as exports
 from cortez.records.access import Journal
 from cortez.records.gauges import Gauges
-from cortez.records.upkeep import Upkeep
+from cortez.records.upkeep import Upkeep, beside
 from cortez.responses import Answer
 from cortez.risks import handlers as risks
 from cortez.schemas import Match, StrictRequest
@@ -211,7 +211,7 @@ def without_body(send: Send) -> Send:
 @asynccontextmanager
 async def running(app: Any) -> AsyncGenerator[None]:
     """Connections are made when they are needed, and closed when the service stops."""
-    async with app.state.upkeep.going(), app.state.gauges.going():
+    async with app.state.upkeep.going(), beside(app.state.gauges.run()):
         yield
     await app.state.database.close()
     if app.tracing:
