@@ -24,7 +24,7 @@ POSTGRES = "CORTEZ_TEST_POSTGRES"
 held = ExitStack()
 
 # What people are told to type is mostly curl; the rest of the suite needs nothing but Python.
-collect_ignore = [] if shutil.which("curl") else ["test_documents.py"]
+collect_ignore = [] if shutil.which("curl") else ["test_pages.py"]
 
 
 def pytest_configure(config: pytest.Config) -> None:

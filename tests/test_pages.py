@@ -7,7 +7,7 @@ from cortez.database import Database
 from cortez.demo.load import load
 from cortez.security import Passwords
 from cortez.settings import Settings
-from documents import PAGES, blocks, plain, printed
+from pages import PAGES, blocks, plain, printed
 from running import SECRET
 from serving import serving
 

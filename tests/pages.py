@@ -1,8 +1,8 @@
 """The pages for people: what is to be typed in each, run by one bash in an empty folder, and what it prints.
 
-In a page, `sh` is a block of commands, `python NAME` a file to be saved under that name, and `text` right below either is
-what it prints. What cannot be run against the demo course is `console`. `python tests/documents.py ADDRESS` writes what is
-printed there into the pages, from a demo course that is new.
+In a page, `sh` is a block of commands, `python NAME` a file to be saved under that name, and `text` right below either
+is what it prints. What cannot be run against the demo course is `console`. `python tests/pages.py ADDRESS` writes
+what is printed into the pages; the demo course there must be new.
 """
 
 import re
@@ -49,6 +49,8 @@ def write(page: Path, address: str) -> None:
 
     def with_output(block: re.Match[str]) -> str:
         output = next(outputs)
+        if plain(output) == plain(block[4] or ""):
+            return block[0]
         return f"{block[1]}{block[3]}```\n" + (f"```text\n{output}```\n" if output else "")
 
     page.write_text(BLOCK.sub(with_output, page.read_text("utf-8")), "utf-8")
