@@ -51,6 +51,7 @@ async def test_the_client_delivers_every_step_once(
             assert "again" in await asyncio.to_thread(agent.stderr.readline)
             server.start()
             said, _ = await asyncio.to_thread(agent.communicate, a_lot())
+        server.kill()
     assert (agent.returncode, said) == (0, "")
     read = await (await make.admin()).get(f"/sessions/{started.id}")
     assert read.json()["trace_count"] == 2 * LOT

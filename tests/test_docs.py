@@ -11,12 +11,15 @@ import pytest
 from litestar.exceptions import ClientException, MethodNotAllowedException, NotFoundException
 
 import cortez
+from cortez import tables
 from cortez.cli import cli
 from cortez.settings import NAMES
 from pages import PAGES, ROOT
+from test_structure import STANDS_ON
 
 SOURCE = Path(cortez.__file__).parent
 README = (ROOT / "README.md").read_text("utf-8")
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text("utf-8")
 
 # Codes of one word are these: Conflict and Unavailable are never raised without one of their own.
 CODE = re.compile(r"[A-Z]+(?:_[A-Z]+)+|FORBIDDEN|DUPLICATE")
@@ -84,6 +87,24 @@ def test_every_command_is_explained_with_its_options_and_no_other() -> None:
         for name, command in commands(cli)
     }
     assert told == {name: options - {"--output"} for name, options in known.items()}
+
+
+def test_the_picture_of_the_packages_is_the_order_of_imports() -> None:
+    arrows = re.findall(r"^ +(\w+) --> (\w+)$", ARCHITECTURE, re.MULTILINE)
+    assert sorted(arrows) == sorted((upper, lower) for upper, below in STANDS_ON.items() for lower in below)
+
+
+def test_the_page_says_what_goes_when_its_parent_goes() -> None:
+    """A row for each parent: what goes with it, what loses the reference, what refuses."""
+    rows = (line.split("|")[1:-1] for line in ARCHITECTURE.splitlines() if re.match(r"\| `\w+` \|", line))
+    told = {
+        (parent.strip(" `"), effect, child)
+        for parent, *cells in rows
+        for effect, cell in zip(("CASCADE", "SET NULL", "RESTRICT"), cells, strict=True)
+        for child in re.findall(r"`([\w.]+)`", cell)
+    }
+    keys = (key for table in tables.metadata.sorted_tables for key in table.foreign_keys)
+    assert told == {(key.column.table.name, key.ondelete, str(key.parent)) for key in keys}
 
 
 def links(page: Path) -> Iterator[tuple[str, str]]:

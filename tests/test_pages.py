@@ -17,9 +17,10 @@ WORKING = 3  # students with sessions: as many as the demo course needs to be wh
 async def test_the_pages_print_what_they_show(database: Database, settings: Settings, tmp_path: Path) -> None:
     await load(database, Passwords(settings), lambda done, total: None, WORKING)
     url = settings.url.render_as_string(hide_password=False)
-    pages = [page for page in PAGES if blocks(page)]
+    pages = [page for page in PAGES if blocks(page)] if database.is_sqlite else PAGES[:1]  # a reader's is SQLite
     with serving(tmp_path, {"DATABASE_URL": url, "CORTEZ_SECRET_KEY": SECRET}) as server:
         outputs = [await asyncio.to_thread(printed, page, server.address) for page in pages]
+        server.kill()  # nobody is left to take leave of
     differ = []
     for page, found in zip(pages, outputs, strict=True):
         for (commands, shown), output in zip(blocks(page), found, strict=True):
