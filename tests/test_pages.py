@@ -15,6 +15,7 @@ WORKING = 3  # students with sessions: as many as the demo course needs to be wh
 
 
 async def test_the_pages_print_what_they_show(database: Database, settings: Settings, tmp_path: Path) -> None:
+    await database.engine.dispose()  # other tests have altered tables under the plans of its connections
     await load(database, Passwords(settings), lambda done, total: None, WORKING)
     url = settings.url.render_as_string(hide_password=False)
     pages = [page for page in PAGES if blocks(page)] if database.is_sqlite else PAGES[:1]  # a reader's is SQLite
