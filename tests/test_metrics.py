@@ -135,8 +135,8 @@ async def test_the_pool_is_measured(settings: Settings, make: Make) -> None:
             assert [told(f"pool_{name}") for name in names] == [2, 3, 3, 1, 0]
         async with database.gate.admitted(), database.gate.admitted():
             waiting = asyncio.create_task(client.get("/auth/me", headers={"Authorization": "Bearer ck_x"}))
-            while not (told := await scrape(client))("pool_waiting"):
-                pass
+            await asyncio.sleep(0.1)
+            assert (await scrape(client))("pool_waiting") == 1
             assert (await waiting).status_code == 503
         after = await scrape(client)
     assert after("pool_in_use") == after("pool_waiting") == 0
@@ -226,10 +226,11 @@ async def test_what_waits_in_memory_and_in_the_database_is_told(make: Make, clie
     assert told("audit_unsealed_entries") > 0
     assert told("audit_oldest_unsealed_seconds") > 0
     assert told("access_log_waiting_entries") == 1
-    await seal_all(make.database)
-    gauges.asked_at -= FRESH
-    told = await scrape(client)
-    assert told("audit_unsealed_entries") == told("audit_oldest_unsealed_seconds") == 0
+    while told("audit_unsealed_entries"):  # a transaction of another test, begun before, puts it off
+        await seal_all(make.database)
+        gauges.asked_at -= FRESH
+        told = await scrape(client)
+    assert told("audit_oldest_unsealed_seconds") == 0
     await make.add(alert("critical", "open"))
     assert (await scrape(client))("alerts_open", severity="critical") == 2  # as it was a moment ago
 

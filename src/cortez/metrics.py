@@ -5,6 +5,7 @@ is asked adds them up. The files are named by a worker's place and not by its pr
 counting, so that nothing is forgotten, and there are never more files than places.
 """
 
+import asyncio
 import os
 from functools import partial
 from importlib.metadata import version
@@ -90,10 +91,12 @@ BUILD_INFO = gauge("build_info", "Workers that live, by version", ("version",))
 BUILD_INFO.labels(version("cortez")).set(1)
 
 
-def exposition() -> bytes:
-    """Every metric of every worker as Prometheus reads it; it reads files, so that it belongs on a thread."""
-    if SHARED not in os.environ:
-        return generate_latest(REGISTRY)
+async def exposition() -> bytes:
+    """Every metric of every worker as Prometheus reads it."""
+    return await asyncio.to_thread(added_up) if SHARED in os.environ else generate_latest(REGISTRY)
+
+
+def added_up() -> bytes:
     everybody = CollectorRegistry()
     MultiProcessCollector(everybody)  # type: ignore[no-untyped-call]
     return generate_latest(everybody)

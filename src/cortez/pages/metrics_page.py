@@ -1,6 +1,5 @@
 """The metrics, for Prometheus."""
 
-import asyncio
 import hmac
 
 from litestar import Response, get
@@ -21,9 +20,9 @@ async def metrics(request: StrictRequest, settings: NamedDependency[Settings]) -
     """With CORTEZ_METRICS_TOKEN as bearer token; without such a setting open in development, closed in production."""
     admit(request.scope, settings)
     gauges: Gauges = request.app.state.gauges
-    gauges.look()
     await gauges.ask()
-    return Response(await asyncio.to_thread(exposition), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+    gauges.look()
+    return Response(await exposition(), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
 def admit(scope: Scope, settings: Settings) -> None:
