@@ -23,8 +23,8 @@ from running import client_of, empty, keep_empty, live, settings_for
 POSTGRES = "CORTEZ_TEST_POSTGRES"
 held = ExitStack()
 
-# The README's tour is made of curl; the rest of the suite needs nothing but Python.
-collect_ignore = [] if shutil.which("curl") else ["test_readme.py"]
+# What people are told to type is mostly curl; the rest of the suite needs nothing but Python.
+collect_ignore = [] if shutil.which("curl") else ["test_pages.py"]
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import asyncpg
 
 SECONDS = 30.0
-READY = "database system is ready to accept connections"
+READY = "database system is ready to accept "  # "connections", or a replica's "read-only connections"
 # PostgreSQL refuses to run as root, so that root becomes nobody in a namespace of its own.
 AS_NOBODY = ("unshare", "--user", "--map-user=65534", "--map-group=65534", "--")
 RELAXED = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
@@ -93,6 +93,19 @@ class Cluster:
 def cluster(folder: Path, *, durable: bool = False, **options: str) -> Iterator[Cluster]:
     made = Cluster(folder, durable=durable, **options)
     made.make()
+    try:
+        made.start()
+        yield made
+    finally:
+        made.stop()
+
+
+@contextmanager
+def replica(primary: Cluster, folder: Path, *, durable: bool = False, **options: str) -> Iterator[Cluster]:
+    """A streaming replica of it."""
+    made = Cluster(folder, durable=durable, **options)
+    whole = ["-d", primary.url, "-D", str(made.data), "--write-recovery-conf", "--checkpoint=fast", "--no-sync"]
+    subprocess.run(prefixed(str(binaries() / "pg_basebackup"), *whole), check=True, capture_output=True)
     try:
         made.start()
         yield made

@@ -25,7 +25,7 @@ from running import SECRET, client_of, live, settings_for
 
 DOCS = Path(__file__).parents[1] / "docs"
 SCRIPT = str(DOCS / "deploy" / "backup.sh")
-BLOCK = re.compile(r"<!-- restore: (\w+) -->\n```sh\n(.*?)```", re.DOTALL)
+BLOCK = re.compile(r"<!-- restore: (\w+) -->\n```console\n(.*?)```", re.DOTALL)
 RESTORE = dict(BLOCK.findall((DOCS / "deployment.md").read_text()))
 
 

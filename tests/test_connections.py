@@ -38,6 +38,8 @@ def test_each_setting_is_read_from_the_environment_and_from_dotenv(tmp_path: Pat
         ({"DB_POOL_SIZE": "0"}, "DB_POOL_SIZE"),
         ({"DATABASE_URL": "mysql://x"}, "DATABASE_URL"),
         ({"DATABASE_URL": "nonsense"}, "DATABASE_URL"),
+        ({"DATABASE_READ_URL": "postgresql://db/cortez"}, "DATABASE_READ_URL"),
+        ({"DATABASE_URL": "postgresql://db/cortez", "DATABASE_READ_URL": "sqlite:///copy.db"}, "DATABASE_READ_URL"),
         ({"CORTEZ_ENV": "staging"}, "CORTEZ_ENV"),
         ({"CORTEZ_PORT": "70000"}, "CORTEZ_PORT"),
         ({"CORTEZ_ENV": "production"}, "CORTEZ_SECRET_KEY"),

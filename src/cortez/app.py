@@ -41,7 +41,7 @@ from cortez.records import audit_handlers, privacy_handlers
 from cortez.records import handlers as exports
 from cortez.records.access import Journal
 from cortez.records.gauges import Gauges
-from cortez.records.upkeep import Upkeep
+from cortez.records.upkeep import Upkeep, beside
 from cortez.responses import Answer
 from cortez.risks import handlers as risks
 from cortez.schemas import Match, StrictRequest
@@ -65,6 +65,7 @@ def create_app(settings: Settings | None = None, extra: Sequence[ControllerRoute
     settings = settings or load()
     database, tokens, passwords = open_database(settings), Tokens(settings), Passwords(settings)
     journal, refusals = Journal(database), Refusals()
+    sign_in = authenticator(tokens, replicated=database.replica is not None)
     api = Router(
         "/api/v1",
         route_handlers=[
@@ -117,7 +118,7 @@ def create_app(settings: Settings | None = None, extra: Sequence[ControllerRoute
             "journal": constant(journal),
             "refusals": constant(refusals),
         },
-        middleware=[UnitOfWork(database, limited(authenticator(tokens), Rates(database)), journal.note)],
+        middleware=[UnitOfWork(database, limited(sign_in, Rates(database)), journal.note)],
         exception_handlers={Exception: on_exception},
         request_class=StrictRequest,
         response_class=Answer,
@@ -210,7 +211,7 @@ def without_body(send: Send) -> Send:
 @asynccontextmanager
 async def running(app: Any) -> AsyncGenerator[None]:
     """Connections are made when they are needed, and closed when the service stops."""
-    async with app.state.upkeep.going(), app.state.gauges.going():
+    async with app.state.upkeep.going(), beside(app.state.gauges.run()):
         yield
     await app.state.database.close()
     if app.tracing:

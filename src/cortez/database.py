@@ -5,11 +5,11 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from sqlalchemy import event
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import URL, Connection
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.util import await_only
@@ -17,7 +17,10 @@ from sqlalchemy.util import await_only
 from cortez.auditing import ACTOR, WritingSession, add_functions, tell_the_audit_log
 from cortez.gate import Gate
 from cortez.queries import SLOW, watch_statements, watch_transactions
+from cortez.replica import ANSWER, POSITION, Replica
 from cortez.settings import Settings
+
+T = TypeVar("T")
 
 ALONE, IMMEDIATE, TURN = "alone", "immediate", "turn"  # how transactions begin: ALONE is none at all
 STUDENT_CHANGED, CHANGED = "student_changed", "changed_students"
@@ -43,6 +46,8 @@ class Database:
             info[STUDENT_CHANGED] = student_changed
         self.is_sqlite = settings.url.get_backend_name() == "sqlite"
         self.engine = _sqlite(settings) if self.is_sqlite else _postgresql(settings)
+        read_url = settings.read_url
+        self.replica = Replica(_replica(settings, read_url), self.engine) if read_url else None
         alone: dict[str, Any] = {ALONE: True} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}
         reader = self.engine.execution_options(**alone)
         writer = self.engine.execution_options(**{IMMEDIATE: True})
@@ -70,8 +75,23 @@ class Database:
             yield session
             await commit(session)
 
+    async def read(self, ask: Callable[[AsyncSession], Awaitable[T]], position: str | None) -> T:
+        """What `ask` finds, on a session of its own: at the replica where that has come so far, else at the primary."""
+        if self.replica:
+            async with self.reading(info={POSITION: position}) as session:
+                if await self.replica.take_over(session):
+                    try:
+                        return await ask(session)
+                    except Exception as error:
+                        if not self.replica.must_give_way(error):
+                            raise
+        async with self.reading() as session:
+            return await ask(session)
+
     async def close(self) -> None:
         await self.engine.dispose()
+        if self.replica:
+            await self.replica.engine.dispose()
 
 
 def student_changed(session: AsyncSession, *student_ids: str | None) -> None:
@@ -117,6 +137,14 @@ def _pool(settings: Settings) -> dict[str, Any]:
         "json_serializer": _encode,
         "json_deserializer": msgspec.json.decode,
     }
+
+
+def _replica(settings: Settings, url: URL) -> AsyncEngine:
+    """Not asked before use, unlike the primary: each read begins with a question. Where no answer comes, it is gone."""
+    limits = {"timeout": min(ANSWER, settings.db_connect_timeout), "command_timeout": settings.db_statement_timeout + 1}
+    engine = create_async_engine(url, connect_args=connect_args(settings) | limits, **_pool(settings))
+    watch_statements(engine)
+    return engine
 
 
 def _postgresql(settings: Settings) -> AsyncEngine:

@@ -22,6 +22,7 @@ from cortez.database import Database
 from cortez.db import Base, utc_now
 from cortez.health import by_revision
 from cortez.migrations import revision_of
+from cortez.replica import HERE, Behind, Position, Unfit
 from cortez.settings import DEVELOPMENT_KEY, Settings
 
 GOOD, ODD, BAD, NOTE = "✓", "!", "✗", "·"
@@ -62,7 +63,8 @@ async def glance(settings: Settings) -> list[Finding]:
 
 async def look(settings: Settings, *looks: Look) -> list[Finding]:
     found = await asyncio.to_thread(lambda: [*of_settings(settings), *of_storage(settings)])
-    return found + await ask(lambda: Database(settings).engine, settings.url, *looks)
+    found += await ask(lambda: Database(settings).engine, settings.url, *looks)
+    return found + ([await of_replica(settings, url)] if (url := settings.read_url) else [])
 
 
 async def examine_schema(settings: Settings) -> list[Finding]:
@@ -158,6 +160,31 @@ def of_postgresql(connection: Connection) -> Iterator[Finding]:
             yield Finding(ODD, "database", f"{option} is off: {lost}. Set it on, unless losing that is meant")
     yield from of_timeouts(connection)
     yield of_clocks(connection.execute(text("SELECT clock_timestamp()")).scalar_one(), utc_now())
+
+
+async def of_replica(settings: Settings, url: URL) -> Finding:
+    """Whether reads can be answered there now."""
+    database, name = Database(settings), faults.name_of(url)
+    try:
+        await compare_replica(database)
+    except Unfit as error:
+        mark, advice = (ODD, "Look at its disk and network") if isinstance(error, Behind) else (BAD, "Set it up anew")
+        return Finding(mark, "replica", f"{name} is not read: {error}. {advice}, or take DATABASE_READ_URL away")
+    except (DBAPIError, OSError, PostgresError, InterfaceError) as error:
+        return Finding(BAD, "replica", faults.told(error, url) or f"{type(error).__name__}.")
+    finally:
+        await database.close()
+    return Finding(GOOD, "replica", f"{name} has come as far as the primary")
+
+
+async def compare_replica(database: Database) -> None:
+    """Raises Unfit."""
+    assert database.replica  # noqa: S101 - for the type checker
+    async with database.engine.connect() as primary, database.replica.engine.connect() as connection:
+        told = await primary.scalar(select(HERE))
+        if told is None:
+            raise Unfit("DATABASE_URL leads to a replica too")
+        await database.replica.come_to(Position.of(told), connection)
 
 
 def of_clocks(theirs: datetime, ours: datetime) -> Finding:

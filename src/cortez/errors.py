@@ -40,7 +40,7 @@ class FieldError(msgspec.Struct, frozen=True):
 class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
     """The body of every error answer, after RFC 9457."""
 
-    type: Annotated[str, Meta(description="Where this kind of error is explained.")]
+    type: Annotated[str, Meta(description="Names the kind of error, as `code` does.")]
     title: Annotated[str, Meta(description="The status in words.")]
     status: Annotated[int, Meta(description="The status of the answer.")]
     detail: Annotated[str, Meta(description="What went wrong this time, for a person to read.")]

@@ -11,6 +11,7 @@ from cortez import faults
 from cortez.database import Database
 from cortez.db import Base
 from cortez.migrations import complaint, is_ahead, revision_of
+from cortez.replica import Replica
 
 SECONDS = 2.0
 
@@ -22,8 +23,8 @@ class Live(Struct, frozen=True):
 class Ready(Struct, frozen=True):
     """`reasons` says what is missing, and is empty where all is well.
 
-    With the status `ok` it names a newer revision of the database, under which this version still works: what comes
-    while a newer version is being rolled out.
+    With the status `ok` it names a newer revision of the database, under which this version still works (what comes
+    while a newer version is being rolled out), and why this worker does not read at the replica.
     """
 
     status: str
@@ -59,10 +60,17 @@ async def condition_of(database: Database) -> Condition:
     """By the revision alone, except under a newer one, where the tables are looked at."""
     try:
         async with asyncio.timeout(SECONDS), database.engine.connect() as connection:
-            return await connection.run_sync(by_revision)
+            found = await connection.run_sync(by_revision)
     except Exception as error:
         said = faults.happened(error, database.settings.url) or f"failed ({type(error).__name__}). Run: cortez doctor"
         return Condition([f"The database {said}"], [])
+
+    return found._replace(notices=found.notices + notices_of(database.replica))
+
+
+def notices_of(replica: Replica | None) -> list[str]:
+    """As it was when it was last tried: health must not wait for a replica."""
+    return [f"Reads go to the primary. Of the replica: {replica.trouble}."] if replica and replica.trouble else []
 
 
 def by_revision(connection: Connection) -> Condition:

@@ -71,7 +71,7 @@ TRANSACTIONS = counter("transactions", "Transactions that have ended", ("outcome
 COMMITTED, ROLLED_BACK = TRANSACTIONS.labels("committed"), TRANSACTIONS.labels("rolled_back")
 RETRIES = from_zero(
     counter("retries", "Units of work begun anew, by what made it necessary", ("cause",)),
-    *("deadlock", "serialization", "lock_timeout", "unique_id", "plan_changed"),
+    *("deadlock", "serialization", "lock_timeout", "unique_id", "plan_changed", "replica"),
 )
 BATCH_ITEMS = from_zero(
     counter("batch_items", "Items of batches that were answered one by one", ("result",)),

@@ -34,11 +34,11 @@ JSON, NDJSON = "application/json", "application/x-ndjson"
 
 DESCRIPTION = """The system of record for how students work with AI tutors.
 
-Errors are RFC 9457 problem documents with a stable `code`. Lists come in keyset pages: send the `cursor` of one to get
-the next. Times are RFC 3339, between 1970 and 2200, and answered in UTC; one without an offset is refused. What you may
-not see answers 404, exactly as if it did not exist. A document (a free JSON object) has at most 12 levels and 64,000
-bytes; no text holds NUL. A POST whose body is not described takes an empty object, or nothing. HEAD answers as GET
-does, without the body."""
+Errors are RFC 9457 problem documents with a stable `code`; docs/errors.md says of each what it means and what to do.
+Lists come in keyset pages: send the `cursor` of one to get the next. Times are RFC 3339, between 1970 and 2200, and
+answered in UTC; one without an offset is refused. What you may not see answers 404, exactly as if it did not exist. A
+document (a free JSON object) has at most 12 levels and 64,000 bytes; no text holds NUL. A POST whose body is not
+described takes an empty object, or nothing. HEAD answers as GET does, without the body."""
 
 TAGS = {
     "auth": "Signing in and out, and one's own account.",

@@ -39,6 +39,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     database_url: str = "sqlite:///./var/cortez.db"
     database_direct_url: str = ""
+    database_read_url: str = ""
     db_pgbouncer: bool = False
     db_pool_size: int = 20
     db_max_overflow: int = 40
@@ -87,6 +88,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         if self.database_direct_url:
             return parse_url("DATABASE_DIRECT_URL", self.database_direct_url)
         return self.url
+
+    @property
+    def read_url(self) -> URL | None:
+        """The address of a streaming replica that may answer reads."""
+        return parse_url("DATABASE_READ_URL", self.database_read_url) if self.database_read_url else None
 
     @property
     def key_ring(self) -> tuple[str, ...]:
@@ -167,8 +173,16 @@ def load(environ: Mapping[str, str] | None = None, dotenv: Path = Path(".env")) 
         raise SettingsError("CORTEZ_PORT must be between 1 and 65535.")
     check_origins(settings.cors_origins)
     _check_proxies(settings.trusted_proxies)
-    settings.url, settings.migration_url  # noqa: B018 - parsed here, so that a bad address fails at start
+    _check_addresses(settings)
     return _with_secret(settings)
+
+
+def _check_addresses(settings: Settings) -> None:
+    """So that a bad one fails at start."""
+    kinds = {url.get_backend_name() for url in (settings.url, settings.read_url) if url}
+    if settings.read_url and kinds != {"postgresql"}:
+        raise SettingsError("DATABASE_READ_URL is for a replica of PostgreSQL: both it and DATABASE_URL must be one.")
+    settings.migration_url  # noqa: B018 - parsed
 
 
 def check_origins(origins: tuple[str, ...]) -> None:

@@ -31,6 +31,7 @@ from cortez.database import Database, commit
 from cortez.errors import Invalid, TooLarge, Unavailable, UnsupportedMediaType, repeatable_cause, request_id
 from cortez.metrics import RETRIES
 from cortez.paging import pairs_of, with_filters
+from cortez.replica import POSITION, Replica
 from cortez.schemas import Input, decode
 from cortez.security import Principal
 from cortez.uploads import receive_upload
@@ -59,6 +60,7 @@ class Unit:
         self.failure: BaseException | None = None
         self.answer: ASGIResponse | None = None
         self.shown: set[Any] = set()  # the students and sessions that the answer is about
+        self.replica: Replica | None = None  # where it reads there
         self.sent = False
         self.status = 0
 
@@ -74,7 +76,10 @@ class Unit:
         return repeatable_cause(self.failure)
 
     def will_repeat(self, last: bool) -> bool:
-        return not last and not self.sent and self.repeated_for is not None
+        return not last and not self.sent and (self.repeated_for is not None or self.gives_way())
+
+    def gives_way(self) -> bool:
+        return self.replica is not None and self.replica.must_give_way(self.failure)
 
 
 class UnitOfWork(ASGIMiddleware):
@@ -173,10 +178,9 @@ class UnitOfWork(ASGIMiddleware):
         pristine = dict(scope["state"])
         for attempt in range(ATTEMPTS):
             attempted: Any = {**scope, "state": {key: _fresh(value) for key, value in pristine.items()}}
-            last = attempt == ATTEMPTS - 1
-            if await self.attempt(attempted, replaying(body, receive), send, next_app, claimed, last):
+            if await self.attempt(attempted, replaying(body, receive), send, next_app, claimed, attempt):
                 return
-            RETRIES.labels(attempted["state"]["unit"].repeated_for).inc()
+            RETRIES.labels(attempted["state"]["unit"].repeated_for or "replica").inc()
             await asyncio.sleep(random.uniform(0, 0.02) * 2**attempt)  # noqa: S311 - jitter
 
     async def attempt(
@@ -186,10 +190,13 @@ class UnitOfWork(ASGIMiddleware):
         send: Send,
         next_app: ASGIApp,
         claimed: idempotency.Claim | None,
-        last: bool,
+        number: int,
     ) -> bool:
-        """Run the request once; False where its answer was held back and it should be begun again."""
-        writes = scope["method"] not in SAFE
+        """Run the request once; False where its answer was held back and it should be begun again.
+
+        The first attempt at a read may go to the replica; whatever fails there is read at the primary.
+        """
+        writes, last = scope["method"] not in SAFE, number == ATTEMPTS - 1
         async with self.database.session(writes=writes) as session:
             unit = scope["state"]["unit"] = Unit(session, writes, claimed)
 
@@ -206,6 +213,9 @@ class UnitOfWork(ASGIMiddleware):
                     act_for(session, actor_of(scope), request_id(scope))
                 else:
                     await self.sign_in(scope, session)
+                    replica = self.database.replica
+                    if replica and number == 0 and scope["route_handler"].opt["reads"]:
+                        unit.replica = replica if await replica.take_over(session) else None
                 if claimed and (stored := await idempotency.take(session, claimed)):
                     await session.rollback()
                     for message in stored:
@@ -256,6 +266,12 @@ def actor_of(scope: Scope) -> str:
     """Who asks, in the words of the audit log."""
     user: Principal | None = scope["user"]
     return f"{user.kind}:{user.id}" if user else "anonymous"
+
+
+def position_of(scope: Scope) -> str | None:
+    """How far the primary had written when it said who asks, for what reads on sessions of its own."""
+    told: str | None = scope["state"]["unit"].session.info.get(POSITION)
+    return told
 
 
 def _fresh(value: Any) -> Any:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from reliability.stage import Outcome, Stage
 
+KEPT = {True: "yes", False: "**no**", None: "**SKIPPED**"}
 LIMITS = {True: 300, False: 1_200}  # seconds, short form or not
 
 
@@ -43,5 +44,5 @@ class Turn(NamedTuple):
                 stages.append(runner.run(Stage.make(database, own, folder, self.postgres, self.quick)))
             outcome = runner.run(play(scenario, *stages))
         cells = (scenario.FIGURE, scenario.CLAIM, " and ".join(self.databases), outcome.measured, scenario.TARGET)
-        kept, seconds = "yes" if outcome.kept else "**no**", time.monotonic() - begun
-        return f"| {' | '.join(cells)} | {kept} | {seconds:.1f} |", outcome.kept
+        kept, seconds = KEPT[outcome.kept], time.monotonic() - begun
+        return f"| {' | '.join(cells)} | {kept} | {seconds:.1f} |", outcome.kept is not False

@@ -20,10 +20,10 @@ SQLITE, POSTGRESQL = "sqlite", "postgresql"
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What was measured, in the words of the table, and whether it is what was promised."""
+    """What was measured, in the words of the table, and whether it is what was promised (None: it was not tried)."""
 
     measured: str
-    kept: bool
+    kept: bool | None
 
 
 class Stage(msgspec.Struct, frozen=True):

@@ -39,9 +39,13 @@ class Place(msgspec.Struct, frozen=True):
 
 async def prepare(stage: Stage, sessions: int = 4) -> Place:
     async with stage.app() as app, Make(app, client_of) as make:
-        key = await make.key("read", "traces")
-        *made, aside = [(await make.session()).id for _ in range(sessions + 1)]
-        return Place(secret_of(key), made, aside)
+        return await place_of(make, sessions)
+
+
+async def place_of(make: Make, sessions: int = 4) -> Place:
+    key = await make.key("read", "traces")
+    *made, aside = [(await make.session()).id for _ in range(sessions + 1)]
+    return Place(secret_of(key), made, aside)
 
 
 class Verdict(msgspec.Struct, frozen=True):

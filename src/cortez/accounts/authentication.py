@@ -1,16 +1,18 @@
 """Who asks: an access token of a person, or a machine's key, looked up anew for every request."""
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 from uuid import UUID
 
 from litestar.types import Scope
-from sqlalchemy import bindparam, exists, or_, select
+from sqlalchemy import Row, Select, bindparam, exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.accounts.models import ApiKey, RefreshToken, User
 from cortez.db import utc_now
 from cortez.errors import Unauthorized
-from cortez.security import KEY_PREFIX, Principal, Tokens, digest
+from cortez.replica import HERE, POSITION
+from cortez.security import KEY_PREFIX, Claims, Principal, Tokens, digest
 
 # The service itself, where nobody has signed in yet.
 SYSTEM = Principal(id=UUID(int=0), roles=frozenset({"admin"}))
@@ -26,16 +28,27 @@ SIGNED_IN = select(USERS.id, USERS.student_id, USERS.roles).where(
 )
 
 
-def authenticator(tokens: Tokens) -> Callable[[Scope, AsyncSession], Awaitable[Principal | None]]:
-    """A function from request, and a session to read by, to principal; None on a public route."""
+def authenticator(
+    tokens: Tokens, *, replicated: bool = False
+) -> Callable[[Scope, AsyncSession], Awaitable[Principal | None]]:
+    """A function from request, and a session to read by, to principal; None on a public route.
+
+    Where the database is replicated, the same statement tells the session how far the primary has written.
+    """
+    more = (HERE,) if replicated else ()
+    living_key, signed_in = LIVING_KEY.add_columns(*more), SIGNED_IN.add_columns(*more)
 
     async def authenticate(scope: Scope, session: AsyncSession) -> Principal | None:
         if scope["route_handler"].opt.get("public"):
             return None
         secret = bearer(scope)
         if secret.startswith(KEY_PREFIX):
-            return await machine(session, secret)
-        return await person(session, tokens, secret)
+            found, principal = await machine(session, living_key, secret)
+        else:
+            found, principal = await person(session, signed_in, tokens.read(secret))
+        if replicated:
+            session.info[POSITION] = found.position
+        return principal
 
     return authenticate
 
@@ -49,19 +62,19 @@ def bearer(scope: Scope) -> str:
     return secret.strip()
 
 
-async def machine(session: AsyncSession, secret: str) -> Principal:
-    found = await session.execute(LIVING_KEY, {"hash": digest(secret), "now": utc_now()})
+async def machine(session: AsyncSession, living_key: Select[Any], secret: str) -> tuple[Row[Any], Principal]:
+    found = await session.execute(living_key, {"hash": digest(secret), "now": utc_now()})
     key = found.one_or_none()
     if key is None:
         raise Unauthorized("API_KEY_INVALID", "The API key is unknown, revoked or expired.")
     limited = None if key.course_ids is None else frozenset(key.course_ids)
-    return Principal(id=key.id, kind="key", scopes=frozenset(key.scopes), course_ids=limited)
+    return key, Principal(id=key.id, kind="key", scopes=frozenset(key.scopes), course_ids=limited)
 
 
-async def person(session: AsyncSession, tokens: Tokens, token: str) -> Principal:
-    claims = tokens.read(token)
-    found = await session.execute(SIGNED_IN, {"user": claims.sub, "family": claims.sid})
+async def person(session: AsyncSession, signed_in: Select[Any], claims: Claims) -> tuple[Row[Any], Principal]:
+    found = await session.execute(signed_in, {"user": claims.sub, "family": claims.sid})
     user = found.one_or_none()
     if user is None:
         raise Unauthorized("TOKEN_REVOKED", "This sign-in has ended; sign in again.")
-    return Principal(id=user.id, student_id=user.student_id, roles=frozenset(user.roles), family_id=claims.sid)
+    roles = frozenset(user.roles)
+    return user, Principal(id=user.id, student_id=user.student_id, roles=roles, family_id=claims.sid)

@@ -1,11 +1,9 @@
 """What is looked at now and then rather than counted: the pool, what waits in memory, what waits in the database."""
 
 import asyncio
-import contextlib
 import logging
 import math
 import time
-from collections.abc import AsyncIterator
 from typing import Any
 
 from sqlalchemy import func, select
@@ -35,15 +33,6 @@ class Gauges:
         self.database = database
         self.journal = journal
         self.asked_at = -math.inf
-
-    @contextlib.asynccontextmanager
-    async def going(self) -> AsyncIterator[None]:
-        task = asyncio.create_task(self.run())
-        try:
-            yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
 
     async def run(self) -> None:
         while True:

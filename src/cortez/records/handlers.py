@@ -27,6 +27,7 @@ from cortez.spreadsheets import CSV, csv_lines
 from cortez.traces.handlers import provide_filter
 from cortez.traces.handlers import readers as trace_readers
 from cortez.traces.schemas import TraceFilter, TraceOut
+from cortez.transactions import position_of
 
 readers = allow("student", "tutor", "teacher", "key:read")
 EXAMPLE = msgspec.convert(example_of(TraceOut), TraceOut)
@@ -59,7 +60,7 @@ async def export_traces(
     format: FromQuery[ExportFormat] = ExportFormat.NDJSON,
 ) -> Stream:
     """All of `GET /traces` under the same filters, oldest first, as a stream; one that breaks off is not complete."""
-    lots = await begun(trace_lots(database, principal, wanted))
+    lots = await begun(trace_lots(database, principal, wanted, position_of(scope)))
     noted = journal.noting(lots, principal, "GET /exports/traces", request_id(scope))
     headers = {"Content-Disposition": f'attachment; filename="traces.{format}"'}
     return Stream(encoded(noted, TraceOut, format), headers=headers, media_type=MEDIA[format])

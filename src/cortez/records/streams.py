@@ -6,9 +6,10 @@ from typing import TypeVar
 from msgspec import Struct
 from msgspec.json import Encoder
 from msgspec.structs import astuple
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.database import Database
-from cortez.records.repository import TraceExports
+from cortez.records.repository import Place, TraceExports
 from cortez.records.schemas import ExportFormat
 from cortez.security import Principal
 from cortez.spreadsheets import CSV, csv_lines
@@ -22,13 +23,16 @@ MEDIA = {ExportFormat.NDJSON: "application/x-ndjson", ExportFormat.CSV: CSV}
 
 
 async def trace_lots(
-    database: Database, principal: Principal, wanted: TraceFilter
+    database: Database, principal: Principal, wanted: TraceFilter, position: str | None = None
 ) -> AsyncGenerator[Sequence[TraceOut]]:
     """In the order they were stored; each lot by a statement on a session of its own."""
-    after = None
+    after: Place | None = None
+
+    async def next_lot(session: AsyncSession) -> list[TraceOut]:
+        return await TraceExports(session, principal).lot(wanted, after, LOT)
+
     while True:
-        async with database.reading() as session:
-            lot = await TraceExports(session, principal).lot(wanted, after, LOT)
+        lot = await database.read(next_lot, position)
         if lot:
             yield lot
             after = (lot[-1].created_at, lot[-1].id)

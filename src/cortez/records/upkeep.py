@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any
 
 from cortez.database import Database
 from cortez.errors import described
@@ -13,6 +14,17 @@ from cortez.records.retention import sweep
 from cortez.records.sealing import seal_all
 
 logger = logging.getLogger(__name__)
+
+
+@contextlib.asynccontextmanager
+async def beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Work that goes on until the block ends."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 class Upkeep:
@@ -25,12 +37,10 @@ class Upkeep:
 
     @contextlib.asynccontextmanager
     async def going(self) -> AsyncIterator[None]:
-        task = asyncio.create_task(self.run())
         try:
-            yield
+            async with beside(self.run()):
+                yield
         finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
             await self.attempt(seal=False)
 
     async def run(self) -> None:

@@ -30,17 +30,17 @@ def visible_sessions(principal: Principal) -> ColumnElement[bool]:
         return true()
     if principal.is_key:
         limited = principal.course_ids
-        return true() if limited is None else LearningSession.course_id.in_(limited)
-    mine = false() if principal.student_id is None else LearningSession.student_id == principal.student_id
+        return true() if limited is None else SESSIONS.c.course_id.in_(limited)
+    mine = false() if principal.student_id is None else SESSIONS.c.student_id == principal.student_id
     if not principal.is_teaching:
         return mine
     owned = select(Activity.activity_id).where(Activity.teacher_id == principal.id)
-    taught = among(LearningSession.course_id, taught_courses(principal))
-    return or_(mine, taught, among(LearningSession.activity_id, owned))
+    taught = among(SESSIONS.c.course_id, taught_courses(principal))
+    return or_(mine, taught, among(SESSIONS.c.activity_id, owned))
 
 
 def session_ids(principal: Principal) -> Select[UUID]:
-    return select(LearningSession.id).where(visible_sessions(principal))
+    return select(SESSIONS.c.id).where(visible_sessions(principal))
 
 
 def on_visible_session(column: Any, principal: Principal) -> ColumnElement[bool]:
