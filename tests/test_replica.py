@@ -182,6 +182,13 @@ async def test_a_replica_answers_reads_and_what_was_just_stored_is_there(place: 
         assert place.answered > before
 
 
+async def test_its_pool_is_measured_beside_the_primarys(place: Place, app: Litestar) -> None:
+    assert await place.is_read()
+    said = await place.student.client.get("http://test/metrics")
+    for server in ("primary", "replica"):
+        assert f'cortez_pool_limit{{server="{server}"}} ' in said.text
+
+
 async def test_a_stream_comes_from_it_too(place: Place, make: Make) -> None:
     place.replica.patience = 5.0
     stored, admin = [await place.step() for _ in range(3)], await make.admin()

@@ -135,7 +135,7 @@ def test_workers_that_do_not_come_up_replace_none(lasting: Server) -> None:
 
 def test_workers_count_as_one_and_a_roll_forgets_nothing(lasting: Server) -> None:
     live = 'requests_total{method="GET",route="/health/live",status="200"}'
-    until(lambda: figure(lasting, "pool_limit") == 120)  # both are there
+    until(lambda: figure(lasting, 'pool_limit{server="primary"}') == 120)  # both are there
     before, starts = figure(lasting, live), figure(lasting, "worker_starts_total")
     for _ in range(40):  # each on a connection of its own: both workers get some
         httpx.get(f"{lasting.address}/health/live")
@@ -143,7 +143,7 @@ def test_workers_count_as_one_and_a_roll_forgets_nothing(lasting: Server) -> Non
     lasting.roll()
     assert figure(lasting, live) == before + 40
     assert figure(lasting, "worker_starts_total") == starts + 2
-    until(lambda: figure(lasting, "pool_limit") == 120)
+    until(lambda: figure(lasting, 'pool_limit{server="primary"}') == 120)
     assert figure(lasting, f'build_info{{version="{version("cortez")}"}}') == 2
 
 

@@ -54,10 +54,10 @@ REQUEST_SECONDS = histogram(
 )
 REQUESTS_IN_PROGRESS = gauge("requests_in_progress", "Requests at work now")
 
-POOL_SIZE = gauge("pool_size", "Connections that the pools keep")
-POOL_LIMIT = gauge("pool_limit", "Connections that the pools may have, overflow included")
-POOL_IN_USE = gauge("pool_in_use", "Connections in use")
-POOL_OVERFLOW = gauge("pool_overflow", "Connections beyond those that the pools keep")
+POOL_SIZE = gauge("pool_size", "Connections that the pools keep", ("server",))
+POOL_LIMIT = gauge("pool_limit", "Connections that the pools may have, overflow included", ("server",))
+POOL_IN_USE = gauge("pool_in_use", "Connections in use", ("server",))
+POOL_OVERFLOW = gauge("pool_overflow", "Connections beyond those that the pools keep", ("server",))
 POOL_WAITING = gauge("pool_waiting", "Requests that wait at the gate for a connection")
 POOL_WAIT_SECONDS = histogram(
     "pool_wait_seconds", "How long those waited that had to, refused ones included", buckets=WAIT_BUCKETS

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from sqlalchemy import func, select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from cortez import metrics
 from cortez.database import Database
@@ -40,15 +40,19 @@ class Gauges:
             await asyncio.sleep(EVERY)
 
     def look(self) -> None:
-        pool: Any = self.database.engine.pool
-        settings = self.database.settings
         metrics.REQUESTS_IN_PROGRESS.set(Exchange.at_work)
-        metrics.POOL_SIZE.set(pool.size())
-        metrics.POOL_LIMIT.set(settings.db_pool_size + settings.db_max_overflow)
-        metrics.POOL_IN_USE.set(pool.checkedout())
-        metrics.POOL_OVERFLOW.set(max(0, pool.overflow()))
         metrics.POOL_WAITING.set(self.database.gate.waiting)
         metrics.ACCESS_LOG_WAITING.set(len(self.journal.reads) + len(self.journal.used))
+        self.look_at("primary", self.database.engine)
+        if self.database.replica:
+            self.look_at("replica", self.database.replica.engine)
+
+    def look_at(self, server: str, engine: AsyncEngine) -> None:
+        pool: Any = engine.pool
+        metrics.POOL_SIZE.labels(server).set(pool.size())
+        metrics.POOL_LIMIT.labels(server).set(pool.size() + self.database.settings.db_max_overflow)
+        metrics.POOL_IN_USE.labels(server).set(pool.checkedout())
+        metrics.POOL_OVERFLOW.labels(server).set(max(0, pool.overflow()))
 
     async def ask(self) -> None:
         """Ask the database, unless it was asked just now, by a connection that the gate keeps for such things.
