@@ -281,4 +281,5 @@ async def pooled(app: Litestar) -> AsyncGenerator[None]:
         yield
 
 
-app = Litestar([list_traces, read_session, create_trace, create_traces], lifespan=[pooled], openapi_config=None)
+ROUTES = [list_traces, read_session, create_trace, create_traces]
+app = Litestar(ROUTES, lifespan=[pooled], logging_config=None, openapi_config=None)

@@ -133,4 +133,4 @@ async def pooled(app: Litestar) -> AsyncGenerator[None]:
         yield
 
 
-app = Litestar([list_traces, create_trace], lifespan=[pooled], openapi_config=None)
+app = Litestar([list_traces, create_trace], lifespan=[pooled], logging_config=None, openapi_config=None)
