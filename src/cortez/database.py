@@ -245,21 +245,9 @@ def prepare_sqlite(engine: AsyncEngine) -> None:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
         add_functions(connection, record.info)
-        only_where_begun(connection.driver_connection)
 
     @event.listens_for(engine.sync_engine, "begin")
     def begin(connection: Connection) -> None:
         options = connection.get_execution_options()
         if not options.get(ALONE, False):
             connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get(IMMEDIATE, False) else "BEGIN")
-
-
-def only_where_begun(connection: Any) -> None:
-    """Roll back only where there is a transaction: each call is a way to the connection's thread and back."""
-    roll_back = connection.rollback
-
-    async def rollback() -> None:
-        if connection.in_transaction:
-            await roll_back()
-
-    connection.rollback = rollback
