@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import ColumnElement, Integer, Select, bindparam, func, select, tuple_
+from sqlalchemy import ColumnElement, Integer, Result, Select, bindparam, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.db import Base
@@ -64,14 +64,18 @@ class Repository(ABC, Generic[M]):
     async def get(self, id_: UUID, *, lock: bool = False) -> M:
         return self.present(await self.find(id_, lock=lock), id_)
 
+    async def run(self, statement: Select[Any], **values: Any) -> Result[*tuple[Any, ...]]:
+        """What a kept statement finds for this principal, with these values of its parameters."""
+        return await self.session.execute(statement, {**values, **asking(self.principal)})
+
     @once
     def by_id(self, *columns: ColumnElement[Any]) -> Select[Any]:
         return self.select(*columns).where(self.model.__table__.c.id == bindparam("wanted"))
 
     async def row(self, columns: Sequence[ColumnElement[Any]], id_: UUID) -> Any:
         """These columns of one row: what is only passed on needs no entity."""
-        wanted = {"wanted": id_, **asking(self.principal)}
-        return self.present((await self.session.execute(self.by_id(*columns), wanted)).one_or_none(), id_)
+        found: Any = (await self.run(self.by_id(*columns), wanted=id_)).one_or_none()
+        return self.present(found, id_)
 
     async def get_to_delete(self, id_: UUID) -> M:
         """Locked against children too, since those go with it."""
@@ -124,11 +128,11 @@ class Repository(ABC, Generic[M]):
 
         `values`: those of its parameters.
         """
-        given = {**(values or {}), **asking(self.principal)}
+        given = dict(values or {})
         descending = newest_first if page.order is None else page.order.startswith("-")
         rows = self.ordered(statement, descending, page.after is not None)
         place = {"page_after": page.after.created_at, "page_after_id": page.after.id} if page.after else {}
-        result = await self.session.execute(rows, {**given, **place, "page_size": page.limit + 1})
+        result = await self.run(rows, **given, **place, page_size=page.limit + 1)
         found = (result.scalars() if len(result.keys()) == 1 else result).all()
         shown, more = found[: page.limit], len(found) > page.limit
         cursor = page.next_cursor(shown[-1].created_at, shown[-1].id) if more else None
@@ -156,7 +160,8 @@ class Repository(ABC, Generic[M]):
     async def count(self, statement: Select[Any], values: Mapping[str, Any] | None = None) -> int:
         """How many rows, counted to one more than 10,000."""
         capped = statement.with_only_columns(self.model.id).limit(MAX_COUNTED + 1).subquery()
-        return await self.session.scalar(select(func.count()).select_from(capped), values) or 0
+        found: int = (await self.run(select(func.count()).select_from(capped), **(values or {}))).scalar_one()
+        return found
 
 
 def refuse_erased(student_id: str | None) -> None:

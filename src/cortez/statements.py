@@ -38,7 +38,7 @@ def asking(principal: Principal) -> dict[str, Any]:
 def once(build: Callable[..., Select[Any]]) -> Callable[..., Select[Any]]:
     """Keep what a repository's method builds, for its principal's kind (whose filter is in it) and its arguments.
 
-    Run it with `asking` beside its own parameters. What differs from call to call is a `bindparam` without a value, so
+    `Repository.run` runs it. What differs from call to call is a `bindparam` without a value, so
     that none can be forgotten.
     """
 

@@ -9,7 +9,6 @@ import os
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
-from uuid import UUID
 
 import asyncpg
 from litestar.serialization import encode_json
@@ -147,7 +146,7 @@ class Route:
 
 
 def scope_of(place: Place) -> dict[str, Any]:
-    path = f"/api/v1/sessions/{UUID(str(place.session))}/traces"
+    path = f"/api/v1/sessions/{place.session}/traces"
     return {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.3"},

@@ -5,7 +5,7 @@ that are rolled back; foreign keys and triggers are set aside, so that the time 
 """
 
 import asyncio
-import time as clock
+import time
 from collections.abc import Iterator
 
 import asyncpg
@@ -47,9 +47,9 @@ def run(bench: Bench) -> Iterator[Line]:
     PAGE.write_text(head + "\n".join(map(str, found)) + "\n")
     traces = [cost for cost in found if cost.table == "cognitive_traces"]
     most = max(traces, key=lambda cost: cost.microseconds)
-    time, journal = sum(cost.microseconds for cost in traces), sum(cost.journal for cost in traces)
+    spent, journal = sum(cost.microseconds for cost in traces), sum(cost.journal for cost in traces)
     told = (
-        f"what the {len(traces)} indexes of a trace cost it beside its key: {time:.0f} of {whole:.0f} µs, "
+        f"what the {len(traces)} indexes of a trace cost it beside its key: {spent:.0f} of {whole:.0f} µs, "
         f"{journal:,.0f} bytes of the journal ({PAGE.relative_to(ROOT)})"
     )
     yield Line(
@@ -99,9 +99,9 @@ async def stored_again(connection: asyncpg.Connection, table: str, without: str)
     await transaction.start()
     if without:
         await connection.execute(f"DROP INDEX {without}")
-    begun, place = clock.perf_counter(), await connection.fetchval("SELECT pg_current_wal_insert_lsn()")
+    begun, place = time.perf_counter(), await connection.fetchval("SELECT pg_current_wal_insert_lsn()")
     rows = int((await connection.execute(f"INSERT INTO {table} SELECT * FROM again")).split()[-1])
-    seconds = clock.perf_counter() - begun
+    seconds = time.perf_counter() - begun
     journal = await connection.fetchval("SELECT pg_current_wal_insert_lsn() - $1", place)
     await transaction.rollback()
     return seconds / rows * 1e6, float(journal) / rows

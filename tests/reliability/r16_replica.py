@@ -5,8 +5,7 @@ import os
 import signal
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 
 import asyncpg
 import msgspec
@@ -15,7 +14,7 @@ from cortez import migrations
 from cortez.replica import LAGGING, LOST
 from postgres import Cluster, cluster, create_database, replica
 from reliability.stage import POSTGRESQL, Outcome, Stage
-from reliability.traffic import Place, prepare
+from reliability.traffic import Place, going, prepare
 from reliability.wire import Reply, Wire
 
 FIGURE = "R16"
@@ -38,15 +37,9 @@ class Traffic:
         self.latest = ""
         self.over = asyncio.Event()
 
-    @asynccontextmanager
-    async def flowing(self) -> AsyncIterator[None]:
-        tasks = [asyncio.create_task(self.write(number)) for number in range(WRITERS)]
-        tasks += [asyncio.create_task(self.read_on()) for _ in range(READERS)]
-        try:
-            yield
-        finally:
-            self.over.set()
-            await asyncio.gather(*tasks)
+    def flowing(self) -> AbstractAsyncContextManager[None]:
+        writing = [self.write(number) for number in range(WRITERS)]
+        return going(self.over, *writing, *[self.read_on() for _ in range(READERS)])
 
     async def write(self, number: int) -> None:
         path = f"/api/v1/sessions/{self.place.sessions[number]}/traces"

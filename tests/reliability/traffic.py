@@ -7,9 +7,10 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from itertools import cycle
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -27,6 +28,17 @@ from running import client_of
 IMPATIENCE = (
     0.1  # seconds at most between two attempts, whatever Retry-After says: more attempts, more that can go wrong
 )
+
+
+@asynccontextmanager
+async def going(over: asyncio.Event, *work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Work that goes on while the block runs and is told when it is over; every request that was begun is finished."""
+    tasks = [asyncio.create_task(one) for one in work]
+    try:
+        yield
+    finally:
+        over.set()
+        await asyncio.gather(*tasks)
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -87,16 +99,9 @@ class Traffic:
         self.open = asyncio.Event()  # cleared while nobody is expected to listen
         self.open.set()
 
-    @asynccontextmanager
-    async def flowing(self) -> AsyncIterator[None]:
-        """While the block runs; every request that was begun is finished."""
-        tasks = [asyncio.create_task(self.write(number)) for number in range(self.writers)]
-        tasks += [asyncio.create_task(self.read()) for _ in range(self.readers)]
-        try:
-            yield
-        finally:
-            self.over.set()
-            await asyncio.gather(*tasks)
+    def flowing(self) -> AbstractAsyncContextManager[None]:
+        writing = [self.write(number) for number in range(self.writers)]
+        return going(self.over, *writing, *[self.read() for _ in range(self.readers)])
 
     async def write(self, number: int) -> None:
         async with Wire(self.address, self.place.token) as wire:

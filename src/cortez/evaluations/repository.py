@@ -14,7 +14,7 @@ from cortez.repository import Repository, group_by
 from cortez.risks.repository import belonging
 from cortez.sessions.models import LearningSession
 from cortez.sessions.repository import on_visible_session
-from cortez.statements import asking, once
+from cortez.statements import once
 from cortez.traces.repository import HAPPENED, TRACES, TraceRepository
 
 EVALUATIONS = Evaluation.__table__
@@ -39,8 +39,7 @@ class EvaluationRepository(Repository[Evaluation]):
 
     async def get_by_session_ids(self, session_ids: Collection[UUID]) -> dict[UUID, list[EvaluationOut]]:
         """One query for all, each session's evaluations in the order they were stored."""
-        wanted = {"session_ids": [*session_ids], **asking(self.principal)}
-        rows = await self.session.execute(self.of_sessions(), wanted)
+        rows = await self.run(self.of_sessions(), session_ids=[*session_ids])
         found = [EvaluationOut(*row) for row in rows.all()]
         return group_by(found, lambda evaluation: evaluation.session_id, session_ids)
 

@@ -19,7 +19,6 @@ from cortez.records.schemas import ResearchIn
 from cortez.risks.models import Risk, RiskDimension
 from cortez.sessions.models import LearningSession
 from cortez.sessions.repository import SessionRepository, on_visible_session
-from cortez.statements import asking
 from cortez.traces.git_models import GitEventType, GitTrace
 from cortez.traces.models import InteractionType
 from cortez.traces.repository import TRACES, TraceRepository
@@ -52,8 +51,7 @@ class TraceExports(TraceRepository):
         statement = self.matching(*values).order_by(*order).limit(size)
         if after is not None:
             statement = statement.where(tuple_(*order) > tuple_(*after))
-        rows = await self.session.execute(statement, {**values, **asking(self.principal)})
-        return [TraceOut(*row) for row in rows]
+        return [TraceOut(*row) for row in await self.run(statement, **values)]
 
 
 class SessionExports(SessionRepository):

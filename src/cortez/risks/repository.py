@@ -20,7 +20,7 @@ from cortez.risks.schemas import RiskOut
 from cortez.security import Principal
 from cortez.sessions.models import LearningSession
 from cortez.sessions.repository import SessionRepository, on_visible_session
-from cortez.statements import asking, once
+from cortez.statements import once
 from cortez.traces.models import CognitiveTrace
 from cortez.traces.repository import TraceRepository
 
@@ -83,8 +83,7 @@ class RiskRepository(Repository[Risk]):
 
     async def get_by_session_ids(self, session_ids: Collection[UUID]) -> dict[UUID, list[RiskOut]]:
         """One query for all, each session's risks in the order they were stored."""
-        wanted = {"session_ids": [*session_ids], **asking(self.principal)}
-        rows = await self.session.execute(self.of_sessions(), wanted)
+        rows = await self.run(self.of_sessions(), session_ids=[*session_ids])
         return group_by([RiskOut(*row) for row in rows.all()], lambda risk: risk.session_id, session_ids)
 
     async def count_open(self, session_id: UUID) -> list[Any]:

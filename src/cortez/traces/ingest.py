@@ -18,7 +18,6 @@ from cortez.privacy import ERASED
 from cortez.security import Principal
 from cortez.sessions.models import SessionStatus
 from cortez.sessions.repository import SESSIONS, SessionRepository
-from cortez.statements import asking
 from cortez.traces.models import InteractionType
 from cortez.traces.repository import SHOWN, TRACES
 from cortez.traces.schemas import AHEAD, SessionTraceIn, TraceIn, TraceOut, column_of
@@ -105,8 +104,7 @@ class Ingest:
 
         A parallel batch of the same ids waits at the session, and finds them stored.
         """
-        wanted = {"session_ids": list(session_ids), **asking(self.principal)}
-        locked = await self.session.execute(self.sessions.locking(*JUDGED), wanted)
+        locked = await self.sessions.run(self.sessions.locking(*JUDGED), session_ids=list(session_ids))
         sessions = {row.id: row for row in locked}
         ids = ({item.trace.id for item in items} | {item.trace.parent_trace_id for item in items}) - {None}
         found = await self.session.execute(STORED, {"ids": list(ids)}) if ids else ()

@@ -14,7 +14,7 @@ from cortez.schemas import Listing
 from cortez.sessions.models import LearningSession
 from cortez.sessions.repository import SESSIONS, SessionRepository, on_visible_session
 from cortez.sessions.rules import FINAL
-from cortez.statements import asking, once
+from cortez.statements import once
 from cortez.traces.models import CognitiveTrace
 from cortez.traces.schemas import TraceFilter, TraceOut
 
@@ -60,8 +60,7 @@ class TraceRepository(Repository[CognitiveTrace]):
 
     async def get_by_session_ids(self, session_ids: Collection[UUID]) -> dict[UUID, list[TraceOut]]:
         """One query for all, each session's traces in the order they happened."""
-        wanted = {"session_ids": [*session_ids], **asking(self.principal)}
-        rows = await self.session.execute(self.of_sessions(), wanted)
+        rows = await self.run(self.of_sessions(), session_ids=[*session_ids])
         return group_by([TraceOut(*row) for row in rows.all()], lambda trace: trace.session_id, session_ids)
 
     async def steps(self, session_id: UUID, limit: int) -> list[Any]:
