@@ -6,10 +6,10 @@ from typing import Any
 import asyncpg
 import msgspec
 from sqlalchemy import JSON, Table, insert
-from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from cortez.queries import watched
+from cortez.driver import told
+from cortez.queries import timed
 
 
 async def copy_rows(session: AsyncSession, table: Table, rows: Sequence[dict[str, Any]]) -> None:
@@ -24,13 +24,11 @@ async def copy_rows(session: AsyncSession, table: Table, rows: Sequence[dict[str
         return
     driver = (await connection.get_raw_connection()).driver_connection
     assert driver  # noqa: S101 - a connection that is open
-    assert connection.sync_connection  # noqa: S101
     try:
-        with watched(connection.sync_connection, f"COPY {table.name}"):
+        with timed(connection.engine.sync_engine, f"COPY {table.name}"):
             await driver.copy_records_to_table(table.name, columns=list(rows[0]), records=records(table, rows))
-    except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:  # told as SQLAlchemy tells those of statements
-        broken = isinstance(error, asyncpg.IntegrityConstraintViolationError)
-        raise (IntegrityError if broken else DBAPIError)(f"COPY {table.name}", None, error) from error
+    except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise told(error, f"COPY {table.name}") from error
 
 
 def records(table: Table, rows: Sequence[dict[str, Any]]) -> Iterable[tuple[Any, ...]]:

@@ -12,9 +12,11 @@ from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.pool import PoolResetState
 from sqlalchemy.util import await_only
 
 from cortez.auditing import ACTOR, WritingSession, add_functions, tell_the_audit_log
+from cortez.driver import UNTOUCHED, ReadingSession
 from cortez.gate import Gate
 from cortez.queries import SLOW, watch_statements, watch_transactions
 from cortez.replica import ANSWER, POSITION, Replica
@@ -54,7 +56,7 @@ class Database:
         if not self.is_sqlite:
             tell_the_audit_log(writer)
         watch_transactions(writer)
-        self.reading = async_sessionmaker(reader, expire_on_commit=False)
+        self.reading = async_sessionmaker(reader, expire_on_commit=False, sync_session_class=ReadingSession)
         self.writing = async_sessionmaker(writer, expire_on_commit=False, info=info, sync_session_class=WritingSession)
 
     @asynccontextmanager
@@ -67,6 +69,8 @@ class Database:
             if session.in_transaction():  # it has a connection: one that was closed, or did nothing, has none
                 async with session:
                     pass
+            elif isinstance(session.sync_session, ReadingSession) and session.sync_session.lent:
+                await session.close()
 
     @asynccontextmanager
     async def unit(self) -> AsyncGenerator[AsyncSession]:
@@ -199,7 +203,12 @@ def _ping_after_idleness(engine: AsyncEngine, idle: float) -> None:
 def _sqlite(settings: Settings) -> AsyncEngine:
     if settings.url.database:
         Path(settings.url.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_async_engine(settings.url, connect_args={"timeout": settings.db_lock_timeout}, **_pool(settings))
+    engine = create_async_engine(
+        settings.url,
+        connect_args={"timeout": settings.db_lock_timeout},
+        pool_reset_on_return=None,  # see prepare_sqlite
+        **_pool(settings),
+    )
     take_turns(engine, settings.db_lock_timeout)
     prepare_sqlite(engine)
     watch_statements(engine)
@@ -245,6 +254,11 @@ def prepare_sqlite(engine: AsyncEngine) -> None:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
         add_functions(connection, record.info)
+
+    @event.listens_for(engine.sync_engine, "reset")
+    def roll_back(connection: Any, record: Any, state: PoolResetState) -> None:
+        if not (record.info.pop(UNTOUCHED, False) or state.transaction_was_reset or state.terminate_only):
+            connection.rollback()
 
     @event.listens_for(engine.sync_engine, "begin")
     def begin(connection: Connection) -> None:

@@ -1,14 +1,16 @@
 """The declarative base and the portable column types."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, ClassVar
 from uuid import UUID
 
+import msgspec
 from msgspec import Raw, Struct
 from sqlalchemy import (
     JSON,
+    BindParameter,
     Boolean,
     CheckConstraint,
     ColumnElement,
@@ -25,7 +27,7 @@ from sqlalchemy import (
     literal,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.sql.functions import FunctionElement
@@ -89,6 +91,26 @@ class Undecoded(TypeDecorator[Raw]):
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Raw | None]:
         return passed_on if self.nullable else Raw
+
+
+class ListOf(TypeDecorator[list[Any]]):
+    """Several values of one type as one parameter: an array on PostgreSQL, on SQLite a JSON list of stored values."""
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, item: Any) -> None:
+        super().__init__()
+        self.item = item
+
+    def load_dialect_impl(self, dialect: Dialect) -> Any:
+        return dialect.type_descriptor(ARRAY(self.item) if dialect.name == "postgresql" else Text())
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any] | None:
+        if dialect.name == "postgresql":
+            return super().bind_processor(dialect)
+        stored = self.item.dialect_impl(dialect).bind_processor(dialect)
+        return lambda values: msgspec.json.encode([stored(value) if stored else value for value in values]).decode()
 
 
 def passed_on(text: str | None) -> Raw | None:
@@ -171,6 +193,33 @@ class among(FunctionElement[bool]):  # noqa: N801 - reads as a function of SQL
 
     def __init__(self, column: Any, values: Select[Any]) -> None:
         super().__init__(column, values.scalar_subquery())
+
+
+class within(FunctionElement[bool]):  # noqa: N801 - reads as a function of SQL
+    """Whether a value is one of those given, or of those that a parameter of type `ListOf` will give.
+
+    As `in_`, but one parameter, and so one text, for however many.
+    """
+
+    type = Boolean()
+    inherit_cache = True
+    name = "within"
+
+    def __init__(self, column: Any, values: Collection[Any] | BindParameter[Any]) -> None:
+        given = values if isinstance(values, BindParameter) else literal(list(values), ListOf(column.type))
+        super().__init__(column, given)
+
+
+@compiles(within, "postgresql")
+def _within_postgresql(element: within, compiler: Any, **options: Any) -> str:
+    column, values = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"{column} = ANY ({values})"
+
+
+@compiles(within, "sqlite")
+def _within_sqlite(element: within, compiler: Any, **options: Any) -> str:
+    column, values = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"{column} IN (SELECT value FROM json_each({values}))"
 
 
 @compiles(among, "postgresql")

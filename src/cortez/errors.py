@@ -279,7 +279,8 @@ def described(error: BaseException) -> str:
     """
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if OURS in frame.filename]
     where = " < ".join(f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in reversed(frames[-5:]))
-    cause = getattr(getattr(error, "orig", None), "__cause__", None)
+    told = getattr(error, "orig", None)
+    cause = getattr(told, "__cause__", None) or told  # the driver's own, around which SQLAlchemy may have put one
     named = (sqlstate(error), getattr(cause, "table_name", None), getattr(cause, "constraint_name", None))
     return " ".join(filter(None, (type(error).__name__, *named, f"at {where or 'a library'}")))
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import event
-from sqlalchemy.engine import Connection, ExceptionContext
+from sqlalchemy.engine import Connection, Engine, ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from cortez.auditing import WritingSession
@@ -21,31 +21,55 @@ SLOW = "slow_query"  # execution option: from how many milliseconds on a stateme
 
 def watch_statements(engine: AsyncEngine) -> None:
     @event.listens_for(engine.sync_engine, "before_cursor_execute")
-    def begin(connection: Connection, cursor: Any, statement: str, values: Any, context: Any, many: bool) -> None:
+    def begin(connection: Any, cursor: Any, statement: str, values: Any, context: Any, many: bool) -> None:
         context.begun = time.perf_counter()
 
     @event.listens_for(engine.sync_engine, "after_cursor_execute")
-    def end(connection: Connection, cursor: Any, statement: str, values: Any, context: Any, many: bool) -> None:
-        note(connection, statement, context.begun)
+    def end(connection: Any, cursor: Any, statement: str, values: Any, context: Any, many: bool) -> None:
+        note(engine.sync_engine, statement, context.begun)
 
     @event.listens_for(engine.sync_engine, "handle_error")
     def fail(told: ExceptionContext) -> None:
         begun = getattr(told.execution_context, "begun", None)
-        if begun and told.connection and told.statement:
-            note(told.connection, told.statement, begun)
+        if begun and told.statement:
+            note(engine.sync_engine, told.statement, begun)
+
+
+class Sent:
+    """A statement that goes to the driver past SQLAlchemy's execution, as observers of its events see one."""
+
+    isinsert = isupdate = isdelete = False
+    begun = 0.0
 
 
 @contextmanager
-def watched(connection: Connection, statement: str) -> Iterator[None]:
-    """A statement that goes to the driver past the engine."""
+def watched(
+    engine: Engine, connection: Connection | None, statement: str, values: tuple[Any, ...]
+) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    """Tell the engine's observers of such a statement; gives what they make of it."""
+    sent = Sent()
+    for before in engine.dispatch.before_cursor_execute:
+        statement, values = before(connection, None, statement, values, sent, False)
+    try:
+        yield statement, values
+    except BaseException:
+        note(engine, statement, sent.begun)
+        raise
+    for after in engine.dispatch.after_cursor_execute:
+        after(connection, None, statement, values, sent, False)
+
+
+@contextmanager
+def timed(engine: Engine, statement: str) -> Iterator[None]:
+    """What is no statement with rows, as COPY."""
     begun = time.perf_counter()
     try:
         yield
     finally:
-        note(connection, statement, begun)
+        note(engine, statement, begun)
 
 
-def note(connection: Connection, statement: str, begun: float) -> None:
+def note(engine: Engine, statement: str, begun: float) -> None:
     """A statement is its text, with places for the values: these are people's, and are kept nowhere."""
     seconds = time.perf_counter() - begun
     exchange = CURRENT.get()
@@ -53,8 +77,8 @@ def note(connection: Connection, statement: str, begun: float) -> None:
         exchange.statements += 1
         exchange.database_seconds += seconds
         if exchange.trace:
-            exchange.trace.statement(connection.dialect.name, statement, seconds)
-    slow = connection.get_execution_options().get(SLOW)
+            exchange.trace.statement(engine.dialect.name, statement, seconds)
+    slow = engine.get_execution_options().get(SLOW)
     if slow and seconds * 1000 >= slow:
         route = exchange.route if exchange else None
         fields = {"ms": round(seconds * 1000, 1), "route": route, "sql": " ".join(statement.split())}

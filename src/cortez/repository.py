@@ -1,29 +1,27 @@
 """The base of every repository, with the conventions that all of them keep."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, ClassVar, Generic, TypeVar
 from uuid import UUID
-from weakref import WeakKeyDictionary
 
-from sqlalchemy import ColumnElement, Integer, Result, Select, bindparam, func, select, tuple_
+from sqlalchemy import ColumnElement, Integer, Select, bindparam, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.db import Base
+from cortez.driver import fetch
 from cortez.errors import Conflict, NotFound
 from cortez.paging import MAX_COUNTED, Page
 from cortez.privacy import ERASED
 from cortez.schemas import Listing
 from cortez.security import Principal
-from cortez.statements import asking, once
+from cortez.statements import Kept, asking, once
 
 M = TypeVar("M", bound=Base)
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 O = TypeVar("O")  # noqa: E741 - an output type
-
-# The pages of statements, as long as these are kept: by descending, and continued.
-PAGED: MutableMapping[Select[Any], dict[tuple[bool, bool], Select[Any]]] = WeakKeyDictionary()
 
 
 class Repository(ABC, Generic[M]):
@@ -64,9 +62,9 @@ class Repository(ABC, Generic[M]):
     async def get(self, id_: UUID, *, lock: bool = False) -> M:
         return self.present(await self.find(id_, lock=lock), id_)
 
-    async def run(self, statement: Select[Any], **values: Any) -> Result[*tuple[Any, ...]]:
-        """What a kept statement finds for this principal, with these values of its parameters."""
-        return await self.session.execute(statement, {**values, **asking(self.principal)})
+    async def run(self, kept: Kept, **values: Any) -> list[Any]:
+        """The rows that a kept statement finds for this principal, with these values of its parameters."""
+        return await fetch(self.session, kept, {**values, **asking(self.principal)})
 
     @once
     def by_id(self, *columns: ColumnElement[Any]) -> Select[Any]:
@@ -74,8 +72,8 @@ class Repository(ABC, Generic[M]):
 
     async def row(self, columns: Sequence[ColumnElement[Any]], id_: UUID) -> Any:
         """These columns of one row: what is only passed on needs no entity."""
-        found: Any = (await self.run(self.by_id(*columns), wanted=id_)).one_or_none()
-        return self.present(found, id_)
+        found = await self.run(self.by_id(*columns), wanted=id_)
+        return self.present(found[0] if found else None, id_)
 
     async def get_to_delete(self, id_: UUID) -> M:
         """Locked against children too, since those go with it."""
@@ -117,7 +115,7 @@ class Repository(ABC, Generic[M]):
 
     async def page(
         self,
-        statement: Select[Any],
+        statement: Select[Any] | Kept,
         page: Page,
         make: Callable[[Any], O],
         *,
@@ -126,14 +124,18 @@ class Repository(ABC, Generic[M]):
     ) -> Listing[O]:
         """A keyset page of `statement` by (created_at, id), each entity, or row of several columns, through `make`.
 
-        `values`: those of its parameters.
+        `values`: those of a kept statement's parameters.
         """
-        given = dict(values or {})
+        given = values or {}
         descending = newest_first if page.order is None else page.order.startswith("-")
-        rows = self.ordered(statement, descending, page.after is not None)
-        place = {"page_after": page.after.created_at, "page_after_id": page.after.id} if page.after else {}
-        result = await self.run(rows, **given, **place, page_size=page.limit + 1)
-        found = (result.scalars() if len(result.keys()) == 1 else result).all()
+        place = place_of(page.after.created_at, page.after.id) if page.after else {}
+        place["page_size"] = page.limit + 1
+        found: Sequence[Any]
+        if isinstance(statement, Kept):
+            found = await self.run(self.pages(statement, descending, page.after is not None), **given, **place)
+        else:
+            result = await self.session.execute(self.ordered(statement, descending, page.after is not None), place)
+            found = (result.scalars() if len(result.keys()) == 1 else result).all()
         shown, more = found[: page.limit], len(found) > page.limit
         cursor = page.next_cursor(shown[-1].created_at, shown[-1].id) if more else None
         items = [make(row) for row in shown]
@@ -142,26 +144,35 @@ class Repository(ABC, Generic[M]):
         total = await self.count(statement, given)
         return Listing(items, cursor, min(total, MAX_COUNTED), total > MAX_COUNTED)
 
-    def ordered(self, statement: Select[Any], descending: bool, continued: bool) -> Select[Any]:
-        """The rows of a page, `continued` after the last one of another; kept as long as the statement is."""
-        kept = PAGED.setdefault(statement, {})
-        if (descending, continued) not in kept:
-            created_at, id_ = self.model.__table__.c.created_at, self.model.__table__.c.id
-            rows = statement.order_by(*((created_at.desc(), id_.desc()) if descending else (created_at, id_)))
-            if continued:
-                here = tuple_(created_at, id_)
-                place = tuple_(
-                    bindparam("page_after", type_=created_at.type), bindparam("page_after_id", type_=id_.type)
-                )
-                rows = rows.where(here < place if descending else here > place)
-            kept[descending, continued] = rows.limit(bindparam("page_size", type_=Integer()))
-        return kept[descending, continued]
+    def pages(self, kept: Kept, descending: bool, continued: bool) -> Kept:
+        return kept.other((descending, continued), lambda statement: self.ordered(statement, descending, continued))
 
-    async def count(self, statement: Select[Any], values: Mapping[str, Any] | None = None) -> int:
+    def ordered(self, statement: Select[Any], descending: bool, continued: bool) -> Select[Any]:
+        """The first `page_size` rows in the order of a page; `continued`: of those after a place (`place_of`)."""
+        created_at, id_ = self.model.__table__.c.created_at, self.model.__table__.c.id
+        rows = statement.order_by(*((created_at.desc(), id_.desc()) if descending else (created_at, id_)))
+        if continued:
+            here = tuple_(created_at, id_)
+            place = tuple_(bindparam("page_after", type_=created_at.type), bindparam("page_after_id", type_=id_.type))
+            rows = rows.where(here < place if descending else here > place)
+        return rows.limit(bindparam("page_size", type_=Integer()))
+
+    async def count(self, statement: Select[Any] | Kept, values: Mapping[str, Any]) -> int:
         """How many rows, counted to one more than 10,000."""
-        capped = statement.with_only_columns(self.model.id).limit(MAX_COUNTED + 1).subquery()
-        found: int = (await self.run(select(func.count()).select_from(capped), **(values or {}))).scalar_one()
-        return found
+        if isinstance(statement, Kept):
+            ((found,),) = await self.run(statement.other("counted", self.counted), **values)
+        else:
+            found = await self.session.scalar(self.counted(statement))
+        return int(found)
+
+    def counted(self, statement: Select[Any]) -> Select[int]:
+        capped = statement.with_only_columns(self.model.id).limit(MAX_COUNTED + 1)
+        return select(func.count()).select_from(capped.subquery())
+
+
+def place_of(created_at: datetime, id_: UUID) -> dict[str, Any]:
+    """The values of `ordered` that say after which row to go on."""
+    return {"page_after": created_at, "page_after_id": id_}
 
 
 def refuse_erased(student_id: str | None) -> None:

@@ -12,12 +12,14 @@ from typing import Any
 
 import asyncpg
 from litestar.serialization import encode_json
+from sqlalchemy.util import greenlet_spawn
 
 from bench.material import Place
 from bench.programs import ROOT
 from bench.stage import Bench, Line
 from cortez.accounts.authentication import authenticator
 from cortez.app import create_app
+from cortez.driver import line_of
 from cortez.paging import Page
 from cortez.schemas import Listing
 from cortez.security import Principal, Tokens
@@ -90,7 +92,7 @@ def ours(app: Any, settings: Settings, place: Place) -> dict[tuple[str, str], Pa
 
     async def connection() -> None:
         async with database.session(writes=False) as session:
-            await session.connection()
+            await greenlet_spawn(line_of, session.sync_session)
 
     async def who() -> None:
         async with database.session(writes=False) as session:

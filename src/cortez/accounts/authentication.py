@@ -5,14 +5,16 @@ from typing import Any
 from uuid import UUID
 
 from litestar.types import Scope
-from sqlalchemy import Row, Select, bindparam, exists, or_, select
+from sqlalchemy import bindparam, exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.accounts.models import ApiKey, RefreshToken, User
 from cortez.db import utc_now
+from cortez.driver import fetch
 from cortez.errors import Unauthorized
 from cortez.replica import HERE, POSITION
 from cortez.security import KEY_PREFIX, Claims, Principal, Tokens, digest
+from cortez.statements import Kept
 
 # The service itself, where nobody has signed in yet.
 SYSTEM = Principal(id=UUID(int=0), roles=frozenset({"admin"}))
@@ -36,7 +38,7 @@ def authenticator(
     Where the database is replicated, the same statement tells the session how far the primary has written.
     """
     more = (HERE,) if replicated else ()
-    living_key, signed_in = LIVING_KEY.add_columns(*more), SIGNED_IN.add_columns(*more)
+    living_key, signed_in = Kept(LIVING_KEY.add_columns(*more)), Kept(SIGNED_IN.add_columns(*more))
 
     async def authenticate(scope: Scope, session: AsyncSession) -> Principal | None:
         if scope["route_handler"].opt.get("public"):
@@ -62,19 +64,19 @@ def bearer(scope: Scope) -> str:
     return secret.strip()
 
 
-async def machine(session: AsyncSession, living_key: Select[Any], secret: str) -> tuple[Row[Any], Principal]:
-    found = await session.execute(living_key, {"hash": digest(secret), "now": utc_now()})
-    key = found.one_or_none()
-    if key is None:
+async def machine(session: AsyncSession, living_key: Kept, secret: str) -> tuple[Any, Principal]:
+    found = await fetch(session, living_key, {"hash": digest(secret), "now": utc_now()})
+    if not found:
         raise Unauthorized("API_KEY_INVALID", "The API key is unknown, revoked or expired.")
+    (key,) = found
     limited = None if key.course_ids is None else frozenset(key.course_ids)
     return key, Principal(id=key.id, kind="key", scopes=frozenset(key.scopes), course_ids=limited)
 
 
-async def person(session: AsyncSession, signed_in: Select[Any], claims: Claims) -> tuple[Row[Any], Principal]:
-    found = await session.execute(signed_in, {"user": claims.sub, "family": claims.sid})
-    user = found.one_or_none()
-    if user is None:
+async def person(session: AsyncSession, signed_in: Kept, claims: Claims) -> tuple[Any, Principal]:
+    found = await fetch(session, signed_in, {"user": claims.sub, "family": claims.sid})
+    if not found:
         raise Unauthorized("TOKEN_REVOKED", "This sign-in has ended; sign in again.")
+    (user,) = found
     roles = frozenset(user.roles)
     return user, Principal(id=user.id, student_id=user.student_id, roles=roles, family_id=claims.sid)

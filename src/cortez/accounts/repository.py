@@ -10,7 +10,7 @@ from uuid_utils.compat import uuid7
 
 from cortez.accounts.models import ADOPTED_PASSWORD, ApiKey, Course, CourseMember, CourseRole, RefreshToken, Role, User
 from cortez.database import student_changed
-from cortez.db import holds, utc_now
+from cortez.db import holds, utc_now, within
 from cortez.errors import DUPLICATES, Conflict, Forbidden, Invalid, NotFound
 from cortez.repository import Repository
 from cortez.security import REFRESH_TTL, RESET_TTL, Principal, digest, new_secret
@@ -21,7 +21,7 @@ NO_PASSWORD = "!"  # noqa: S105 - no hash, so that nothing matches it
 def taught_courses(principal: Principal) -> Select[str]:
     """The courses that a person teaches or tutors."""
     roles = (CourseRole.TEACHER, CourseRole.TUTOR)
-    return member_courses(principal).where(CourseMember.role.in_(roles))
+    return member_courses(principal).where(within(CourseMember.role, roles))
 
 
 def led_courses(principal: Principal) -> Select[str]:
@@ -176,7 +176,7 @@ class CourseRepository(Repository[Course]):
             return true()
         if self.principal.is_key:
             limited = self.principal.course_ids
-            return true() if limited is None else Course.course_id.in_(limited)
+            return true() if limited is None else within(Course.course_id, limited)
         return Course.course_id.in_(member_courses(self.principal))
 
     async def by_key(self, course_id: str, *, lock: bool = False) -> Course:

@@ -5,7 +5,7 @@ from sqlalchemy import ColumnElement, or_, select, true
 from cortez.accounts.models import Course
 from cortez.accounts.repository import led_courses, taught_courses
 from cortez.activities.models import Activity, ActivityStatus
-from cortez.db import utc_now
+from cortez.db import utc_now, within
 from cortez.errors import Conflict, Forbidden, Invalid
 from cortez.repository import Repository
 from cortez.security import Principal
@@ -23,7 +23,7 @@ def visible_activities(principal: Principal) -> ColumnElement[bool]:
         return true()
     if principal.is_key:
         limited = principal.course_ids
-        return true() if limited is None else Activity.course_id.in_(limited)
+        return true() if limited is None else within(Activity.course_id, limited)
     active = Activity.status == ActivityStatus.ACTIVE
     if not principal.is_teaching:
         return active

@@ -4,16 +4,16 @@ from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, bindparam
+from sqlalchemy import ColumnElement, Select
 
 from cortez.database import student_changed
-from cortez.db import shown
+from cortez.db import shown, within
 from cortez.evaluations.models import Evaluation
 from cortez.evaluations.schemas import EvaluationOut
 from cortez.repository import Repository, group_by
 from cortez.risks.repository import belonging
 from cortez.sessions.models import LearningSession
-from cortez.sessions.repository import on_visible_session
+from cortez.sessions.repository import WANTED, on_visible_session
 from cortez.statements import once
 from cortez.traces.repository import HAPPENED, TRACES, TraceRepository
 
@@ -34,13 +34,13 @@ class EvaluationRepository(Repository[Evaluation]):
 
     @once
     def of_sessions(self) -> Select[Any]:
-        wanted = EVALUATIONS.c.session_id.in_(bindparam("session_ids", expanding=True))
+        wanted = within(EVALUATIONS.c.session_id, WANTED)
         return self.select(*SHOWN).where(wanted).order_by(EVALUATIONS.c.created_at, EVALUATIONS.c.id)
 
     async def get_by_session_ids(self, session_ids: Collection[UUID]) -> dict[UUID, list[EvaluationOut]]:
         """One query for all, each session's evaluations in the order they were stored."""
         rows = await self.run(self.of_sessions(), session_ids=[*session_ids])
-        found = [EvaluationOut(*row) for row in rows.all()]
+        found = [EvaluationOut(*row) for row in rows]
         return group_by(found, lambda evaluation: evaluation.session_id, session_ids)
 
     async def latest(self, session_id: UUID) -> Evaluation:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, case, func, select, tuple_
+from sqlalchemy import ColumnElement, Select, and_, case, func, select
 from sqlalchemy.orm import selectinload
 
 from cortez.accounts.models import User
@@ -16,6 +16,7 @@ from cortez.oversight.profiles import SUPPORTED
 from cortez.records.dimensions import MEASURED, means
 from cortez.records.rules import Group, Selection, end_of_week, monday_of
 from cortez.records.schemas import ResearchIn
+from cortez.repository import place_of
 from cortez.risks.models import Risk, RiskDimension
 from cortez.sessions.models import LearningSession
 from cortez.sessions.repository import SessionRepository, on_visible_session
@@ -46,12 +47,10 @@ Figures = dict[UUID, dict[str, Any]]
 class TraceExports(TraceRepository):
     async def lot(self, wanted: TraceFilter, after: Place | None, size: int) -> list[TraceOut]:
         """The next traces in the order they were stored."""
-        order = (TRACES.c.created_at, TRACES.c.id)
         values = wanted.given()
-        statement = self.matching(*values).order_by(*order).limit(size)
-        if after is not None:
-            statement = statement.where(tuple_(*order) > tuple_(*after))
-        return [TraceOut(*row) for row in await self.run(statement, **values)]
+        place = place_of(*after) if after else {}
+        rows = self.pages(self.matching(*values), descending=False, continued=after is not None)
+        return [TraceOut(*row) for row in await self.run(rows, **values, **place, page_size=size)]
 
 
 class SessionExports(SessionRepository):

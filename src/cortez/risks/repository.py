@@ -5,13 +5,13 @@ from typing import Any
 from uuid import UUID
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Select, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.accounts.repository import led_courses
 from cortez.activities.models import Activity
 from cortez.database import student_changed
-from cortez.db import among, shown, utc_now
+from cortez.db import among, shown, utc_now, within
 from cortez.errors import Conflict, Forbidden, Invalid
 from cortez.repository import Repository, group_by
 from cortez.risks.findings import Finding
@@ -19,7 +19,7 @@ from cortez.risks.models import Resolution, Risk
 from cortez.risks.schemas import RiskOut
 from cortez.security import Principal
 from cortez.sessions.models import LearningSession
-from cortez.sessions.repository import SessionRepository, on_visible_session
+from cortez.sessions.repository import WANTED, SessionRepository, on_visible_session
 from cortez.statements import once
 from cortez.traces.models import CognitiveTrace
 from cortez.traces.repository import TraceRepository
@@ -78,13 +78,13 @@ class RiskRepository(Repository[Risk]):
 
     @once
     def of_sessions(self) -> Select[Any]:
-        wanted = RISKS.c.session_id.in_(bindparam("session_ids", expanding=True))
+        wanted = within(RISKS.c.session_id, WANTED)
         return self.select(*SHOWN).where(wanted).order_by(RISKS.c.created_at, RISKS.c.id)
 
     async def get_by_session_ids(self, session_ids: Collection[UUID]) -> dict[UUID, list[RiskOut]]:
         """One query for all, each session's risks in the order they were stored."""
         rows = await self.run(self.of_sessions(), session_ids=[*session_ids])
-        return group_by([RiskOut(*row) for row in rows.all()], lambda risk: risk.session_id, session_ids)
+        return group_by([RiskOut(*row) for row in rows], lambda risk: risk.session_id, session_ids)
 
     async def count_open(self, session_id: UUID) -> list[Any]:
         """How many unresolved risks of each dimension and level (`dimension`, `risk_level`, `risks`)."""

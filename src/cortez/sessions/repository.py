@@ -4,13 +4,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, bindparam, false, func, or_, select, true
+from sqlalchemy import ColumnElement, Select, Uuid, bindparam, false, func, or_, select, true
 from sqlalchemy.orm import selectinload
 
 from cortez.accounts.repository import taught_courses
 from cortez.activities.models import Activity
 from cortez.database import student_changed
-from cortez.db import among, shown
+from cortez.db import ListOf, among, shown, within
 from cortez.errors import Conflict, Forbidden, NotFound
 from cortez.repository import Repository
 from cortez.security import Principal
@@ -22,6 +22,7 @@ from cortez.transitions import after
 
 SESSIONS = LearningSession.__table__
 SHOWN = shown(SESSIONS, SessionOut)
+WANTED = bindparam("session_ids", type_=ListOf(Uuid()))
 
 
 def visible_sessions(principal: Principal) -> ColumnElement[bool]:
@@ -30,7 +31,7 @@ def visible_sessions(principal: Principal) -> ColumnElement[bool]:
         return true()
     if principal.is_key:
         limited = principal.course_ids
-        return true() if limited is None else SESSIONS.c.course_id.in_(limited)
+        return true() if limited is None else within(SESSIONS.c.course_id, limited)
     mine = false() if principal.student_id is None else SESSIONS.c.student_id == principal.student_id
     if not principal.is_teaching:
         return mine
@@ -71,7 +72,7 @@ class SessionRepository(Repository[LearningSession]):
     @once
     def locking(self, *columns: ColumnElement[Any]) -> Select[Any]:
         """These columns of `session_ids`, locked in the order of their ids as the counter's trigger does."""
-        wanted = SESSIONS.c.id.in_(bindparam("session_ids", expanding=True))
+        wanted = within(SESSIONS.c.id, WANTED)
         return self.select(*columns).where(wanted).order_by(SESSIONS.c.id).with_for_update(key_share=True)
 
     async def with_traces(self, id_: UUID) -> LearningSession:

@@ -6,26 +6,30 @@ from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, Struct
-from sqlalchemy import bindparam, insert, select
+from sqlalchemy import Uuid, bindparam, insert, select
 from uuid_utils.compat import uuid7
 
 from cortez.batches import BatchResult, ItemResult, answer_of, read, refuse_rejections
 from cortez.copying import copy_rows
 from cortez.database import student_changed
-from cortez.db import utc_now
+from cortez.db import ListOf, utc_now, within
+from cortez.driver import fetch
 from cortez.errors import Conflict, CortezError, Forbidden, Invalid, NotFound
 from cortez.privacy import ERASED
 from cortez.security import Principal
 from cortez.sessions.models import SessionStatus
 from cortez.sessions.repository import SESSIONS, SessionRepository
+from cortez.statements import Kept
 from cortez.traces.models import InteractionType
 from cortez.traces.repository import SHOWN, TRACES
 from cortez.traces.schemas import AHEAD, SessionTraceIn, TraceIn, TraceOut, column_of
 
 JUDGED = [SESSIONS.c[name] for name in ("id", "student_id", "activity_id", "status", "end_time")]
-STORE = insert(TRACES).returning(*SHOWN)
-STORED = select(TRACES.c.id, TRACES.c.session_id, TRACES.c.ingest_digest).where(
-    TRACES.c.id.in_(bindparam("ids", expanding=True))
+STORE = Kept(insert(TRACES).values({column.name: bindparam(column.name) for column in TRACES.c}).returning(*SHOWN))
+STORED = Kept(
+    select(TRACES.c.id, TRACES.c.session_id, TRACES.c.ingest_digest).where(
+        within(TRACES.c.id, bindparam("ids", type_=ListOf(Uuid())))
+    )
 )
 
 OPEN = (SessionStatus.ACTIVE, SessionStatus.PAUSED)
@@ -72,7 +76,7 @@ class Ingest:
         (result,), rows = await self._judged([Item(0, session_id, trace)], session_id)
         if isinstance(result, CortezError):
             raise result
-        return TraceOut(*(await self.session.execute(STORE, rows[0])).one()) if rows else None
+        return TraceOut(*(await fetch(self.session, STORE, rows[0]))[0]) if rows else None
 
     async def batch(self, raws: list[msgspec.Raw], session_id: UUID | None, *, atomic: bool) -> BatchResult:
         """One result for every item, in order; with `atomic` any rejection raises and nothing is stored."""
@@ -107,7 +111,7 @@ class Ingest:
         locked = await self.sessions.run(self.sessions.locking(*JUDGED), session_ids=list(session_ids))
         sessions = {row.id: row for row in locked}
         ids = ({item.trace.id for item in items} | {item.trace.parent_trace_id for item in items}) - {None}
-        found = await self.session.execute(STORED, {"ids": list(ids)}) if ids else ()
+        found = await fetch(self.session, STORED, {"ids": list(ids)}) if ids else ()
         rows = {row.id: row for row in found}
         return Known(utc_now(), sessions, rows, {id_: row.session_id for id_, row in rows.items()})
 

@@ -7,12 +7,12 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, bindparam, func, select
 
 from cortez.database import student_changed
-from cortez.db import shown
+from cortez.db import shown, within
 from cortez.paging import Page
 from cortez.repository import Repository, group_by
 from cortez.schemas import Listing
 from cortez.sessions.models import LearningSession
-from cortez.sessions.repository import SESSIONS, SessionRepository, on_visible_session
+from cortez.sessions.repository import SESSIONS, WANTED, SessionRepository, on_visible_session
 from cortez.sessions.rules import FINAL
 from cortez.statements import once
 from cortez.traces.models import CognitiveTrace
@@ -55,13 +55,13 @@ class TraceRepository(Repository[CognitiveTrace]):
 
     @once
     def of_sessions(self) -> Select[Any]:
-        wanted = TRACES.c.session_id.in_(bindparam("session_ids", expanding=True))
+        wanted = within(TRACES.c.session_id, WANTED)
         return self.select(*SHOWN).where(wanted).order_by(HAPPENED, TRACES.c.id)
 
     async def get_by_session_ids(self, session_ids: Collection[UUID]) -> dict[UUID, list[TraceOut]]:
         """One query for all, each session's traces in the order they happened."""
         rows = await self.run(self.of_sessions(), session_ids=[*session_ids])
-        return group_by([TraceOut(*row) for row in rows.all()], lambda trace: trace.session_id, session_ids)
+        return group_by([TraceOut(*row) for row in rows], lambda trace: trace.session_id, session_ids)
 
     async def steps(self, session_id: UUID, limit: int) -> list[Any]:
         """State, time and share of AI of each step, in the order they happened."""

@@ -1,0 +1,117 @@
+"""Kept statements on the driver itself: what goes to the database most often goes past SQLAlchemy's execution.
+
+The statements are SQLAlchemy's, compiled by it; so are the pool, the transactions, the events that observers listen
+to, and the errors that are raised. What is left out is a session's connection for a read that needs none, and for each
+statement a cache key, an execution context, a cursor and a result: two thirds of the processor time of a small one.
+"""
+
+import sqlite3
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from asyncpg import IntegrityConstraintViolationError, InterfaceError, PostgresError
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import PoolProxiedConnection
+from sqlalchemy.util import greenlet_spawn
+
+from cortez.queries import watched
+from cortez.statements import Kept
+
+FAILURES = (PostgresError, InterfaceError, sqlite3.Error)
+BROKEN = (IntegrityConstraintViolationError, sqlite3.IntegrityError)
+UNTOUCHED = "untouched"  # a connection on which no transaction was begun
+
+
+class ReadingSession(Session):
+    """Lends a connection of its pool for kept statements, until SQLAlchemy wants one for another statement."""
+
+    lent: PoolProxiedConnection | None = None
+
+    @property
+    def engine(self) -> Engine:
+        assert isinstance(self.bind, Engine)  # noqa: S101 - as `Database` makes them
+        return self.bind
+
+    def lend(self) -> PoolProxiedConnection:
+        if self.lent is None:
+            dialect = self.engine.dialect
+            try:
+                self.lent = self.engine.raw_connection()
+            except dialect.loaded_dbapi.Error as error:
+                raise told(error, None, lost=dialect.is_disconnect(error, None, None)) from error
+        return self.lent
+
+    def take_back(self) -> None:
+        """To the pool, as it was: nothing has begun on it."""
+        lent, self.lent = self.lent, None
+        if lent is not None:
+            lent.info[UNTOUCHED] = True
+            lent.close()
+
+    def get_bind(self, *args: Any, **kwargs: Any) -> Engine | Connection:
+        self.take_back()  # the same one is taken again at once
+        return super().get_bind(*args, **kwargs)
+
+    def close(self) -> None:
+        self.take_back()
+        super().close()
+
+
+class Line(NamedTuple):
+    """A way to the database: the pool's connection, and SQLAlchemy's around it where the session has one."""
+
+    session: Session
+    engine: Engine
+    connection: Connection | None
+    pooled: PoolProxiedConnection
+
+    @property
+    def is_autocommit(self) -> bool:
+        return isinstance(self.session, ReadingSession)
+
+    def cut(self) -> None:
+        """It is in no state to be used again."""
+        if self.connection is not None:
+            self.connection.invalidate()
+        elif isinstance(self.session, ReadingSession):
+            self.session.lent = None
+            self.pooled.invalidate()
+
+
+def line_of(session: Session) -> Line:
+    if isinstance(session, ReadingSession) and not session.in_transaction():
+        return Line(session, session.engine, None, session.lend())
+    session.flush()
+    connection = session.connection()
+    return Line(session, connection.engine, connection, connection.connection)
+
+
+async def fetch(session: AsyncSession, kept: Kept, values: Mapping[str, Any]) -> list[Any]:
+    """The rows that it finds, or returns, as named tuples. Raises what `session.execute` would."""
+    line = await greenlet_spawn(line_of, session.sync_session)
+    driver: Any = line.pooled.driver_connection
+    embedded = line.engine.dialect.name == "sqlite"
+    if not (embedded or line.is_autocommit or driver.is_in_transaction()):
+        return list(await session.execute(kept.statement, values))  # a unit's first: BEGIN is SQLAlchemy's to send
+    form = kept.form(line.engine.dialect)
+    with watched(line.engine, line.connection, form.text, form.arguments(values)) as (text, arguments):
+        try:
+            found = await (driver.execute_fetchall(text, arguments) if embedded else driver.fetch(text, *arguments))
+        except FAILURES as error:
+            lost = not embedded and driver.is_closed()
+            if lost:
+                await greenlet_spawn(line.cut)
+            raise told(error, text, lost=lost) from error
+        except BaseException:  # the rows may be on their way
+            await greenlet_spawn(line.cut)
+            raise
+    return form.rows(found)
+
+
+def told(error: BaseException, statement: str | None, *, lost: bool = False) -> DBAPIError:
+    """A driver's error as SQLAlchemy tells those of its statements; without the values, which are people's."""
+    kind = IntegrityError if isinstance(error, BROKEN) else DBAPIError
+    return kind(statement, None, error, hide_parameters=True, connection_invalidated=lost)
