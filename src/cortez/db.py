@@ -170,10 +170,19 @@ def in_range(name: str, column: str, low: float, high: float) -> CheckConstraint
     return CheckConstraint(f"{column} >= {low} AND {column} <= {high}", name=name)
 
 
-class holds(FunctionElement[bool]):  # noqa: N801 - reads as a function of SQL
-    """Whether a JSON list holds a text: `holds(Activity.tags, "loops")`."""
+class Predicate(FunctionElement[bool]):
+    """What is true or false by itself: SQLAlchemy would compare it with 1 on SQLite, which then uses no index."""
 
     type = Boolean()
+    inherit_cache = True
+
+    def self_group(self, against: Any = None) -> Any:
+        return self
+
+
+class holds(Predicate):  # noqa: N801 - reads as a function of SQL
+    """Whether a JSON list holds a text: `holds(Activity.tags, "loops")`."""
+
     inherit_cache = True
     name = "holds"
 
@@ -181,13 +190,12 @@ class holds(FunctionElement[bool]):  # noqa: N801 - reads as a function of SQL
         super().__init__(column, literal(value, String()))
 
 
-class among(FunctionElement[bool]):  # noqa: N801 - reads as a function of SQL
+class among(Predicate):  # noqa: N801 - reads as a function of SQL
     """Whether a value is one of few that a query gives: `among(LearningSession.course_id, courses)`.
 
     As `in_`, but PostgreSQL runs the query first and can then look the values up in an index, also beside an OR.
     """
 
-    type = Boolean()
     inherit_cache = True
     name = "among"
 
@@ -195,13 +203,12 @@ class among(FunctionElement[bool]):  # noqa: N801 - reads as a function of SQL
         super().__init__(column, values.scalar_subquery())
 
 
-class within(FunctionElement[bool]):  # noqa: N801 - reads as a function of SQL
+class within(Predicate):  # noqa: N801 - reads as a function of SQL
     """Whether a value is one of those given, or of those that a parameter of type `ListOf` will give.
 
     As `in_`, but one parameter, and so one text, for however many.
     """
 
-    type = Boolean()
     inherit_cache = True
     name = "within"
 

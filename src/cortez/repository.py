@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, ClassVar, Generic, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Integer, Select, bindparam, func, select, tuple_
+from sqlalchemy import ColumnElement, Integer, Select, bindparam, func, select, true, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.db import Base
@@ -52,9 +52,12 @@ class Repository(ABC, Generic[M]):
     def visible(self) -> ColumnElement[bool]:
         """The rows that the principal may see, as a condition on the table."""
 
-    def select(self, *columns: Any) -> Select[Any]:
-        """The only way to begin a statement: the entity, or the given columns of visible rows."""
-        return select(*(columns or (self.model,))).where(self.visible())
+    def select(self, *columns: Any, of: ColumnElement[bool] | None = None) -> Select[Any]:
+        """The only way to begin a statement: the entity, or the given columns of visible rows.
+
+        `of`: few that are wanted, said first: of two lists SQLite looks up the first.
+        """
+        return select(*(columns or (self.model,))).where(true() if of is None else of, self.visible())
 
     async def find(self, id_: UUID, *, lock: bool = False) -> M | None:
         return await self.one(self.model.id == id_, lock=lock)

@@ -35,7 +35,7 @@ class EvaluationRepository(Repository[Evaluation]):
     @once
     def of_sessions(self) -> Select[Any]:
         wanted = within(EVALUATIONS.c.session_id, WANTED)
-        return self.select(*SHOWN).where(wanted).order_by(EVALUATIONS.c.created_at, EVALUATIONS.c.id)
+        return self.select(*SHOWN, of=wanted).order_by(EVALUATIONS.c.created_at, EVALUATIONS.c.id)
 
     async def get_by_session_ids(self, session_ids: Collection[UUID]) -> dict[UUID, list[EvaluationOut]]:
         """One query for all, each session's evaluations in the order they were stored."""

@@ -178,8 +178,8 @@ class CriterionRepository(OfExercise[RubricCriterion]):
     model = RubricCriterion
     noun = "criterion"
 
-    def select(self, *columns: Any) -> Select[Any]:
-        chosen = super().select(*columns)
+    def select(self, *columns: Any, of: ColumnElement[bool] | None = None) -> Select[Any]:
+        chosen = super().select(*columns, of=of)
         return chosen if columns else chosen.options(selectinload(RubricCriterion.levels))
 
     def number(self) -> Any:

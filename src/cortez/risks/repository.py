@@ -79,7 +79,7 @@ class RiskRepository(Repository[Risk]):
     @once
     def of_sessions(self) -> Select[Any]:
         wanted = within(RISKS.c.session_id, WANTED)
-        return self.select(*SHOWN).where(wanted).order_by(RISKS.c.created_at, RISKS.c.id)
+        return self.select(*SHOWN, of=wanted).order_by(RISKS.c.created_at, RISKS.c.id)
 
     async def get_by_session_ids(self, session_ids: Collection[UUID]) -> dict[UUID, list[RiskOut]]:
         """One query for all, each session's risks in the order they were stored."""

@@ -73,7 +73,7 @@ class SessionRepository(Repository[LearningSession]):
     def locking(self, *columns: ColumnElement[Any]) -> Select[Any]:
         """These columns of `session_ids`, locked in the order of their ids as the counter's trigger does."""
         wanted = within(SESSIONS.c.id, WANTED)
-        return self.select(*columns).where(wanted).order_by(SESSIONS.c.id).with_for_update(key_share=True)
+        return self.select(*columns, of=wanted).order_by(SESSIONS.c.id).with_for_update(key_share=True)
 
     async def with_traces(self, id_: UUID) -> LearningSession:
         """The session with its traces loaded."""

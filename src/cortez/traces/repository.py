@@ -56,7 +56,7 @@ class TraceRepository(Repository[CognitiveTrace]):
     @once
     def of_sessions(self) -> Select[Any]:
         wanted = within(TRACES.c.session_id, WANTED)
-        return self.select(*SHOWN).where(wanted).order_by(HAPPENED, TRACES.c.id)
+        return self.select(*SHOWN, of=wanted).order_by(HAPPENED, TRACES.c.id)
 
     async def get_by_session_ids(self, session_ids: Collection[UUID]) -> dict[UUID, list[TraceOut]]:
         """One query for all, each session's traces in the order they happened."""
