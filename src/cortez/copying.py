@@ -3,12 +3,11 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import asyncpg
 import msgspec
 from sqlalchemy import JSON, Table, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from cortez.driver import told
+from cortez.driver import FAILURES, told
 from cortez.queries import timed
 
 
@@ -27,7 +26,7 @@ async def copy_rows(session: AsyncSession, table: Table, rows: Sequence[dict[str
     try:
         with timed(connection.engine.sync_engine, f"COPY {table.name}"):
             await driver.copy_records_to_table(table.name, columns=list(rows[0]), records=records(table, rows))
-    except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except FAILURES as error:
         raise told(error, f"COPY {table.name}") from error
 
 

@@ -6,10 +6,11 @@ statement a cache key, an execution context, a cursor and a result: two thirds o
 """
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 
-from asyncpg import IntegrityConstraintViolationError, InterfaceError, PostgresError
+from asyncpg import IntegrityConstraintViolationError, InterfaceError, InternalClientError, PostgresError
+from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_connection
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -20,8 +21,10 @@ from sqlalchemy.util import greenlet_spawn
 from cortez.queries import watched
 from cortez.statements import Kept
 
-FAILURES = (PostgresError, InterfaceError, sqlite3.Error)
+FAILURES = (PostgresError, InterfaceError, InternalClientError, sqlite3.Error)  # of the drivers
 BROKEN = (IntegrityConstraintViolationError, sqlite3.IntegrityError)
+# SQLAlchemy begins with its own first statement, which ours may come before: private, so it is missed at the start.
+BEGIN: Callable[[Any], Awaitable[None]] = AsyncAdapt_asyncpg_connection._start_transaction
 UNTOUCHED = "untouched"  # a connection on which no transaction was begun
 
 
@@ -57,7 +60,8 @@ class ReadingSession(Session):
 
     def close(self) -> None:
         self.take_back()
-        super().close()
+        if self.in_transaction():
+            super().close()
 
 
 class Line(NamedTuple):
@@ -81,6 +85,13 @@ class Line(NamedTuple):
             self.pooled.invalidate()
 
 
+def lent_to(session: Session) -> Line | None:
+    """Its line where one is lent to it already."""
+    if isinstance(session, ReadingSession) and session.lent is not None:
+        return Line(session, session.engine, None, session.lent)
+    return None
+
+
 def line_of(session: Session) -> Line:
     if isinstance(session, ReadingSession) and not session.in_transaction():
         return Line(session, session.engine, None, session.lend())
@@ -91,22 +102,25 @@ def line_of(session: Session) -> Line:
 
 async def fetch(session: AsyncSession, kept: Kept, values: Mapping[str, Any]) -> list[Any]:
     """The rows that it finds, or returns, as named tuples. Raises what `session.execute` would."""
-    line = await greenlet_spawn(line_of, session.sync_session)
+    sync = session.sync_session
+    line = lent_to(sync)
+    if line is None:
+        line = await greenlet_spawn(line_of, sync)
+    dialect = line.engine.dialect
     driver: Any = line.pooled.driver_connection
-    embedded = line.engine.dialect.name == "sqlite"
-    if not (embedded or line.is_autocommit or driver.is_in_transaction()):
-        return list(await session.execute(kept.statement, values))  # a unit's first: BEGIN is SQLAlchemy's to send
-    form = kept.form(line.engine.dialect)
+    embedded = dialect.name == "sqlite"
+    form = kept.form(dialect)
     with watched(line.engine, line.connection, form.text, form.arguments(values)) as (text, arguments):
         try:
+            if not (embedded or line.is_autocommit or driver.is_in_transaction()):
+                await BEGIN(line.pooled.dbapi_connection)
             found = await (driver.execute_fetchall(text, arguments) if embedded else driver.fetch(text, *arguments))
-        except FAILURES as error:
+        except BaseException as error:
             lost = not embedded and driver.is_closed()
-            if lost:
+            if lost or not isinstance(error, Exception):  # of one that was cancelled, the rows may be on their way
                 await greenlet_spawn(line.cut)
-            raise told(error, text, lost=lost) from error
-        except BaseException:  # the rows may be on their way
-            await greenlet_spawn(line.cut)
+            if isinstance(error, (*FAILURES, dialect.loaded_dbapi.Error)):
+                raise told(error, text, lost=lost) from error
             raise
     return form.rows(found)
 

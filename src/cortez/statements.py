@@ -12,6 +12,7 @@ import msgspec
 from sqlalchemy import Dialect, Float, Insert, Select, String, Uuid, bindparam
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from cortez.auditing import INSERTS
 from cortez.db import ListOf
 from cortez.security import Principal
 
@@ -32,6 +33,8 @@ class Form:
     """A statement as SQLAlchemy compiled it for one kind of database, with what it does to values on their way."""
 
     def __init__(self, statement: Statement, dialect: Dialect) -> None:
+        if isinstance(statement, Insert) and statement.table.name in INSERTS:
+            raise TypeError(f"The audit log is told who writes {statement.table.name}: use the session.")
         compiled: Any = statement.compile(dialect=dialect)
         if compiled.post_compile_params or compiled.literal_execute_params:
             raise TypeError(f"A kept statement has one text; use `within` where this has IN: {compiled}")

@@ -5,7 +5,6 @@ Raise to fail (rolls back), return to succeed (commits) - a returned 4xx too.
 """
 
 import asyncio
-import copy
 import random
 import re
 from collections import ChainMap
@@ -276,7 +275,11 @@ def position_of(scope: Scope) -> str | None:
 
 def _fresh(value: Any) -> Any:
     """Litestar keeps its own state of a request here (a private class); an attempt must not see the one before."""
-    return copy.copy(value) if isinstance(value, ScopeState) else value
+    if not isinstance(value, ScopeState):
+        return value
+    state = ScopeState()
+    state.exception_handlers = value.exception_handlers
+    return state
 
 
 async def read_body(scope: Scope, headers: dict[bytes, bytes], receive: Receive, seconds: float) -> bytes | None:
