@@ -1,6 +1,7 @@
 """The engine, made once per process, and the only two ways to a session: one to read, one unit of work to write."""
 
 import asyncio
+import sqlite3
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager, suppress
@@ -12,20 +13,21 @@ from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import Session, SessionTransaction
 from sqlalchemy.pool import PoolResetState
 from sqlalchemy.util import await_only
 
 from cortez.auditing import ACTOR, WritingSession, add_functions, tell_the_audit_log
-from cortez.driver import UNTOUCHED, ReadingSession
+from cortez.driver import CLEAN, ReadingSession, told
 from cortez.gate import Gate
-from cortez.queries import SLOW, watch_statements, watch_transactions
+from cortez.queries import SLOW, watch_statements, watch_transactions, watched
 from cortez.replica import ANSWER, POSITION, Replica
 from cortez.settings import Settings
 
 T = TypeVar("T")
 
 ALONE, IMMEDIATE, TURN = "alone", "immediate", "turn"  # how transactions begin: ALONE is none at all
-STUDENT_CHANGED, CHANGED = "student_changed", "changed_students"
+STUDENT_CHANGED, CHANGED, HELD = "student_changed", "changed_students", "held"
 
 # Told, in the unit of work that did it, whose sessions, findings or account have changed.
 StudentChanged = Callable[[AsyncSession, Collection[str]], Awaitable[None]]
@@ -257,11 +259,29 @@ def prepare_sqlite(engine: AsyncEngine) -> None:
 
     @event.listens_for(engine.sync_engine, "reset")
     def roll_back(connection: Any, record: Any, state: PoolResetState) -> None:
-        if not (record.info.pop(UNTOUCHED, False) or state.transaction_was_reset or state.terminate_only):
+        if not (record.info.pop(CLEAN, False) or state.transaction_was_reset or state.terminate_only):
             connection.rollback()
 
     @event.listens_for(engine.sync_engine, "begin")
     def begin(connection: Connection) -> None:
-        options = connection.get_execution_options()
-        if not options.get(ALONE, False):
-            connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get(IMMEDIATE, False) else "BEGIN")
+        options, driver = connection.get_execution_options(), connection.connection.driver_connection
+        if driver is None or options.get(ALONE, False):
+            return
+        statement = "BEGIN IMMEDIATE" if options.get(IMMEDIATE, False) else "BEGIN"
+        try:
+            with watched(connection.engine, connection, statement, ()) as (text, values):
+                await_only(driver.execute_fetchall(text, values))  # one way to its thread; a cursor takes four
+        except sqlite3.Error as error:
+            raise told(error, statement) from error
+
+
+@event.listens_for(WritingSession, "after_begin")
+def note_connection(session: Session, transaction: SessionTransaction, connection: Connection) -> None:
+    session.info[HELD] = connection.info
+
+
+@event.listens_for(WritingSession, "after_commit")
+def need_no_rollback(session: Session) -> None:
+    """It has none where nothing was done."""
+    if held := session.info.pop(HELD, None):
+        held[CLEAN] = True

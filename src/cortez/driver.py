@@ -25,7 +25,7 @@ FAILURES = (PostgresError, InterfaceError, InternalClientError, sqlite3.Error)  
 BROKEN = (IntegrityConstraintViolationError, sqlite3.IntegrityError)
 # SQLAlchemy begins with its own first statement, which ours may come before: private, so it is missed at the start.
 BEGIN: Callable[[Any], Awaitable[None]] = AsyncAdapt_asyncpg_connection._start_transaction
-UNTOUCHED = "untouched"  # a connection on which no transaction was begun
+CLEAN = "clean"  # a connection that comes back without a transaction
 
 
 class ReadingSession(Session):
@@ -51,7 +51,7 @@ class ReadingSession(Session):
         """To the pool, as it was: nothing has begun on it."""
         lent, self.lent = self.lent, None
         if lent is not None:
-            lent.info[UNTOUCHED] = True
+            lent.info[CLEAN] = True
             lent.close()
 
     def get_bind(self, *args: Any, **kwargs: Any) -> Engine | Connection:

@@ -7,8 +7,10 @@ from collections import namedtuple
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import wraps
 from typing import Any, Protocol
+from uuid import UUID
 
 import msgspec
+from asyncpg.pgproto import pgproto
 from sqlalchemy import Dialect, Float, Insert, Select, String, Uuid, bindparam
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -68,7 +70,12 @@ def outward_of(type_: Any, dialect: Dialect) -> Process:
     if isinstance(impl, Float):  # comes as a float; SQLAlchemy would ask of which kind
         return None
     process: Process = impl.result_processor(dialect, None)
-    return process
+    return key_of if process and isinstance(impl, Uuid) else process
+
+
+def key_of(stored: str | None) -> UUID | None:
+    """Of the text that SQLite has, as PostgreSQL's driver makes them: in a sixth of the time that Python's take."""
+    return None if stored is None else pgproto.UUID(stored)
 
 
 class Kept:
