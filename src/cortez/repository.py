@@ -14,7 +14,7 @@ from cortez.driver import fetch
 from cortez.errors import Conflict, NotFound
 from cortez.paging import MAX_COUNTED, Page
 from cortez.privacy import ERASED
-from cortez.schemas import Listing
+from cortez.schemas import Listing, stored
 from cortez.security import Principal
 from cortez.statements import Kept, asking, once
 
@@ -171,6 +171,34 @@ class Repository(ABC, Generic[M]):
     def counted(self, statement: Select[Any]) -> Select[int]:
         capped = statement.with_only_columns(self.model.id).limit(MAX_COUNTED + 1)
         return select(func.count()).select_from(capped.subquery())
+
+
+class Listed(Repository[M], Generic[M, O]):
+    """Rows that answers only pass on: columns of the table, found by kept statements under filters as parameters."""
+
+    out: ClassVar[type[Any]]
+    columns: ClassVar[Sequence[ColumnElement[Any]]]  # the fields of `out`, in their order
+
+    @once
+    def matching(self, *names: str) -> Select[Any]:
+        """What is shown of the rows under these filters."""
+        return self.select(*self.columns).where(*(self.condition(name) for name in names))
+
+    def condition(self, name: str) -> ColumnElement[bool]:
+        """What a filter asks for, with a parameter of its name."""
+        wanted: ColumnElement[bool] = self.model.__table__.c[name] == bindparam(name)
+        return wanted
+
+    async def listed(self, page: Page, *, newest_first: bool = True, **wanted: Any) -> Listing[O]:
+        """A page of those under these filters; None is no filter."""
+        values = {name: stored(value) for name, value in wanted.items() if value is not None}
+        matching = self.matching(*values)
+        return await self.page(matching, page, lambda row: self.out(*row), newest_first=newest_first, values=values)
+
+    async def read(self, id_: UUID) -> O:
+        """What is shown of one row."""
+        shown: O = self.out(*await self.row(self.columns, id_))
+        return shown
 
 
 def place_of(created_at: datetime, id_: UUID) -> dict[str, Any]:

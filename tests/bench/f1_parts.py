@@ -25,7 +25,7 @@ from cortez.schemas import Listing
 from cortez.security import Principal, Tokens
 from cortez.settings import Settings
 from cortez.traces.repository import TraceRepository
-from cortez.traces.schemas import TraceFilter, TraceOut
+from cortez.traces.schemas import TraceOut
 from running import live
 
 FIGURES = ("F1",)
@@ -102,7 +102,7 @@ def ours(app: Any, settings: Settings, place: Place) -> dict[tuple[str, str], Pa
         principal: Principal = known["principal"]
         async with database.session(writes=False) as session:
             traces = TraceRepository(session, principal)
-            known["listing"] = await traces.listed(TraceFilter(), page, session_id=place.session)
+            known["listing"] = await traces.listed(page, newest_first=False, session_id=place.session)
 
     async def json() -> None:
         listing: Listing[TraceOut] = known["listing"]

@@ -16,7 +16,6 @@ from cortez.risks.handlers import Risks, provide_risks
 from cortez.risks.schemas import RiskOut
 from cortez.security import Principal, allow
 from cortez.sessions.handlers import Sessions, provide_sessions
-from cortez.sessions.repository import SHOWN
 from cortez.sessions.schemas import SessionOut
 from cortez.traces.handlers import Traces, provide_traces
 from cortez.traces.schemas import TraceOut
@@ -44,7 +43,7 @@ async def read_session(
 ) -> SessionView:
     """A session; `include=traces,risks,evaluations` adds them, traces in the order they happened."""
     parts = parts_of(include, sessions.principal)
-    found = await sessions.row(SHOWN, session_id)
+    found = await sessions.row(sessions.columns, session_id)
     sources: dict[str, Any] = {"traces": traces, "risks": risks, "evaluations": evaluations}
     loaded = {part: (await sources[part].get_by_session_ids([session_id]))[session_id] for part in parts}
     return SessionView(*found, **loaded)

@@ -8,7 +8,6 @@ from litestar.params import FromPath, JSONBody
 
 from cortez.dependencies import provided
 from cortez.errors import Invalid
-from cortez.evaluations.models import Evaluation
 from cortez.evaluations.repository import EvaluationRepository
 from cortez.evaluations.rules import EVALUATOR, evaluate, level_of
 from cortez.evaluations.schemas import EvaluationIn, EvaluationOut
@@ -20,7 +19,6 @@ from cortez.risks.repository import judged, require_traces
 from cortez.schemas import Listing
 from cortez.security import allow
 from cortez.sessions.handlers import Sessions, provide_sessions
-from cortez.sessions.models import LearningSession
 
 readers = allow("student", "tutor", "teacher", "key:read", "key:analysis")
 judges = allow("teacher", "key:analysis")
@@ -30,12 +28,10 @@ Evaluations = NamedDependency[EvaluationRepository]
 
 @get("/sessions/{session_id:uuid}/evaluations", guards=[readers])
 async def list_session_evaluations(
-    session_id: FromPath[UUID], sessions: Sessions, evaluations: Evaluations, page: NamedDependency[Page]
+    session_id: FromPath[UUID], evaluations: Evaluations, page: NamedDependency[Page]
 ) -> Listing[EvaluationOut]:
     """Newest first."""
-    await sessions.require(session_id)
-    statement = evaluations.select().where(Evaluation.session_id == session_id)
-    return await evaluations.page(statement, page, EvaluationOut.of, newest_first=True)
+    return await evaluations.listed_of(session_id, page)
 
 
 @post("/sessions/{session_id:uuid}/evaluations", guards=[judges])
@@ -79,7 +75,6 @@ async def read_latest_evaluation(
 
 @get("/evaluations", guards=[readers])
 async def list_evaluations(
-    sessions: Sessions,
     evaluations: Evaluations,
     page: NamedDependency[Page],
     student_id: QueryKey = None,
@@ -87,17 +82,12 @@ async def list_evaluations(
     course_id: QueryKey = None,
 ) -> Listing[EvaluationOut]:
     """Newest first."""
-    equal = {"student_id": student_id, "activity_id": activity_id}
-    statement = evaluations.select().filter_by(**{name: value for name, value in equal.items() if value is not None})
-    if course_id is not None:
-        inside = sessions.select(LearningSession.id).where(LearningSession.course_id == course_id)
-        statement = statement.where(Evaluation.session_id.in_(inside))
-    return await evaluations.page(statement, page, EvaluationOut.of, newest_first=True)
+    return await evaluations.listed(page, student_id=student_id, activity_id=activity_id, course_id=course_id)
 
 
 @get("/evaluations/{evaluation_id:uuid}", guards=[readers])
 async def read_evaluation(evaluation_id: FromPath[UUID], evaluations: Evaluations) -> EvaluationOut:
-    return EvaluationOut.of(await evaluations.get(evaluation_id))
+    return await evaluations.read(evaluation_id)
 
 
 router = Router(

@@ -1,20 +1,15 @@
 """Queries of evaluations, and the one place where they are stored."""
 
-from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select
-
 from cortez.database import student_changed
-from cortez.db import shown, within
+from cortez.db import shown
 from cortez.evaluations.models import Evaluation
 from cortez.evaluations.schemas import EvaluationOut
-from cortez.repository import Repository, group_by
 from cortez.risks.repository import belonging
 from cortez.sessions.models import LearningSession
-from cortez.sessions.repository import WANTED, on_visible_session
-from cortez.statements import once
+from cortez.sessions.repository import OnSession
 from cortez.traces.repository import HAPPENED, TRACES, TraceRepository
 
 EVALUATIONS = Evaluation.__table__
@@ -25,23 +20,12 @@ STEP = [
 ]
 
 
-class EvaluationRepository(Repository[Evaluation]):
+class EvaluationRepository(OnSession[Evaluation, EvaluationOut]):
     model = Evaluation
     noun = "evaluation"
-
-    def visible(self) -> ColumnElement[bool]:
-        return on_visible_session(EVALUATIONS.c.session_id, self.principal)
-
-    @once
-    def of_sessions(self) -> Select[Any]:
-        wanted = within(EVALUATIONS.c.session_id, WANTED)
-        return self.select(*SHOWN, of=wanted).order_by(EVALUATIONS.c.created_at, EVALUATIONS.c.id)
-
-    async def get_by_session_ids(self, session_ids: Collection[UUID]) -> dict[UUID, list[EvaluationOut]]:
-        """One query for all, each session's evaluations in the order they were stored."""
-        rows = await self.run(self.of_sessions(), session_ids=[*session_ids])
-        found = [EvaluationOut(*row) for row in rows]
-        return group_by(found, lambda evaluation: evaluation.session_id, session_ids)
+    out = EvaluationOut
+    columns = SHOWN
+    order = (EVALUATIONS.c.created_at, EVALUATIONS.c.id)
 
     async def latest(self, session_id: UUID) -> Evaluation:
         statement = self.select().where(Evaluation.session_id == session_id)

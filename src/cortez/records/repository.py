@@ -61,7 +61,7 @@ class SessionExports(SessionRepository):
 
 
 class ResearchRepository(SessionRepository):
-    def matching(self, wanted: ResearchIn, *columns: Any) -> Select[Any]:
+    def asked(self, wanted: ResearchIn, *columns: Any) -> Select[Any]:
         """Columns of the sessions that are asked for."""
         statement = self.select(*columns)
         if wanted.course_id is not None:
@@ -77,13 +77,13 @@ class ResearchRepository(SessionRepository):
     async def activities(self, wanted: ResearchIn) -> Sequence[str]:
         """Those that the sessions asked for are about."""
         key = SESSIONS.c.activity_id
-        return list(await self.session.scalars(self.matching(wanted, key).distinct().order_by(key)))
+        return list(await self.session.scalars(self.asked(wanted, key).distinct().order_by(key)))
 
     async def selections(self, wanted: ResearchIn, limit: int | None = None) -> list[Selection]:
         """One statement, and so one moment: what is counted is what is released."""
         names = ("id", "student_id", "course_id", "activity_id", "start_time", "end_time", "trace_count")
         columns = (*(SESSIONS.c[name] for name in names), User.commission, *latest_evaluation())
-        joined = self.matching(wanted, *columns).select_from(LearningSession)
+        joined = self.asked(wanted, *columns).select_from(LearningSession)
         statement = joined.outerjoin(User, User.student_id == LearningSession.student_id).limit(limit)
         return [selection_of(row) for row in await self.session.execute(statement)]
 

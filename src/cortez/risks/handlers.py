@@ -14,14 +14,13 @@ from cortez.parameters import QueryKey
 from cortez.rates import HEAVY
 from cortez.responses import Answer, created
 from cortez.risks.analysis import NAMES, analyse
-from cortez.risks.models import DIMENSION_OF, Risk, RiskDimension, RiskLevel
+from cortez.risks.models import DIMENSION_OF, RiskDimension, RiskLevel
 from cortez.risks.repository import RiskRepository, judged
 from cortez.risks.schemas import FoundOut, ResolveIn, RiskIn, RiskOut
 from cortez.risks.scores import SessionScores, scores
 from cortez.schemas import Listing, Match
 from cortez.security import allow, teachers
 from cortez.sessions.handlers import Sessions, provide_sessions
-from cortez.sessions.models import LearningSession
 
 readers = allow("student", "tutor", "teacher", "key:read", "key:analysis")
 judges = allow("teacher", "key:analysis")
@@ -30,12 +29,9 @@ Risks = NamedDependency[RiskRepository]
 
 
 @get("/sessions/{session_id:uuid}/risks", guards=[readers])
-async def list_session_risks(
-    session_id: FromPath[UUID], sessions: Sessions, risks: Risks, page: NamedDependency[Page]
-) -> Listing[RiskOut]:
+async def list_session_risks(session_id: FromPath[UUID], risks: Risks, page: NamedDependency[Page]) -> Listing[RiskOut]:
     """Newest first."""
-    await sessions.require(session_id)
-    return await risks.page(risks.select().where(Risk.session_id == session_id), page, RiskOut.of, newest_first=True)
+    return await risks.listed_of(session_id, page)
 
 
 @post("/sessions/{session_id:uuid}/risks", guards=[judges])
@@ -71,7 +67,6 @@ async def read_analysis(session_id: FromPath[UUID], sessions: Sessions, risks: R
 
 @get("/risks", guards=[readers])
 async def list_risks(
-    sessions: Sessions,
     risks: Risks,
     page: NamedDependency[Page],
     student_id: QueryKey = None,
@@ -82,19 +77,20 @@ async def list_risks(
     resolved: FromQuery[bool | None] = None,
 ) -> Listing[RiskOut]:
     """Newest first."""
-    equal = {"student_id": student_id, "activity_id": activity_id, "dimension": dimension, "risk_level": risk_level}
-    statement = risks.select().filter_by(**{name: value for name, value in equal.items() if value is not None})
-    if resolved is not None:
-        statement = statement.where(Risk.resolved.is_(resolved))
-    if course_id is not None:
-        inside = sessions.select(LearningSession.id).where(LearningSession.course_id == course_id)
-        statement = statement.where(Risk.session_id.in_(inside))
-    return await risks.page(statement, page, RiskOut.of, newest_first=True)
+    return await risks.listed(
+        page,
+        student_id=student_id,
+        activity_id=activity_id,
+        course_id=course_id,
+        dimension=dimension,
+        risk_level=risk_level,
+        resolved=resolved,
+    )
 
 
 @get("/risks/{risk_id:uuid}", guards=[readers])
 async def read_risk(risk_id: FromPath[UUID], risks: Risks) -> RiskOut:
-    return RiskOut.of(await risks.get(risk_id))
+    return await risks.read(risk_id)
 
 
 @post("/risks/{risk_id:uuid}/resolve", guards=[teachers], status_code=HTTP_200_OK)

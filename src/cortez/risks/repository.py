@@ -5,22 +5,20 @@ from typing import Any
 from uuid import UUID
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.accounts.repository import led_courses
 from cortez.activities.models import Activity
 from cortez.database import student_changed
-from cortez.db import among, shown, utc_now, within
+from cortez.db import among, shown, utc_now
 from cortez.errors import Conflict, Forbidden, Invalid
-from cortez.repository import Repository, group_by
 from cortez.risks.findings import Finding
 from cortez.risks.models import Resolution, Risk
 from cortez.risks.schemas import RiskOut
 from cortez.security import Principal
 from cortez.sessions.models import LearningSession
-from cortez.sessions.repository import WANTED, SessionRepository, on_visible_session
-from cortez.statements import once
+from cortez.sessions.repository import OnSession, SessionRepository
 from cortez.traces.models import CognitiveTrace
 from cortez.traces.repository import TraceRepository
 
@@ -69,22 +67,12 @@ async def require_traces(
         raise Invalid.at(pointer, f"There is no trace {missing[0]} in this session.", "TRACE_NOT_FOUND")
 
 
-class RiskRepository(Repository[Risk]):
+class RiskRepository(OnSession[Risk, RiskOut]):
     model = Risk
     noun = "risk"
-
-    def visible(self) -> ColumnElement[bool]:
-        return on_visible_session(RISKS.c.session_id, self.principal)
-
-    @once
-    def of_sessions(self) -> Select[Any]:
-        wanted = within(RISKS.c.session_id, WANTED)
-        return self.select(*SHOWN, of=wanted).order_by(RISKS.c.created_at, RISKS.c.id)
-
-    async def get_by_session_ids(self, session_ids: Collection[UUID]) -> dict[UUID, list[RiskOut]]:
-        """One query for all, each session's risks in the order they were stored."""
-        rows = await self.run(self.of_sessions(), session_ids=[*session_ids])
-        return group_by([RiskOut(*row) for row in rows], lambda risk: risk.session_id, session_ids)
+    out = RiskOut
+    columns = SHOWN
+    order = (RISKS.c.created_at, RISKS.c.id)
 
     async def count_open(self, session_id: UUID) -> list[Any]:
         """How many unresolved risks of each dimension and level (`dimension`, `risk_level`, `risks`)."""

@@ -42,19 +42,16 @@ async def list_sessions(
     started_before: QueryTime = None,
 ) -> Listing[SessionOut]:
     """Newest first; `started_after` is included, `started_before` is not."""
-    equal = {
-        "student_id": student_id,
-        "activity_id": activity_id,
-        "course_id": course_id,
-        "mode": mode,
-        "status": status,
-    }
-    statement = sessions.select().filter_by(**{name: value for name, value in equal.items() if value is not None})
-    if since := instant("started_after", started_after):
-        statement = statement.where(LearningSession.start_time >= since)
-    if until := instant("started_before", started_before):
-        statement = statement.where(LearningSession.start_time < until)
-    return await sessions.page(statement, page, SessionOut.of, newest_first=True)
+    return await sessions.listed(
+        page,
+        student_id=student_id,
+        activity_id=activity_id,
+        course_id=course_id,
+        mode=mode,
+        status=status,
+        started_after=instant("started_after", started_after),
+        started_before=instant("started_before", started_before),
+    )
 
 
 @post("/", guards=[workers])

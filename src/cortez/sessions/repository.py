@@ -1,7 +1,8 @@
 """Queries of sessions, and which of them a principal may see."""
 
+from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, Uuid, bindparam, false, func, or_, select, true
@@ -10,15 +11,20 @@ from sqlalchemy.orm import selectinload
 from cortez.accounts.repository import taught_courses
 from cortez.activities.models import Activity
 from cortez.database import student_changed
-from cortez.db import ListOf, among, shown, within
-from cortez.errors import Conflict, Forbidden, NotFound
-from cortez.repository import Repository
+from cortez.db import Base, ListOf, among, shown, within
+from cortez.errors import Conflict, Forbidden
+from cortez.paging import Page
+from cortez.repository import Listed, group_by
+from cortez.schemas import Listing
 from cortez.security import Principal
 from cortez.sessions.models import LearningSession
 from cortez.sessions.rules import ACTIVE, FINAL, PAUSED, TRANSITIONS, next_status
 from cortez.sessions.schemas import SessionOut
 from cortez.statements import once
 from cortez.transitions import after
+
+M = TypeVar("M", bound=Base)
+O = TypeVar("O")  # noqa: E741 - an output type
 
 SESSIONS = LearningSession.__table__
 SHOWN = shown(SESSIONS, SessionOut)
@@ -62,12 +68,54 @@ def require_worker(principal: Principal, student_id: str) -> None:
         raise Forbidden(None, "Only the student of a session works in it.")
 
 
-class SessionRepository(Repository[LearningSession]):
+class OnSession(Listed[M, O]):
+    """Rows that hang on a session, and are seen with it."""
+
+    order: ClassVar[Sequence[ColumnElement[Any]]]  # of those of one session
+
+    def visible(self) -> ColumnElement[bool]:
+        return on_visible_session(self.model.__table__.c.session_id, self.principal)
+
+    def condition(self, name: str) -> ColumnElement[bool]:
+        if name == "course_id":
+            inside = session_ids(self.principal).where(SESSIONS.c.course_id == bindparam(name))
+            wanted: ColumnElement[bool] = self.model.__table__.c.session_id.in_(inside)
+            return wanted
+        return super().condition(name)
+
+    async def listed_of(self, session_id: UUID, page: Page, *, newest_first: bool = True, **wanted: Any) -> Listing[O]:
+        """Those of one session. Raises NotFound where that is not seen."""
+        listing = await self.listed(page, newest_first=newest_first, session_id=session_id, **wanted)
+        if not listing.items:  # a row that is seen hangs on a session that is seen
+            await SessionRepository(self.session, self.principal).require(session_id)
+        return listing
+
+    @once
+    def of_sessions(self) -> Select[Any]:
+        wanted = within(self.model.__table__.c.session_id, WANTED)
+        return self.select(*self.columns, of=wanted).order_by(*self.order)
+
+    async def get_by_session_ids(self, session_ids: Collection[UUID]) -> dict[UUID, list[O]]:
+        """One query for all, each session's in their order."""
+        rows = await self.run(self.of_sessions(), session_ids=[*session_ids])
+        return group_by([self.out(*row) for row in rows], lambda shown: shown.session_id, session_ids)
+
+
+class SessionRepository(Listed[LearningSession, SessionOut]):
     model = LearningSession
     noun = "session"
+    out = SessionOut
+    columns = SHOWN
 
     def visible(self) -> ColumnElement[bool]:
         return visible_sessions(self.principal)
+
+    def condition(self, name: str) -> ColumnElement[bool]:
+        if name == "started_after":
+            return SESSIONS.c.start_time >= bindparam(name)
+        if name == "started_before":
+            return SESSIONS.c.start_time < bindparam(name)
+        return super().condition(name)
 
     @once
     def locking(self, *columns: ColumnElement[Any]) -> Select[Any]:
@@ -113,8 +161,7 @@ class SessionRepository(Repository[LearningSession]):
 
     async def require(self, id_: UUID) -> None:
         """Raises NotFound where it is not there to be seen."""
-        if not await self.session.scalar(self.select(LearningSession.id).where(LearningSession.id == id_)):
-            raise NotFound(self.noun, id_)
+        await self.row((SESSIONS.c.id,), id_)
 
     async def own(self, id_: UUID) -> LearningSession:
         """Locked and open, and the principal's own as a student. Raises Forbidden, or Conflict (SESSION_CLOSED)."""

@@ -18,7 +18,7 @@ from cortez.security import Principal, allow
 from cortez.sessions.repository import SessionRepository
 from cortez.traces.ingest import Ingest
 from cortez.traces.models import CognitiveState, InteractionType, TraceLevel
-from cortez.traces.repository import SHOWN, TraceRepository
+from cortez.traces.repository import TraceRepository
 from cortez.traces.schemas import SessionTraceIn, TraceFilter, TraceIn, TraceOut, TracePatch, column_of
 
 readers = allow("student", "tutor", "teacher", "key:read", "key:traces")
@@ -63,7 +63,7 @@ async def create_trace(
     if new := await ingest.one(session_id, data):
         return created(new, f"/traces/{new.id}")
     assert data.id  # noqa: S101 - only a trace that names itself is known already
-    answer = created(TraceOut(*await traces.row(SHOWN, data.id)), f"/traces/{data.id}")
+    answer = created(await traces.read(data.id), f"/traces/{data.id}")
     answer.status_code = 200
     return answer
 
@@ -98,11 +98,8 @@ async def list_session_traces(
     cognitive_state: FromQuery[CognitiveState | None] = None,
 ) -> Listing[TraceOut]:
     """Oldest first."""
-    wanted = TraceFilter(trace_level=trace_level, interaction_type=interaction_type, cognitive_state=cognitive_state)
-    listing = await traces.listed(wanted, page, session_id=session_id)
-    if not listing.items:  # a trace that is seen stands in a session that is seen
-        await SessionRepository(traces.session, traces.principal).require(session_id)
-    return listing
+    wanted = {"trace_level": trace_level, "interaction_type": interaction_type, "cognitive_state": cognitive_state}
+    return await traces.listed_of(session_id, page, newest_first=False, **wanted)
 
 
 @get("/traces", guards=[readers])
@@ -110,12 +107,12 @@ async def list_traces(
     traces: Traces, page: NamedDependency[Page], wanted: NamedDependency[TraceFilter]
 ) -> Listing[TraceOut]:
     """Oldest first; `occurred_after` is included, `occurred_before` is not."""
-    return await traces.listed(wanted, page)
+    return await traces.listed(page, newest_first=False, **wanted.given())
 
 
 @get("/traces/{trace_id:uuid}", guards=[readers])
 async def read_trace(trace_id: FromPath[UUID], traces: Traces) -> TraceOut:
-    return TraceOut(*await traces.row(SHOWN, trace_id))
+    return await traces.read(trace_id)
 
 
 @patch("/traces/{trace_id:uuid}", guards=[allow("key:traces")])
