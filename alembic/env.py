@@ -25,6 +25,7 @@ from cortez import faults, migrations, tables
 from cortez.data_loss import FLAG, refuse_losses
 from cortez.database import IMMEDIATE, prepare_sqlite
 from cortez.db import UtcDateTime
+from cortez.revisions import AHEAD
 from cortez.schema_changes import EMBEDDED_PATIENCE, LOCK_TIMEOUT, insist
 from cortez.settings import Settings, SettingsError, load
 
@@ -74,7 +75,7 @@ def planned(connection: Connection) -> list[MigrationStep]:
     migration = context.get_context()
     known = {one.revision for one in context.script.walk_revisions()}
     for unknown in set(migration.get_current_heads()) - known:
-        raise CommandError(migrations.AHEAD.format(unknown))
+        raise CommandError(AHEAD.format(unknown))
     steps: list[MigrationStep] = list(migration.opts["fn"](migration.get_current_heads(), migration))
     if context.get_x_argument(as_dictionary=True).get(FLAG) != "yes":
         refuse_losses(connection, steps)

@@ -26,6 +26,7 @@ from cortez.database import Database
 from cortez.db import utc_now
 from cortez.doctor import BAD, GOOD, glance, of_clocks, of_sqlite
 from cortez.health import condition_of, hindrances_of
+from cortez.revisions import CHECKOUT, revision_of, revisions
 from cortez.settings import Settings
 from factory import Make
 from postgres import create_database
@@ -85,7 +86,7 @@ async def execute(settings: Settings, *statements: str) -> None:
 @pytest.fixture
 async def ahead(settings: Settings, database: Database) -> AsyncGenerator[Settings]:
     """A database that a newer version has migrated."""
-    head = migrations.revisions().head
+    head = revisions().head
     await execute(settings, "UPDATE alembic_version SET version_num = '9999'")
     yield settings
     await execute(settings, f"UPDATE alembic_version SET version_num = '{head}'")
@@ -98,14 +99,14 @@ async def test_migrate_tells_each_revision_once_and_check_says_whether_all_is_th
     done = await run(fresh, "migrate")
     assert done.exit_code == 0, done.output
     *applied, end = done.output.splitlines()
-    assert [line.partition(" ")[0] for line in applied] == sorted(migrations.revisions().known)
+    assert [line.partition(" ")[0] for line in applied] == sorted(revisions().known)
     assert all(re.fullmatch(r"\w+ .*  \d+\.\d s", line) for line in applied)
     assert re.fullmatch(r"The schema of .* is up to date\.", end)
     again = await run(fresh, "migrate")
     assert (again.exit_code, again.output) == (0, end + "\n")
     check = await run(fresh, "migrate", "--check")
     assert check.exit_code == 0
-    assert check.output.startswith(f"✓ schema: at revision {migrations.revisions().head}")
+    assert check.output.startswith(f"✓ schema: at revision {revisions().head}")
 
     await execute(fresh, "DROP INDEX idx_report_course", "CREATE INDEX mine ON users (full_name)")
     for words in (("migrate", "--check"), ("doctor",)):
@@ -126,7 +127,7 @@ async def test_a_migration_that_fails_leaves_whole_revisions_and_on_sqlite_none(
     assert line.startswith("Error: ")
     assert "erasures" in line
     async with opened(fresh) as database, database.engine.connect() as connection:
-        kept = await connection.run_sync(migrations.revision_of)
+        kept = await connection.run_sync(revision_of)
         tables = await connection.run_sync(lambda sync: inspect(sync).get_table_names())
     if database.is_sqlite:
         assert (applied, kept, tables) == ([], None, ["erasures"])
@@ -193,7 +194,7 @@ async def test_a_newer_schema_may_add_what_need_not_be_written(database: Databas
 
 
 async def test_a_schema_that_is_behind_is_not_served(settings: Settings, client: httpx.AsyncClient) -> None:
-    head = migrations.revisions().head
+    head = revisions().head
     await execute(settings, "UPDATE alembic_version SET version_num = '0005'")
     ready = await client.get(READY)
     await execute(settings, f"UPDATE alembic_version SET version_num = '{head}'")
@@ -206,7 +207,7 @@ async def test_alembic_s_own_command_says_the_same(
 ) -> None:
     for name, value in environment(ahead).items():
         monkeypatch.setenv(name, value)
-    argv = ["--config", str(migrations.CHECKOUT / "alembic.ini"), "upgrade", "head"]
+    argv = ["--config", str(CHECKOUT / "alembic.ini"), "upgrade", "head"]
     with pytest.raises(SystemExit) as ended:
         await asyncio.to_thread(alembic, argv)
     assert ended.value.code not in (0, None)
@@ -260,7 +261,7 @@ async def test_a_start_looks_at_the_server_and_the_revision_as_doctor_does(
     await execute(settings, "DELETE FROM alembic_version")
     (reason,) = (await client.get(READY)).json()["reasons"]
     await execute(settings, "INSERT INTO alembic_version VALUES ('9999')")
-    assert reason == f"There is no schema yet, this version needs {migrations.revisions().head}. Run: cortez migrate"
+    assert reason == f"There is no schema yet, this version needs {revisions().head}. Run: cortez migrate"
 
 
 async def test_doctor_misses_files_that_rows_name(settings: Settings, make: Make) -> None:

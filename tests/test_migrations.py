@@ -18,7 +18,9 @@ from sqlalchemy import Connection, text
 
 from conftest import POSTGRES
 from cortez.cli import cli
-from cortez.migrations import CHECKOUT, location
+from cortez.migrations import location
+from cortez.revisions import CHECKOUT
+from cortez.revisions import revisions as known
 from inventory import inventory
 from migrating import apply, look, printed, revisions, upgrade
 from postgres import create_database
@@ -28,6 +30,19 @@ from serving import serving
 @pytest.mark.requirement("G1")
 def test_there_is_one_head() -> None:
     assert len(ScriptDirectory.from_config(location()).get_heads()) == 1
+
+
+@pytest.mark.requirement("G1")
+def test_the_revisions_that_readiness_knows_are_those_of_alembic() -> None:
+    found = revisions()
+    assert (known().head, known().known) == (found[-1], frozenset(found))
+
+
+@pytest.mark.parametrize(("module", "spared"), [("cortez.cli", "sqlalchemy"), ("cortez.worker", "alembic")])
+def test_a_start_does_not_load_what_it_does_not_need(module: str, spared: str) -> None:
+    asked = f"import sys, {module}; print([name for name in sys.modules if name.startswith({spared!r})])"
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
 
 
 @pytest.fixture(scope="session")

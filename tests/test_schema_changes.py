@@ -14,7 +14,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from conftest import POSTGRES
-from cortez.migrations import CHECKOUT
+from cortez.revisions import CHECKOUT
 from cortez.schema_changes import BATCH, LOCK_TIMEOUT, TRIES
 from inventory import inventory
 from migrating import Changes, Stopped, apply, downgrade, look, printed, processes, upgrade, upgrade_at_once

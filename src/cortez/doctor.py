@@ -17,12 +17,12 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from cortez import faults, live_schema
+from cortez import faults
 from cortez.database import Database
 from cortez.db import Base, utc_now
 from cortez.health import by_revision
-from cortez.migrations import revision_of
 from cortez.replica import HERE, Behind, Position, Unfit
+from cortez.revisions import revision_of
 from cortez.settings import DEVELOPMENT_KEY, Settings
 
 GOOD, ODD, BAD, NOTE = "✓", "!", "✗", "·"
@@ -216,6 +216,8 @@ def of_schema(connection: Connection) -> list[Finding]:
     """The revision, then every difference between what is there and what this version needs."""
     if told := of_revision(connection):
         return told
+    from cortez import live_schema  # with Alembic, which nothing that starts needs
+
     found = revision_of(connection)
     try:
         compared = live_schema.compare(connection)

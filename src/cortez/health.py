@@ -10,8 +10,8 @@ from sqlalchemy import Connection, inspect
 from cortez import faults
 from cortez.database import Database
 from cortez.db import Base
-from cortez.migrations import complaint, is_ahead, revision_of
 from cortez.replica import Replica
+from cortez.revisions import complaint, is_ahead, revision_of
 
 SECONDS = 2.0
 

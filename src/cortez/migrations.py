@@ -1,31 +1,24 @@
-"""Alembic, as the command line and the health checks use it."""
+"""Alembic, as the command line uses it; which revisions there are is in `cortez.revisions`."""
 
 import logging
 import time
 from collections.abc import Callable
-from functools import cache
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
-from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
+from cortez.revisions import HOME
 from cortez.settings import Settings
 
 logging.getLogger("alembic.runtime.migration").setLevel(logging.WARNING)  # it greets at every look
 
-PACKAGED = Path(__file__).parent
-CHECKOUT = Path(__file__).parents[2]
-
 
 def location() -> Config:
-    """The revisions beside this module in a wheel, or at the top of the checkout."""
-    home = PACKAGED if (PACKAGED / "alembic.ini").exists() else CHECKOUT
-    return Config(home / "alembic.ini")
+    return Config(HOME / "alembic.ini")
 
 
 def configuration(settings: Settings, say: Callable[[str], None] = lambda line: None) -> Config:
@@ -40,45 +33,6 @@ def upgrade(settings: Settings, *, sql: bool = False, say: Callable[[str], None]
     Tells `say` a line for each revision. Raises alembic's CommandError with one line where the database is at fault.
     """
     command.upgrade(configuration(settings, say), "head", sql=sql)
-
-
-AHEAD = (
-    "The database is at revision {}, which this version does not know: a newer version has migrated it. "
-    "Deploy that version."
-)
-
-
-class Revisions(NamedTuple):
-    """Those of this version."""
-
-    head: str
-    known: frozenset[str]
-
-
-@cache
-def revisions() -> Revisions:
-    found = [one.revision for one in ScriptDirectory.from_config(location()).walk_revisions()]
-    return Revisions(found[0], frozenset(found))
-
-
-def revision_of(connection: Connection) -> str | None:
-    return ", ".join(MigrationContext.configure(connection).get_current_heads()) or None
-
-
-def is_ahead(found: str | None) -> bool:
-    """Whether a newer version has migrated the database."""
-    return found is not None and found not in revisions().known
-
-
-def complaint(found: str | None) -> str | None:
-    """What is wrong with a database at this revision, with what to do; None at the newest."""
-    if is_ahead(found):
-        return AHEAD.format(found)
-    if found is None:
-        return f"There is no schema yet, this version needs {revisions().head}. Run: cortez migrate"
-    if found != revisions().head:
-        return f"The schema is at revision {found}, this version needs {revisions().head}. Run: cortez migrate"
-    return None
 
 
 def run_all(connection: Connection) -> None:

@@ -7,20 +7,16 @@ import sys
 from collections.abc import Mapping
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 from dotenv import dotenv_values
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
 
-DRIVERS = {
-    "sqlite": "sqlite+aiosqlite",
-    "sqlite+aiosqlite": "sqlite+aiosqlite",
-    "postgres": "postgresql+asyncpg",
-    "postgresql": "postgresql+asyncpg",
-    "postgresql+asyncpg": "postgresql+asyncpg",
-}
+if TYPE_CHECKING:
+    from sqlalchemy.engine import URL
+
+SQLITE, POSTGRESQL = "sqlite+aiosqlite", "postgresql+asyncpg"
+DRIVERS = {"sqlite": SQLITE, SQLITE: SQLITE, "postgres": POSTGRESQL, "postgresql": POSTGRESQL, POSTGRESQL: POSTGRESQL}
 MIN_SECRET, MIN_VARIETY = 32, 10  # characters, different characters
 MIN_CONNECTIONS = 2  # one for requests, one kept for what must work beside them
 DEVELOPMENT_KEY = Path("var/secret.key")
@@ -79,18 +75,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     rate_anonymous: Rate = 6_000
 
     @property
-    def url(self) -> URL:
+    def url(self) -> "URL":
         return parse_url("DATABASE_URL", self.database_url)
 
     @property
-    def migration_url(self) -> URL:
+    def migration_url(self) -> "URL":
         """The address for migrations: the direct one where the first is a pooler."""
         if self.database_direct_url:
             return parse_url("DATABASE_DIRECT_URL", self.database_direct_url)
         return self.url
 
     @property
-    def read_url(self) -> URL | None:
+    def read_url(self) -> "URL | None":
         """The address of a streaming replica that may answer reads."""
         return parse_url("DATABASE_READ_URL", self.database_read_url) if self.database_read_url else None
 
@@ -132,20 +128,23 @@ POSITIVE = (
 LISTS = ("secret_keys", "cors_origins", "trusted_proxies")
 
 
-def parse_url(name: str, text: str) -> URL:
+def driver_of(name: str, text: str) -> str:
+    """The asynchronous driver of an address. Raises SettingsError where it is none, or of another database."""
+    scheme, found, _ = text.partition("://")
+    if not found:
+        raise SettingsError(f"{name} is not a database address. Write sqlite:///path or postgresql://user@host/name.")
+    if scheme not in DRIVERS:
+        raise SettingsError(f"{name}: {scheme!r} is not supported. Use sqlite:///path or postgresql://user@host/name.")
+    return DRIVERS[scheme]
+
+
+def parse_url(name: str, text: str) -> "URL":
     """The address with its asynchronous driver filled in."""
-    try:
-        url = make_url(text)
-    except ArgumentError:
-        raise SettingsError(
-            f"{name} is not a database address. Write sqlite:///path or postgresql://user@host/name."
-        ) from None
-    if url.drivername not in DRIVERS:
-        raise SettingsError(
-            f"{name}: {url.drivername!r} is not supported. Use sqlite:///path or postgresql://user@host/name."
-        )
+    from sqlalchemy.engine import make_url  # the command line starts without it
+
+    drivername, url = driver_of(name, text), make_url(text)
     query = {"ssl" if name == "sslmode" else name: value for name, value in url.query.items()}  # as asyncpg calls it
-    return url.set(drivername=DRIVERS[url.drivername], query=query)
+    return url.set(drivername=drivername, query=query)
 
 
 def load(environ: Mapping[str, str] | None = None, dotenv: Path = Path(".env")) -> Settings:
@@ -179,10 +178,10 @@ def load(environ: Mapping[str, str] | None = None, dotenv: Path = Path(".env")) 
 
 def _check_addresses(settings: Settings) -> None:
     """So that a bad one fails at start."""
-    kinds = {url.get_backend_name() for url in (settings.url, settings.read_url) if url}
-    if settings.read_url and kinds != {"postgresql"}:
+    given = ("database_url", "database_direct_url", "database_read_url")
+    kinds = {field: driver_of(NAMES[field], text) for field in given if (text := getattr(settings, field))}
+    if settings.database_read_url and {kinds["database_url"], kinds["database_read_url"]} != {POSTGRESQL}:
         raise SettingsError("DATABASE_READ_URL is for a replica of PostgreSQL: both it and DATABASE_URL must be one.")
-    settings.migration_url  # noqa: B018 - parsed
 
 
 def check_origins(origins: tuple[str, ...]) -> None:

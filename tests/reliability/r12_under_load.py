@@ -17,7 +17,7 @@ from uuid import UUID
 
 import asyncpg
 
-from cortez.migrations import CHECKOUT
+from cortez.revisions import CHECKOUT
 from cortez.sessions.models import LearningSession
 from factory import Make
 from migrating import processes, revisions, upgrade
