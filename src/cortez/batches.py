@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from cortez.errors import Conflict, CortezError, FieldError, Invalid
 from cortez.exchanges import note_batch
-from cortez.schemas import StrictRequest, explain, refuse_nul
+from cortez.schemas import StrictRequest, decoder, explain, refuse_nul
 
 T = TypeVar("T")
 
@@ -69,7 +69,7 @@ def bounded(items: list[T]) -> list[T]:
 def read(raw: msgspec.Raw, type_: type[T]) -> T | CortezError:
     """Decode one item; what is wrong with it stays its own affair."""
     try:
-        value = msgspec.json.decode(raw, type=type_)
+        value: T = decoder(type_).decode(raw)  # type: ignore[arg-type]
         refuse_nul(bytes(raw))
     except msgspec.ValidationError as error:
         return Invalid(None, "The item is not valid.", [explain(error, type_)])

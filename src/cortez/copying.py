@@ -35,12 +35,13 @@ def records(table: Table, rows: Sequence[dict[str, Any]]) -> Iterable[tuple[Any,
     columns = zip(*(row.values() for row in rows), strict=True)
     return zip(
         *(
-            [text(value) for value in column] if isinstance(table.c[name].type, JSON) else column
+            texts(column) if isinstance(table.c[name].type, JSON) else column
             for name, column in zip(rows[0], columns, strict=True)
         ),
         strict=True,
     )
 
 
-def text(value: Any) -> str | None:
-    return None if value is None else msgspec.json.encode(value).decode()
+def texts(documents: Iterable[Any]) -> list[str | None]:
+    encode = msgspec.json.Encoder().encode
+    return [None if value is None else encode(value).decode() for value in documents]

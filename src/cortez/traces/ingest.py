@@ -70,6 +70,7 @@ class Ingest:
         self.sessions = sessions
         self.session = sessions.session
         self.principal: Principal = sessions.principal
+        self.is_tutor_agent = self.principal.may("key:traces")
 
     async def one(self, session_id: UUID, trace: TraceIn) -> TraceOut | None:
         """The new trace; None where it is stored already. Raises what the item is rejected for."""
@@ -123,7 +124,7 @@ class Ingest:
         digest = item.trace.digest()
         if item.trace.id and (earlier := self._earlier(item, known, rows, digest)):
             return earlier
-        if refusal := refusal_of(item.trace, session, self.principal, known.now):
+        if refusal := self._refusal(item.trace, session, known.now):
             return refusal
         parent = item.trace.parent_trace_id
         if parent and known.parents.get(parent) != item.session_id:
@@ -132,6 +133,19 @@ class Ingest:
         rows[row["id"]] = row
         known.parents[row["id"]] = item.session_id
         return ItemResult(index=item.index, id=row["id"], status="created")
+
+    def _refusal(self, trace: TraceIn, session: Any, now: datetime) -> CortezError | None:
+        """Why this principal may not add this trace to this session now, if so."""
+        if not self.is_tutor_agent and (forbidden := forbidden_for(trace, self.principal, session.student_id)):
+            return Forbidden("FORBIDDEN", forbidden)
+        if trace.occurred_at and trace.occurred_at > now + AHEAD:
+            return Invalid.at("/occurred_at", "This lies more than five minutes ahead.")
+        if session.student_id.startswith(ERASED):
+            return Conflict("SESSION_CLOSED", "The student of this session was erased.")
+        late = trace.occurred_at and session.end_time and trace.occurred_at <= session.end_time
+        if session.status in OPEN or late:
+            return None
+        return Conflict("SESSION_CLOSED", f"The session is {session.status}; send occurred_at for a late delivery.")
 
     def _earlier(
         self, item: Item, known: Known, rows: dict[UUID, dict[str, Any]], digest: bytes
@@ -159,24 +173,8 @@ def item_of(index: int, raw: msgspec.Raw, session_id: UUID | None) -> Item | Cor
     return named if isinstance(named, CortezError) else Item(index, named.session_id, named)
 
 
-def refusal_of(trace: TraceIn, session: Any, principal: Principal, now: datetime) -> CortezError | None:
-    """Why this principal may not add this trace to this session now, if so."""
-    if forbidden := forbidden_for(trace, principal, session.student_id):
-        return Forbidden("FORBIDDEN", forbidden)
-    if trace.occurred_at and trace.occurred_at > now + AHEAD:
-        return Invalid.at("/occurred_at", "This lies more than five minutes ahead.")
-    if session.student_id.startswith(ERASED):
-        return Conflict("SESSION_CLOSED", "The student of this session was erased.")
-    late = trace.occurred_at and session.end_time and trace.occurred_at <= session.end_time
-    if session.status in OPEN or late:
-        return None
-    return Conflict("SESSION_CLOSED", f"The session is {session.status}; send occurred_at for a late delivery.")
-
-
 def forbidden_for(trace: TraceIn, principal: Principal, student_id: str) -> str:
-    """What this principal may not write in a trace of the student's session; an empty text where all is well."""
-    if principal.may("key:traces"):
-        return ""
+    """What a person may not write in a trace of the student's session; an empty text where all is well."""
     if principal.student_id != student_id:
         allowed = trace.interaction_type == InteractionType.TEACHER_FEEDBACK
         return "" if allowed else "Those who teach write teacher_feedback only."
