@@ -16,6 +16,7 @@ from cortez import migrations
 from cortez.app import create_app
 from cortez.database import Database
 from cortez.settings import Settings
+from cortez.worker import settle
 from factory import Make
 from postgres import create_database, server
 from running import client_of, empty, keep_empty, live, settings_for
@@ -32,6 +33,10 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         folder = held.enter_context(tempfile.TemporaryDirectory(prefix="cortez-"))
         os.environ[POSTGRES] = held.enter_context(server(Path(folder)))
+
+
+def pytest_collection_finish() -> None:
+    settle()  # as a worker does: thousands of tests are no garbage to look through again and again
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
