@@ -1,6 +1,7 @@
 """Kept statements on the driver: they find, raise and take part in transactions as SQLAlchemy's own execution does."""
 
 import asyncio
+from contextlib import AsyncExitStack
 from typing import Any
 from uuid import uuid4
 
@@ -93,6 +94,18 @@ async def test_a_reading_session_has_one_connection_at_a_time(make: Make, databa
         assert lent(database) == 0
         await fetch(session, TITLES, {"key": key})
     assert lent(database) == 0
+
+
+async def test_a_crowded_pool_closes_what_comes_back(database: Database) -> None:
+    """That takes a way to the server, which only SQLAlchemy's own closing can wait for."""
+    pool: Any = database.engine.pool
+    before = pool.size()
+    async with AsyncExitStack() as stack:
+        for _ in range(before + 3):
+            session = await stack.enter_async_context(database.session(writes=False))
+            await fetch(session, TITLES, {"key": "x"})
+        assert (lent(database), pool.overflow()) == (before + 3, 3)
+    assert (lent(database), pool.checkedin(), pool.overflow()) == (0, before, 0)
 
 
 @pytest.mark.parametrize("commits", [True, False])

@@ -18,7 +18,7 @@ from sqlalchemy.pool import PoolResetState
 from sqlalchemy.util import await_only
 
 from cortez.auditing import ACTOR, WritingSession, add_functions, tell_the_audit_log
-from cortez.driver import CLEAN, ReadingSession, told
+from cortez.driver import CLEAN, ReadingSession, close, told
 from cortez.gate import Gate
 from cortez.queries import SLOW, watch_statements, watch_transactions, watched
 from cortez.replica import ANSWER, POSITION, Replica
@@ -71,8 +71,8 @@ class Database:
             if session.in_transaction():  # it has a connection: one that was closed, or did nothing, has none
                 async with session:
                     pass
-            elif isinstance(session.sync_session, ReadingSession) and session.sync_session.lent:
-                await session.close()
+            else:
+                await close(session)
 
     @asynccontextmanager
     async def unit(self) -> AsyncGenerator[AsyncSession]:

@@ -38,6 +38,12 @@ class ReadingSession(Session):
         assert isinstance(self.bind, Engine)  # noqa: S101 - as `Database` makes them
         return self.bind
 
+    @property
+    def is_crowded(self) -> bool:
+        """Whether the pool would close a connection that comes back."""
+        pool: Any = self.engine.pool
+        return bool(pool.overflow() > 0)
+
     def lend(self) -> PoolProxiedConnection:
         if self.lent is None:
             dialect = self.engine.dialect
@@ -62,6 +68,16 @@ class ReadingSession(Session):
         self.take_back()
         if self.in_transaction():
             super().close()
+
+
+async def close(session: AsyncSession) -> None:
+    """Close it. What was only lent goes back at once, without a greenlet: for each, memory is mapped and unmapped."""
+    sync = session.sync_session
+    reading = sync if isinstance(sync, ReadingSession) and sync.lent is not None else None
+    if sync.in_transaction() or (reading and reading.is_crowded):
+        await session.close()
+    elif reading:
+        reading.take_back()
 
 
 class Line(NamedTuple):
@@ -100,8 +116,13 @@ def line_of(session: Session) -> Line:
     return Line(session, connection.engine, connection, connection.connection)
 
 
-async def fetch(session: AsyncSession, kept: Kept, values: Mapping[str, Any]) -> list[Any]:
-    """The rows that it finds, or returns, as named tuples. Raises what `session.execute` would."""
+async def fetch(
+    session: AsyncSession, kept: Kept, values: Mapping[str, Any], make: Callable[..., Any] | None = None
+) -> list[Any]:
+    """The rows that it finds, or returns: what `make` makes of their columns, else named tuples.
+
+    Raises what `session.execute` would.
+    """
     sync = session.sync_session
     line = lent_to(sync)
     if line is None:
@@ -122,7 +143,7 @@ async def fetch(session: AsyncSession, kept: Kept, values: Mapping[str, Any]) ->
             if isinstance(error, (*FAILURES, dialect.loaded_dbapi.Error)):
                 raise told(error, text, lost=lost) from error
             raise
-    return form.rows(found)
+    return form.rows(found, make)
 
 
 def told(error: BaseException, statement: str | None, *, lost: bool = False) -> DBAPIError:

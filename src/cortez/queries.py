@@ -42,21 +42,25 @@ class Sent:
     begun = 0.0
 
 
-@contextmanager
-def watched(
-    engine: Engine, connection: Connection | None, statement: str, values: tuple[Any, ...]
-) -> Iterator[tuple[str, tuple[Any, ...]]]:
-    """Tell the engine's observers of such a statement; gives what they make of it."""
-    sent = Sent()
-    for before in engine.dispatch.before_cursor_execute:
-        statement, values = before(connection, None, statement, values, sent, False)
-    try:
-        yield statement, values
-    except BaseException:
-        note(engine, statement, sent.begun)
-        raise
-    for after in engine.dispatch.after_cursor_execute:
-        after(connection, None, statement, values, sent, False)
+class watched:  # noqa: N801 - reads as a function
+    """Tells the engine's observers of such a statement: `with watched(...) as (statement, values)`, as they want it."""
+
+    def __init__(self, engine: Engine, connection: Connection | None, statement: str, values: tuple[Any, ...]) -> None:
+        self.engine, self.connection = engine, connection
+        self.statement, self.values = statement, values
+        self.sent = Sent()
+
+    def __enter__(self) -> tuple[str, tuple[Any, ...]]:
+        for before in self.engine.dispatch.before_cursor_execute:
+            self.statement, self.values = before(self.connection, None, self.statement, self.values, self.sent, False)
+        return self.statement, self.values
+
+    def __exit__(self, failed: object, *details: object) -> None:
+        if failed:
+            note(self.engine, self.statement, self.sent.begun)
+            return
+        for after in self.engine.dispatch.after_cursor_execute:
+            after(self.connection, None, self.statement, self.values, self.sent, False)
 
 
 @contextmanager

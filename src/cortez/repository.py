@@ -2,10 +2,10 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
-from datetime import datetime
 from typing import Any, ClassVar, Generic, TypeVar
 from uuid import UUID
 
+import msgspec
 from sqlalchemy import ColumnElement, Integer, Select, bindparam, func, select, true, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -65,9 +65,12 @@ class Repository(ABC, Generic[M]):
     async def get(self, id_: UUID, *, lock: bool = False) -> M:
         return self.present(await self.find(id_, lock=lock), id_)
 
-    async def run(self, kept: Kept, **values: Any) -> list[Any]:
-        """The rows that a kept statement finds for this principal, with these values of its parameters."""
-        return await fetch(self.session, kept, {**values, **asking(self.principal)})
+    async def run(self, kept: Kept, make: Callable[..., Any] | None = None, **values: Any) -> list[Any]:
+        """The rows that a kept statement finds for this principal, with these values of its parameters.
+
+        `make`: what is made of the columns of each, instead of a named tuple.
+        """
+        return await fetch(self.session, kept, {**values, **asking(self.principal)}, make)
 
     @once
     def by_id(self, *columns: ColumnElement[Any]) -> Select[Any]:
@@ -117,38 +120,15 @@ class Repository(ABC, Generic[M]):
         await self.session.flush()
 
     async def page(
-        self,
-        statement: Select[Any] | Kept,
-        page: Page,
-        make: Callable[[Any], O],
-        *,
-        newest_first: bool = False,
-        values: Mapping[str, Any] | None = None,
+        self, statement: Select[Any], page: Page, make: Callable[[Any], O], *, newest_first: bool = False
     ) -> Listing[O]:
-        """A keyset page of `statement` by (created_at, id), each entity, or row of several columns, through `make`.
-
-        `values`: those of a kept statement's parameters.
-        """
-        given = values or {}
-        descending = newest_first if page.order is None else page.order.startswith("-")
-        place = place_of(page.after.created_at, page.after.id) if page.after else {}
-        place["page_size"] = page.limit + 1
-        found: Sequence[Any]
-        if isinstance(statement, Kept):
-            found = await self.run(self.pages(statement, descending, page.after is not None), **given, **place)
-        else:
-            result = await self.session.execute(self.ordered(statement, descending, page.after is not None), place)
-            found = (result.scalars() if len(result.keys()) == 1 else result).all()
-        shown, more = found[: page.limit], len(found) > page.limit
-        cursor = page.next_cursor(shown[-1].created_at, shown[-1].id) if more else None
-        items = [make(row) for row in shown]
-        if not page.count:
-            return Listing(items, cursor)
-        total = await self.count(statement, given)
-        return Listing(items, cursor, min(total, MAX_COUNTED), total > MAX_COUNTED)
-
-    def pages(self, kept: Kept, descending: bool, continued: bool) -> Kept:
-        return kept.other((descending, continued), lambda statement: self.ordered(statement, descending, continued))
+        """A keyset page of `statement` by (created_at, id), each entity, or row of several columns, through `make`."""
+        rows = self.ordered(statement, is_descending(page, newest_first), page.after is not None)
+        result = await self.session.execute(rows, place_of(page))
+        found = (result.scalars() if len(result.keys()) == 1 else result).all()
+        total = await self.session.scalar(self.counted(statement)) if page.count else None
+        listing = listing_of(page, found, total)
+        return msgspec.structs.replace(listing, items=[make(row) for row in listing.items])
 
     def ordered(self, statement: Select[Any], descending: bool, continued: bool) -> Select[Any]:
         """The first `page_size` rows in the order of a page; `continued`: of those after a place (`place_of`)."""
@@ -160,15 +140,8 @@ class Repository(ABC, Generic[M]):
             rows = rows.where(here < place if descending else here > place)
         return rows.limit(bindparam("page_size", type_=Integer()))
 
-    async def count(self, statement: Select[Any] | Kept, values: Mapping[str, Any]) -> int:
-        """How many rows, counted to one more than 10,000."""
-        if isinstance(statement, Kept):
-            ((found,),) = await self.run(statement.other("counted", self.counted), **values)
-        else:
-            found = await self.session.scalar(self.counted(statement))
-        return int(found)
-
     def counted(self, statement: Select[Any]) -> Select[int]:
+        """How many rows, counted to one more than 10,000."""
         capped = statement.with_only_columns(self.model.id).limit(MAX_COUNTED + 1)
         return select(func.count()).select_from(capped.subquery())
 
@@ -192,8 +165,18 @@ class Listed(Repository[M], Generic[M, O]):
     async def listed(self, page: Page, *, newest_first: bool = True, **wanted: Any) -> Listing[O]:
         """A page of those under these filters; None is no filter."""
         values = {name: stored(value) for name, value in wanted.items() if value is not None}
-        matching = self.matching(*values)
-        return await self.page(matching, page, lambda row: self.out(*row), newest_first=newest_first, values=values)
+        matching, descending = self.matching(*values), is_descending(page, newest_first)
+        rows = self.in_order(matching, descending=descending, continued=page.after is not None)
+        found = await self.run(rows, self.out, **values, **place_of(page))
+        total = await self.count(matching, values) if page.count else None
+        return listing_of(page, found, total)
+
+    def in_order(self, kept: Kept, *, descending: bool, continued: bool) -> Kept:
+        return kept.other((descending, continued), lambda statement: self.ordered(statement, descending, continued))
+
+    async def count(self, kept: Kept, values: Mapping[str, Any]) -> int:
+        ((found,),) = await self.run(kept.other("counted", self.counted), **values)
+        return int(found)
 
     async def read(self, id_: UUID) -> O:
         """What is shown of one row."""
@@ -201,9 +184,22 @@ class Listed(Repository[M], Generic[M, O]):
         return shown
 
 
-def place_of(created_at: datetime, id_: UUID) -> dict[str, Any]:
-    """The values of `ordered` that say after which row to go on."""
-    return {"page_after": created_at, "page_after_id": id_}
+def is_descending(page: Page, newest_first: bool) -> bool:
+    return newest_first if page.order is None else page.order.startswith("-")
+
+
+def place_of(page: Page) -> dict[str, Any]:
+    """The values of `ordered`: after which row to go on, and one row more than is shown, to see whether it is there."""
+    after = {"page_after": page.after.created_at, "page_after_id": page.after.id} if page.after else {}
+    return {**after, "page_size": page.limit + 1}
+
+
+def listing_of(page: Page, found: Sequence[Any], total: int | None) -> Listing[Any]:
+    shown = [*found[: page.limit]]
+    cursor = page.next_cursor(shown[-1].created_at, shown[-1].id) if len(found) > page.limit else None
+    if total is None:
+        return Listing(shown, cursor)
+    return Listing(shown, cursor, min(total, MAX_COUNTED), total > MAX_COUNTED)
 
 
 def refuse_erased(student_id: str | None) -> None:

@@ -6,6 +6,7 @@ What is kept has one text for each kind of database, whatever it is asked with, 
 from collections import namedtuple
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import wraps
+from itertools import starmap
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -55,14 +56,15 @@ class Form:
         given = {**self.given, **values}
         return tuple(process(given[name]) if process else given[name] for name, process in self.places)
 
-    def rows(self, found: Sequence[Iterable[Any]]) -> list[Any]:
-        """The driver's rows as named tuples of what their columns hold; column by column, which is quicker."""
+    def rows(self, found: Sequence[Iterable[Any]], make: Callable[..., Any] | None = None) -> list[Any]:
+        """What `make` makes of the driver's rows, by what their columns hold; column by column, which is quicker."""
+        rows: Iterable[Iterable[Any]] = found
         if found and self.changed:
             columns: list[Iterable[Any]] = list(zip(*found, strict=True))
             for place, process in self.changed:
                 columns[place] = map(process, columns[place])
-            return list(map(self.row._make, zip(*columns, strict=True)))
-        return list(map(self.row._make, found))
+            rows = zip(*columns, strict=True)
+        return list(starmap(make or self.row, rows))
 
 
 def outward_of(type_: Any, dialect: Dialect) -> Process:

@@ -27,6 +27,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from cortez import idempotency
 from cortez.auditing import act_for
 from cortez.database import Database, commit
+from cortez.driver import close
 from cortez.errors import Invalid, TooLarge, Unavailable, UnsupportedMediaType, repeatable_cause, request_id
 from cortez.metrics import RETRIES
 from cortez.paging import pairs_of, with_filters
@@ -117,7 +118,7 @@ class UnitOfWork(ASGIMiddleware):
         """By a session that reads; where the handler does not go on with it, its connection goes back."""
         scope["user"] = await self.authenticate(scope, session)
         if scope["method"] not in SAFE or not scope["route_handler"].opt["reads"]:
-            await session.close()
+            await close(session)
 
     @asynccontextmanager
     async def admitted(self, send: Send) -> AsyncGenerator[Send]:
@@ -204,7 +205,7 @@ class UnitOfWork(ASGIMiddleware):
                     return
                 if not unit.sent:
                     unit.sent, unit.status = True, message["status"]
-                    await session.close()  # the answer is on its way: no connection waits until it is read
+                    await close(session)  # the answer is on its way: no connection waits until it is read
                 await send(message)
 
             try:
@@ -291,6 +292,8 @@ async def read_body(scope: Scope, headers: dict[bytes, bytes], receive: Receive,
     declared = headers.get(b"content-length", b"0")
     if not declared.isdigit() or int(declared) > limit:
         raise TooLarge(None, f"A body may have at most {limit} bytes here.")
+    if int(declared) == 0 and b"transfer-encoding" not in headers:
+        return b""
     try:
         async with asyncio.timeout(seconds):
             return await _gather(receive, limit)

@@ -97,8 +97,8 @@ class OnSession(Listed[M, O]):
 
     async def get_by_session_ids(self, session_ids: Collection[UUID]) -> dict[UUID, list[O]]:
         """One query for all, each session's in their order."""
-        rows = await self.run(self.of_sessions(), session_ids=[*session_ids])
-        return group_by([self.out(*row) for row in rows], lambda shown: shown.session_id, session_ids)
+        shown = await self.run(self.of_sessions(), self.out, session_ids=[*session_ids])
+        return group_by(shown, lambda one: one.session_id, session_ids)
 
 
 class SessionRepository(Listed[LearningSession, SessionOut]):

@@ -190,8 +190,8 @@ def row_of(item: Item, session: Any, now: datetime, digest: bytes) -> dict[str, 
     trace = item.trace
     created_at = now + timedelta(microseconds=item.index)
     given = zip(DEFAULTS.items(), msgspec.structs.astuple(trace), strict=False)  # a session_id comes last
-    return {
-        **{column: default if value is UNSET else value for (column, default), value in given},
+    row = {column: default if value is UNSET else value for (column, default), value in given}
+    row |= {
         "id": trace.id or uuid7(),
         "session_id": item.session_id,
         "student_id": session.student_id,
@@ -200,6 +200,7 @@ def row_of(item: Item, session: Any, now: datetime, digest: bytes) -> dict[str, 
         "created_at": created_at,
         "updated_at": created_at,
     }
+    return row
 
 
 # What a trace has where nothing is said of it, by its columns in the order of TraceIn's fields.
