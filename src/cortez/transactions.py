@@ -283,7 +283,7 @@ def _fresh(value: Any) -> Any:
     return state
 
 
-async def read_body(scope: Scope, headers: dict[bytes, bytes], receive: Receive, seconds: float) -> bytes | None:
+async def read_body(scope: HTTPScope, headers: dict[bytes, bytes], receive: Receive, seconds: float) -> bytes | None:
     """The whole body, before any connection is taken. None where the client has gone.
 
     Raises TooLarge, or Invalid (REQUEST_TIMEOUT) where it takes longer than `seconds`.
@@ -292,7 +292,8 @@ async def read_body(scope: Scope, headers: dict[bytes, bytes], receive: Receive,
     declared = headers.get(b"content-length", b"0")
     if not declared.isdigit() or int(declared) > limit:
         raise TooLarge(None, f"A body may have at most {limit} bytes here.")
-    if int(declared) == 0 and b"transfer-encoding" not in headers:
+    bodiless = b"content-length" in headers or scope["method"] in SAFE
+    if bodiless and int(declared) == 0 and b"transfer-encoding" not in headers:
         return b""
     try:
         async with asyncio.timeout(seconds):

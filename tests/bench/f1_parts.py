@@ -1,4 +1,6 @@
-"""F1: where the time of a list of 50 traces goes, ours and the floor's: processor time, in one process, without HTTP.
+"""F1, F3: where the time of a list of 50 traces, and of one that is created, goes, ours and the floor's.
+
+Processor time, in one process, without HTTP.
 
 Each part is run by itself, so that no instrument distorts it; what is left over is the framework and the unit of work.
 """
@@ -6,24 +8,30 @@ Each part is run by itself, so that no instrument distorts it; what is left over
 import asyncio
 import gc
 import os
+import random
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import asyncpg
+import msgspec
 from litestar.serialization import encode_json
 from sqlalchemy.util import greenlet_spawn
 
-from bench.material import Place
+from bench.material import Place, step
 from bench.programs import ROOT
 from bench.stage import Bench, Line
 from cortez.accounts.authentication import authenticator
 from cortez.app import create_app
+from cortez.auditing import act_for
+from cortez.database import commit
 from cortez.driver import line_of
 from cortez.paging import Page
 from cortez.schemas import Listing
 from cortez.security import Principal, Tokens
+from cortez.sessions.repository import SessionRepository
 from cortez.settings import Settings
+from cortez.traces.ingest import JUDGED
 from cortez.traces.repository import TraceRepository
 from cortez.traces.schemas import TraceOut
 from running import live
@@ -61,6 +69,10 @@ def split(taken: dict[tuple[str, str], float], whose: str) -> dict[str, float]:
         "the page": part["page"] - part["connection"],
         "JSON": part["json"],
         "all": part["all"],
+        "create one trace: who asks": part["who"],
+        "create one trace: a unit of work that locks its session": part["unit"],
+        "create one trace: storing, framework, answer": part["create"] - part["who"] - part["unit"],
+        "create one trace: all": part["create"],
     }
 
 
@@ -108,12 +120,18 @@ def ours(app: Any, settings: Settings, place: Place) -> dict[tuple[str, str], Pa
         listing: Listing[TraceOut] = known["listing"]
         encode_json(listing)
 
-    parts = {"connection": connection, "who": who, "page": rows, "json": json, "all": lambda: asking(app, asked)}
+    async def unit() -> None:
+        async with database.session(writes=True) as session:
+            act_for(session, "service", "bench")
+            sessions = SessionRepository(session, known["principal"])
+            await sessions.run(sessions.locking(*JUDGED), session_ids=[place.open[0]])
+            await commit(session)
+
+    parts = {"connection": connection, "who": who, "page": rows, "json": json, "unit": unit, **asked_of(app, place)}
     return {("ours", name): part for name, part in parts.items()}
 
 
 def theirs(floor: Any, place: Place) -> dict[tuple[str, str], Part]:
-    asked = scope_of(place)
     known: dict[str, Any] = {}
 
     class Request:
@@ -137,7 +155,19 @@ def theirs(floor: Any, place: Place) -> dict[tuple[str, str], Part]:
     async def json() -> None:
         encode_json(known["listing"])
 
-    parts = {"connection": connection, "who": who, "page": rows, "json": json, "all": lambda: asking(floor.app, asked)}
+    async def unit() -> None:
+        pool: asyncpg.Pool = floor.app.state.pool
+        async with pool.acquire() as connection, connection.transaction():
+            await floor.open_session(connection, place.open[0])
+
+    parts = {
+        "connection": connection,
+        "who": who,
+        "page": rows,
+        "json": json,
+        "unit": unit,
+        **asked_of(floor.app, place),
+    }
     return {("floor", name): part for name, part in parts.items()}
 
 
@@ -166,15 +196,25 @@ def scope_of(place: Place) -> dict[str, Any]:
     }
 
 
-async def asking(app: Any, scope: dict[str, Any]) -> None:
+def asked_of(app: Any, place: Place) -> dict[str, Part]:
+    """The whole of the list, and of a trace that is created."""
+    listed, body = scope_of(place), msgspec.json.encode(step(random.Random(1)))  # noqa: S311 - the same each time
+    path = f"/api/v1/sessions/{place.open[0]}/traces"
+    told = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    created = {**listed, "method": "POST", "path": path, "raw_path": path.encode(), "query_string": b""}
+    created["headers"] = [*listed["headers"], *told]
+    return {"all": lambda: asking(app, listed), "create": lambda: asking(app, created, body)}
+
+
+async def asking(app: Any, scope: dict[str, Any], body: bytes = b"") -> None:
     """A request to an application, past the server."""
     statuses = []
 
     async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": b"", "more_body": False}
+        return {"type": "http.request", "body": body, "more_body": False}
 
     async def send(message: dict[str, Any]) -> None:
         statuses.append(message.get("status", 200))
 
     await app({**scope, "state": {}}, receive, send)
-    assert set(statuses) == {200}, statuses
+    assert set(statuses) <= {200, 201}, statuses
