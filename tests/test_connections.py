@@ -56,6 +56,12 @@ def test_a_wrong_setting_is_one_line_that_names_it(environment: dict[str, str], 
 
 
 @pytest.mark.requirement("C1")
+def test_a_port_that_is_no_number_is_one_line() -> None:
+    with pytest.raises(SettingsError, match=r"^DATABASE_URL has a port"):
+        _ = Settings(database_url="postgresql://u@db:x/cortez").url
+
+
+@pytest.mark.requirement("C1")
 async def test_an_address_may_say_sslmode_as_other_programs_want_it() -> None:
     for mode, said in {"prefer": "", "require": "cannot be reached (it does not speak TLS)"}.items():
         found = await glance(settings_for(f"{os.environ[POSTGRES]}?sslmode={mode}", files="."))

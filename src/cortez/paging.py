@@ -68,6 +68,11 @@ class Page(Struct, frozen=True):
     count: bool
     order: Order | None
 
+    @property
+    def place(self) -> tuple[datetime, UUID] | None:
+        """The row after which it begins."""
+        return (self.after.created_at, self.after.id) if self.after else None
+
     def next_cursor(self, created_at: datetime, id_: UUID) -> str:
         return self.cursors.seal(self.path, Place(created_at, id_, filters_of(pairs_of(self.query))))
 

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, ClassVar, Generic, TypeVar
 from uuid import UUID
 
@@ -124,7 +125,7 @@ class Repository(ABC, Generic[M]):
     ) -> Listing[O]:
         """A keyset page of `statement` by (created_at, id), each entity, or row of several columns, through `make`."""
         rows = self.ordered(statement, is_descending(page, newest_first), page.after is not None)
-        result = await self.session.execute(rows, place_of(page))
+        result = await self.session.execute(rows, asked_of(page))
         found = (result.scalars() if len(result.keys()) == 1 else result).all()
         total = await self.session.scalar(self.counted(statement)) if page.count else None
         listing = listing_of(page, found, total)
@@ -167,7 +168,7 @@ class Listed(Repository[M], Generic[M, O]):
         values = {name: stored(value) for name, value in wanted.items() if value is not None}
         matching, descending = self.matching(*values), is_descending(page, newest_first)
         rows = self.in_order(matching, descending=descending, continued=page.after is not None)
-        found = await self.run(rows, self.out, **values, **place_of(page))
+        found = await self.run(rows, self.out, **values, **asked_of(page))
         total = await self.count(matching, values) if page.count else None
         return listing_of(page, found, total)
 
@@ -188,10 +189,15 @@ def is_descending(page: Page, newest_first: bool) -> bool:
     return newest_first if page.order is None else page.order.startswith("-")
 
 
-def place_of(page: Page) -> dict[str, Any]:
-    """The values of `ordered`: after which row to go on, and one row more than is shown, to see whether it is there."""
-    after = {"page_after": page.after.created_at, "page_after_id": page.after.id} if page.after else {}
-    return {**after, "page_size": page.limit + 1}
+def asked_of(page: Page) -> dict[str, Any]:
+    """One row more than is shown, to see whether it is there."""
+    return place_of(page.place, page.limit + 1)
+
+
+def place_of(after: tuple[datetime, UUID] | None, size: int) -> dict[str, Any]:
+    """The values of `ordered`: after which row to go on, and how many rows."""
+    place = dict(zip(("page_after", "page_after_id"), after, strict=True)) if after else {}
+    return {**place, "page_size": size}
 
 
 def listing_of(page: Page, found: Sequence[Any], total: int | None) -> Listing[Any]:

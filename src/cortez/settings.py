@@ -142,7 +142,11 @@ def parse_url(name: str, text: str) -> "URL":
     """The address with its asynchronous driver filled in."""
     from sqlalchemy.engine import make_url  # the command line starts without it
 
-    drivername, url = driver_of(name, text), make_url(text)
+    drivername = driver_of(name, text)
+    try:
+        url = make_url(text)
+    except ValueError:
+        raise SettingsError(f"{name} has a port that is no number. Write postgresql://user@host:5432/name.") from None
     query = {"ssl" if name == "sslmode" else name: value for name, value in url.query.items()}  # as asyncpg calls it
     return url.set(drivername=drivername, query=query)
 

@@ -201,9 +201,9 @@ def main() -> None:
     listener, link, stop_timeout, *looks = sys.argv[1:]
     try:
         settings = load()
+        app = create_app(settings)
     except SettingsError as error:
         sys.exit(str(error))
-    app = create_app(settings)
     serving = Serving(app)
     config = uvicorn.Config(
         serving,

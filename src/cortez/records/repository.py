@@ -16,6 +16,7 @@ from cortez.oversight.profiles import SUPPORTED
 from cortez.records.dimensions import MEASURED, means
 from cortez.records.rules import Group, Selection, end_of_week, monday_of
 from cortez.records.schemas import ResearchIn
+from cortez.repository import place_of
 from cortez.risks.models import Risk, RiskDimension
 from cortez.sessions.models import LearningSession
 from cortez.sessions.repository import SessionRepository, on_visible_session
@@ -47,9 +48,8 @@ class TraceExports(TraceRepository):
     async def lot(self, wanted: TraceFilter, after: Place | None, size: int) -> list[TraceOut]:
         """The next traces in the order they were stored."""
         values = wanted.given()
-        place = dict(zip(("page_after", "page_after_id"), after, strict=True)) if after else {}
         rows = self.in_order(self.matching(*values), descending=False, continued=after is not None)
-        return await self.run(rows, TraceOut, **values, **place, page_size=size)
+        return await self.run(rows, TraceOut, **values, **place_of(after, size))
 
 
 class SessionExports(SessionRepository):

@@ -77,7 +77,7 @@ class Ingest:
         (result,), rows = await self._judged([Item(0, session_id, trace)], session_id)
         if isinstance(result, CortezError):
             raise result
-        return TraceOut(*(await fetch(self.session, STORE, rows[0]))[0]) if rows else None
+        return (await fetch(self.session, STORE, rows[0], TraceOut))[0] if rows else None
 
     async def batch(self, raws: list[msgspec.Raw], session_id: UUID | None, *, atomic: bool) -> BatchResult:
         """One result for every item, in order; with `atomic` any rejection raises and nothing is stored."""
