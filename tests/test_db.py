@@ -1,6 +1,7 @@
 """Units of work: one commit for a write, none for a read or an error, and nothing left behind by a failed one."""
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterator
 from typing import Any
@@ -209,6 +210,27 @@ async def test_a_unit_outside_a_request_commits_and_rolls_back_the_same_way(data
     with pytest.raises(ZeroDivisionError):
         await broken()
     assert await courses(database) == 1
+
+
+@pytest.mark.requirement("T1")
+async def test_a_write_cancelled_in_the_middle_leaves_no_lock(make: Make, database: Database) -> None:
+    """Its traceback, which holds the rows it has not read, is still there: nobody has looked for garbage."""
+    await make.session()
+
+    async def write(pause: float) -> None:
+        async with database.unit() as unit:
+            if database.is_sqlite:  # it runs the statement in a thread, to its end
+                driver: Any = (await (await unit.connection()).get_raw_connection()).driver_connection
+                await driver.create_function("pg_sleep", 1, time.sleep)
+            pausing = text("UPDATE sessions SET status = 'paused' RETURNING pg_sleep(:pause)")
+            await unit.execute(pausing, {"pause": pause})
+
+    cancelled = asyncio.create_task(write(0.3))
+    await asyncio.sleep(0.1)
+    cancelled.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await cancelled
+    await write(0)
 
 
 async def test_no_increment_is_lost(probe: httpx.AsyncClient, database: Database, make: Make) -> None:

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 import msgspec
 from sqlalchemy import event
@@ -207,7 +208,7 @@ def _sqlite(settings: Settings) -> AsyncEngine:
         Path(settings.url.database).parent.mkdir(parents=True, exist_ok=True)
     engine = create_async_engine(
         settings.url,
-        connect_args={"timeout": settings.db_lock_timeout},
+        connect_args={"timeout": settings.db_lock_timeout, "factory": EmbeddedConnection},
         pool_reset_on_return=None,  # see prepare_sqlite
         **_pool(settings),
     )
@@ -215,6 +216,27 @@ def _sqlite(settings: Settings) -> AsyncEngine:
     prepare_sqlite(engine)
     watch_statements(engine)
     return engine
+
+
+class EmbeddedConnection(sqlite3.Connection):
+    """Closes its cursors with itself: one with rows unread would keep the transaction, and the write lock, open.
+
+    Where a request was cancelled, its traceback holds such a cursor until somebody looks for garbage.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.cursors: WeakSet[sqlite3.Cursor] = WeakSet()
+
+    def cursor(self, *args: Any, **kwargs: Any) -> Any:
+        cursor = super().cursor(*args, **kwargs)
+        self.cursors.add(cursor)
+        return cursor
+
+    def close(self) -> None:
+        for cursor in self.cursors:
+            cursor.close()
+        super().close()
 
 
 # What is erased must not lie on in the file's free pages.
