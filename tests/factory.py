@@ -79,6 +79,7 @@ class Make:
         given = roles or (Role.STUDENT,)
         name = f"{given[0]}{self.number()}"
         user = User(
+            id=uuid7(),
             email=f"{name}@example.edu",
             username=name,
             hashed_password="!",
@@ -86,17 +87,15 @@ class Make:
             student_id=values.pop("student_id", name if Role.STUDENT in given else None),
             **values,
         )
-        await self.add(user)
-        if course:
-            await self.add(CourseMember(course_id=course, user_id=user.id, role=str(given[0])))
-        return await self.sign_in(user.id, user.student_id or "")
+        member = [CourseMember(course_id=course, user_id=user.id, role=str(given[0]))] if course else []
+        return await self.sign_in(user.id, user.student_id or "", user, *member)
 
-    async def sign_in(self, user_id: UUID | str, student_id: str) -> Someone:
-        """Somebody who has an account, with a client of their own."""
+    async def sign_in(self, user_id: UUID | str, student_id: str, *with_: Base) -> Someone:
+        """Somebody who has an account, or gets it now, with a client of their own."""
         id_ = UUID(str(user_id))
         expires_at = utc_now() + REFRESH_TTL
         token = RefreshToken(user_id=id_, family_id=uuid7(), token_hash=digest(new_secret("")), expires_at=expires_at)
-        await self.add(token)
+        await self.add(*with_, token)
         access = self.tokens.access(id_, token.family_id)
         client = await self.clients.enter_async_context(self.client_of(self.app, access))
         return Someone(id_, student_id, client)
