@@ -69,7 +69,7 @@ class LearningSession(Base):
         one_of("ck_session_status_valid", "status", SessionStatus),
         one_of("ck_session_simulator_type_valid", "simulator_type", SimulatorType),
         CheckConstraint("trace_count >= 0", name="ck_session_trace_count_valid"),
-        Index("idx_session_created", "created_at", "id"),
+        Index("idx_session_listed", "created_at", "id", "start_time"),  # `started_before` passes newer ones by
         Index("idx_session_start", "start_time"),
         Index("idx_session_student_activity", "student_id", "activity_id"),
         Index("idx_session_activity", "activity_id", "created_at", "id"),
