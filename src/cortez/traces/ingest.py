@@ -1,7 +1,7 @@
 """How traces get in: one trace or a thousand, each item judged for itself, all stored by one statement."""
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -20,7 +20,7 @@ from cortez.security import Principal
 from cortez.sessions.models import SessionStatus
 from cortez.sessions.repository import SESSIONS, SessionRepository
 from cortez.statements import Kept
-from cortez.traces.models import InteractionType
+from cortez.traces.models import InteractionType, TraceLevel
 from cortez.traces.repository import SHOWN, TRACES
 from cortez.traces.schemas import AHEAD, SessionTraceIn, TraceIn, TraceOut, column_of
 
@@ -43,6 +43,13 @@ STUDENT_TYPES = {
 }
 
 
+Row = tuple[Any, ...]  # the values of COLUMNS
+PLACE = ("session_id", "id", "student_id", "activity_id", "ingest_digest", "created_at", "updated_at")
+UNSAID: Row = (TraceLevel.N4.value, None, None, None, 0.0, {}, {}, {}, {}, {}, {})  # an analysis that says nothing
+LAST = TraceIn.__struct_fields__.index("id")
+COLUMNS = (*PLACE, *map(column_of, TraceIn.__struct_fields__[:LAST]))
+
+
 class Item(Struct, frozen=True):
     """A well-formed item of a batch, with its place and its session."""
 
@@ -51,13 +58,19 @@ class Item(Struct, frozen=True):
     trace: TraceIn
 
 
+class Whose(NamedTuple):
+    """The session of a trace that is there, and its content."""
+
+    session_id: UUID
+    digest: bytes | None
+
+
 class Known(Struct, frozen=True):
     """What the items are judged against, each read by one query."""
 
     now: datetime
     sessions: dict[UUID, Any]
-    stored: dict[UUID, Any]
-    parents: dict[UUID, UUID]
+    traces: dict[UUID, Whose]  # stored, or earlier in this batch
 
     def open(self) -> set[UUID]:
         return {id_ for id_, session in self.sessions.items() if session.status in OPEN}
@@ -77,7 +90,9 @@ class Ingest:
         (result,), rows = await self._judged([Item(0, session_id, trace)], session_id)
         if isinstance(result, CortezError):
             raise result
-        return (await fetch(self.session, STORE, rows[0], TraceOut))[0] if rows else None
+        return (
+            (await fetch(self.session, STORE, dict(zip(COLUMNS, rows[0], strict=True)), TraceOut))[0] if rows else None
+        )
 
     async def batch(self, raws: list[msgspec.Raw], session_id: UUID | None, *, atomic: bool) -> BatchResult:
         """One result for every item, in order; with `atomic` any rejection raises and nothing is stored."""
@@ -88,21 +103,21 @@ class Ingest:
         if atomic:
             refuse_rejections(outcomes)
         if rows:
-            await copy_rows(self.session, TRACES, rows)
+            await copy_rows(self.session, TRACES, COLUMNS, rows)
         return answer_of(outcomes)
 
     async def _judged(
         self, items: list[Item], session_id: UUID | None
-    ) -> tuple[list[ItemResult | CortezError], list[dict[str, Any]]]:
+    ) -> tuple[list[ItemResult | CortezError], list[Row]]:
         """A result for each item, and the rows that are to be stored. Raises NotFound where the one session is not."""
         known = await self._know(items, {item.session_id for item in items} | ({session_id} if session_id else set()))
         if session_id and session_id not in known.sessions:
             raise NotFound("session", session_id)
-        rows: dict[UUID, dict[str, Any]] = {}
+        rows: list[Row] = []
         results = [self._judge(item, known, rows) for item in items]
-        ended = {row["session_id"] for row in rows.values()} - known.open()
+        ended = {session_id for session_id, *_ in rows} - known.open()
         student_changed(self.session, *(known.sessions[id_].student_id for id_ in ended))
-        return results, list(rows.values())
+        return results, rows
 
     async def _know(self, items: list[Item], session_ids: set[UUID]) -> Known:
         """The sessions first, locked; then what is stored.
@@ -113,26 +128,25 @@ class Ingest:
         sessions = {row.id: row for row in locked}
         ids = ({item.trace.id for item in items} | {item.trace.parent_trace_id for item in items}) - {None}
         found = await fetch(self.session, STORED, {"ids": list(ids)}) if ids else ()
-        rows = {row.id: row for row in found}
-        return Known(utc_now(), sessions, rows, {id_: row.session_id for id_, row in rows.items()})
+        return Known(utc_now(), sessions, {row.id: Whose(row.session_id, row.ingest_digest) for row in found})
 
-    def _judge(self, item: Item, known: Known, rows: dict[UUID, dict[str, Any]]) -> ItemResult | CortezError:
+    def _judge(self, item: Item, known: Known, rows: list[Row]) -> ItemResult | CortezError:
         """Decide on one item; a good one joins `rows`."""
         session = known.sessions.get(item.session_id)
         if session is None:
             return NotFound("session", item.session_id)
-        digest = item.trace.digest()
-        if item.trace.id and (earlier := self._earlier(item, known, rows, digest)):
-            return earlier
+        own = Whose(item.session_id, item.trace.digest())
+        if item.trace.id and (there := known.traces.get(item.trace.id)):
+            return again(item, is_same=there == own)
         if refusal := self._refusal(item.trace, session, known.now):
             return refusal
         parent = item.trace.parent_trace_id
-        if parent and known.parents.get(parent) != item.session_id:
+        if parent and (parent not in known.traces or known.traces[parent].session_id != item.session_id):
             return Invalid.at("/parent_trace_id", "The parent is no trace of this session.", "PARENT_NOT_FOUND")
-        row = row_of(item, session, known.now, digest)
-        rows[row["id"]] = row
-        known.parents[row["id"]] = item.session_id
-        return ItemResult(index=item.index, id=row["id"], status="created")
+        id_ = item.trace.id or uuid7()
+        known.traces[id_] = own
+        rows.append(row_of(id_, item, own, session, known.now))
+        return ItemResult(index=item.index, id=id_, status="created")
 
     def _refusal(self, trace: TraceIn, session: Any, now: datetime) -> CortezError | None:
         """Why this principal may not add this trace to this session now, if so."""
@@ -147,21 +161,12 @@ class Ingest:
             return None
         return Conflict("SESSION_CLOSED", f"The session is {session.status}; send occurred_at for a late delivery.")
 
-    def _earlier(
-        self, item: Item, known: Known, rows: dict[UUID, dict[str, Any]], digest: bytes
-    ) -> ItemResult | CortezError | None:
-        """A trace with this id that is there already, stored or earlier in this batch."""
-        id_ = item.trace.id
-        assert id_  # noqa: S101 - the caller asks only for given ids
-        if id_ in rows:
-            there: tuple[UUID, bytes | None] = (rows[id_]["session_id"], rows[id_]["ingest_digest"])
-        elif id_ in known.stored:
-            there = (known.stored[id_].session_id, known.stored[id_].ingest_digest)
-        else:
-            return None
-        if there == (item.session_id, digest):
-            return ItemResult(index=item.index, id=id_, status="duplicate")
-        return Conflict("TRACE_CONFLICT", "A trace with this id exists already, with other content.")
+
+def again(item: Item, *, is_same: bool) -> ItemResult | CortezError:
+    """A trace whose id is there already, with the same content or other."""
+    if is_same:
+        return ItemResult(index=item.index, id=item.trace.id, status="duplicate")
+    return Conflict("TRACE_CONFLICT", "A trace with this id exists already, with other content.")
 
 
 def item_of(index: int, raw: msgspec.Raw, session_id: UUID | None) -> Item | CortezError:
@@ -185,36 +190,10 @@ def forbidden_for(trace: TraceIn, principal: Principal, student_id: str) -> str:
     return ""
 
 
-def row_of(item: Item, session: Any, now: datetime, digest: bytes) -> dict[str, Any]:
+def row_of(id_: UUID, item: Item, own: Whose, session: Any, now: datetime) -> Row:
     """The columns of a new trace. Item i is stored i microseconds later, so that the order of a batch stays."""
-    trace = item.trace
     created_at = now + timedelta(microseconds=item.index)
-    given = zip(DEFAULTS.items(), msgspec.structs.astuple(trace), strict=False)  # a session_id comes last
-    row = {column: default if value is UNSET else value for (column, default), value in given}
-    row |= {
-        "id": trace.id or uuid7(),
-        "session_id": item.session_id,
-        "student_id": session.student_id,
-        "activity_id": session.activity_id,
-        "ingest_digest": digest,
-        "created_at": created_at,
-        "updated_at": created_at,
-    }
-    return row
-
-
-# What a trace has where nothing is said of it, by its columns in the order of TraceIn's fields.
-UNSAID: dict[str, Any] = {
-    "trace_level": "n4_cognitivo",
-    "cognitive_state": None,
-    "cognitive_intent": None,
-    "strategy_type": None,
-    "ai_involvement": 0.0,
-    "semantic_understanding": {},
-    "algorithmic_evolution": {},
-    "cognitive_reasoning": {},
-    "interactional_data": {},
-    "ethical_risk_data": {},
-    "process_data": {},
-}
-DEFAULTS = {column_of(name): UNSAID.get(name) for name in TraceIn.__struct_fields__}
+    given = msgspec.structs.astuple(item.trace)
+    said = [usual if value is UNSET else value for value, usual in zip(given, UNSAID, strict=False)]
+    place = (own.session_id, id_, session.student_id, session.activity_id, own.digest, created_at, created_at)
+    return (*place, *said, *given[len(UNSAID) : LAST])

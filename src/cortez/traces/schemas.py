@@ -60,7 +60,6 @@ class TraceIn(Analysis, kw_only=True):
 
     interaction_type: InteractionType
     content: LongText
-    id: UUID | None = None
     occurred_at: Instant | None = None
     parent_trace_id: UUID | None = None
     agent_id: Short | None = None
@@ -68,6 +67,7 @@ class TraceIn(Analysis, kw_only=True):
     metadata: Document = {}
     decision_justification: Prose | None = None
     alternatives_considered: Alternatives = []
+    id: UUID | None = None
 
     def digest(self) -> bytes:
         """The same for the same content, whatever the route, the order of keys or the spelling of numbers."""
