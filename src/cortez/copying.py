@@ -44,4 +44,4 @@ def records(documents: Sequence[bool], rows: Sequence[tuple[Any, ...]]) -> Itera
 
 def texts(documents: Iterable[Any]) -> list[str | None]:
     encode = msgspec.json.Encoder().encode
-    return ["{}" if value == {} else None if value is None else encode(value).decode() for value in documents]
+    return [None if value is None else encode(value).decode() for value in documents]

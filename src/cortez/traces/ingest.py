@@ -59,7 +59,7 @@ class Item(Struct, frozen=True):
 
 
 class Whose(NamedTuple):
-    """The session of a trace that is there, and its content."""
+    """The session of a trace that is there, and its content where a client had named it."""
 
     session_id: UUID
     digest: bytes | None
@@ -135,15 +135,16 @@ class Ingest:
         session = known.sessions.get(item.session_id)
         if session is None:
             return NotFound("session", item.session_id)
-        own = Whose(item.session_id, item.trace.digest())
-        if item.trace.id and (there := known.traces.get(item.trace.id)):
+        given = item.trace.id  # without it nobody can send the same step again
+        own = Whose(item.session_id, item.trace.digest() if given else None)
+        if given and (there := known.traces.get(given)):
             return again(item, is_same=there == own)
         if refusal := self._refusal(item.trace, session, known.now):
             return refusal
         parent = item.trace.parent_trace_id
         if parent and (parent not in known.traces or known.traces[parent].session_id != item.session_id):
             return Invalid.at("/parent_trace_id", "The parent is no trace of this session.", "PARENT_NOT_FOUND")
-        id_ = item.trace.id or uuid7()
+        id_ = given or uuid7()
         known.traces[id_] = own
         rows.append(row_of(id_, item, own, session, known.now))
         return ItemResult(index=item.index, id=id_, status="created")
