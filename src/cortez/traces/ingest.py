@@ -42,7 +42,6 @@ STUDENT_TYPES = {
     InteractionType.SELF_CORRECTION,
 }
 
-
 Row = tuple[Any, ...]  # the values of COLUMNS
 PLACE = ("session_id", "id", "student_id", "activity_id", "ingest_digest", "created_at", "updated_at")
 UNSAID: Row = (TraceLevel.N4.value, None, None, None, 0.0, {}, {}, {}, {}, {}, {})  # an analysis that says nothing
@@ -90,9 +89,11 @@ class Ingest:
         (result,), rows = await self._judged([Item(0, session_id, trace)], session_id)
         if isinstance(result, CortezError):
             raise result
-        return (
-            (await fetch(self.session, STORE, dict(zip(COLUMNS, rows[0], strict=True)), TraceOut))[0] if rows else None
-        )
+        if not rows:
+            return None
+        (stored,) = await fetch(self.session, STORE, dict(zip(COLUMNS, rows[0], strict=True)), TraceOut)
+        new: TraceOut = stored
+        return new
 
     async def batch(self, raws: list[msgspec.Raw], session_id: UUID | None, *, atomic: bool) -> BatchResult:
         """One result for every item, in order; with `atomic` any rejection raises and nothing is stored."""
