@@ -1,13 +1,14 @@
 """Makes accounts, courses, activities, sessions and traces for tests."""
 
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from typing import Any, Self
 from uuid import UUID
 
 import httpx
 from litestar import Litestar
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
 from cortez.accounts.models import ApiKey, Course, CourseMember, RefreshToken, Role, User
@@ -56,6 +57,7 @@ class Make:
         self.tokens = Tokens(app.state.settings)
         self.client_of = client_of
         self.clients = AsyncExitStack()
+        self.unit: AsyncSession | None = None
         self.count = 0
 
     async def __aenter__(self) -> Self:
@@ -68,8 +70,15 @@ class Make:
         self.count += 1
         return self.count
 
+    @asynccontextmanager
+    async def together(self) -> AsyncIterator[None]:
+        """What is made in here is stored by one unit of work."""
+        async with self.database.unit() as self.unit:
+            yield
+        self.unit = None
+
     async def add(self, *entities: Base) -> None:
-        async with self.database.unit() as session:
+        async with nullcontext(self.unit) if self.unit else self.database.unit() as session:
             for entity in entities:
                 session.add(entity)
                 await session.flush()
@@ -174,13 +183,14 @@ class Make:
 
     async def group(self) -> Group:
         """In the course "c", the session in its activity "a"; the key may analyse."""
-        made, course = Group(), await self.course("c")
-        made.teacher, made.tutor = await self.teacher(course=course), await self.tutor(course=course)
-        made.student, made.key = await self.student(course=course), await self.key("analysis")
-        made.stranger = await self.teacher(course=await self.course("elsewhere"))
-        activity = await self.activity(activity_id="a", course_id=course)
-        made.session = await self.session(made.student, activity_id=activity.activity_id, course_id=course)
-        made.path = f"/sessions/{made.session.id}"
+        async with self.together():
+            made, course = Group(), await self.course("c")
+            made.teacher, made.tutor = await self.teacher(course=course), await self.tutor(course=course)
+            made.student, made.key = await self.student(course=course), await self.key("analysis")
+            made.stranger = await self.teacher(course=await self.course("elsewhere"))
+            activity = await self.activity(activity_id="a", course_id=course)
+            made.session = await self.session(made.student, activity_id=activity.activity_id, course_id=course)
+            made.path = f"/sessions/{made.session.id}"
         return made
 
     async def git_trace(self, session: LearningSession, **values: Any) -> GitTrace:
