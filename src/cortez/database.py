@@ -234,8 +234,8 @@ class EmbeddedConnection(sqlite3.Connection):
         return cursor
 
     def close(self) -> None:
-        for cursor in self.cursors:
-            cursor.close()
+        while self.cursors:
+            self.cursors.pop().close()
         super().close()
 
 
