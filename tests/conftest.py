@@ -19,7 +19,7 @@ from cortez.settings import Settings
 from cortez.worker import settle
 from factory import Make
 from postgres import create_database, server
-from running import client_of, empty, keep_empty, live, settings_for
+from running import client_of, empty, keep_empty, live, relax, settings_for
 
 POSTGRES = "CORTEZ_TEST_POSTGRES"
 held = ExitStack()
@@ -63,7 +63,9 @@ async def settings(request: pytest.FixtureRequest, worker: str, tmp_path_factory
 
 @pytest.fixture(scope="session")
 async def running_app(settings: Settings) -> AsyncGenerator[Litestar]:
-    async with live(create_app(settings)) as app:
+    made = create_app(settings)
+    relax(made.state.database)
+    async with live(made) as app:
         yield app
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 from litestar import Litestar
+from sqlalchemy import event
 
 from cortez import tables
 from cortez.database import Database
@@ -52,6 +53,16 @@ def client_of(app: Litestar, token: str | None = None) -> httpx.AsyncClient:
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)  # type: ignore[arg-type]
     return httpx.AsyncClient(transport=transport, base_url="http://test/api/v1", headers=headers, timeout=30)
+
+
+def relax(database: Database) -> None:
+    """As the tests' PostgreSQL is: no commit waits for the disk. What a crash leaves is looked at by `reliability`."""
+    if database.is_sqlite:
+        event.listen(database.engine.sync_engine, "connect", wait_for_no_disk)
+
+
+def wait_for_no_disk(connection: Any, record: Any) -> None:
+    connection.execute("PRAGMA synchronous=OFF")
 
 
 async def empty(database: Database) -> None:

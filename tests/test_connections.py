@@ -108,9 +108,8 @@ def test_the_engine_connects_only_when_it_is_used(tmp_path: Path) -> None:
 
 
 @pytest.mark.requirement("C3")
-async def test_every_sqlite_connection_keeps_foreign_keys_and_full_durability(database: Database) -> None:
-    if not database.is_sqlite:
-        return
+async def test_every_sqlite_connection_keeps_foreign_keys_and_full_durability(tmp_path: Path) -> None:
+    database = Database(Settings(database_url=f"sqlite:///{tmp_path / 'own.db'}"))
 
     async def pragmas() -> list[object]:
         async with database.engine.connect() as connection:
@@ -119,3 +118,4 @@ async def test_every_sqlite_connection_keeps_foreign_keys_and_full_durability(da
             return [await connection.scalar(text(f"PRAGMA {name}")) for name in names]
 
     assert await asyncio.gather(*[pragmas() for _ in range(5)]) == [[1, "wal", 2, 1]] * 5
+    await database.close()
