@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -14,6 +14,15 @@ import httpx
 from postgres import free_port
 
 PATIENCE = 60.0
+
+
+def children(pid: int) -> list[int]:
+    """The processes of this one. A thread that ends meanwhile leaves its own to another, so all are read again."""
+    for _ in range(10):
+        with suppress(FileNotFoundError):
+            tasks = Path(f"/proc/{pid}/task").iterdir()
+            return [int(child) for task in tasks for child in (task / "children").read_text().split()]
+    raise ProcessLookupError(pid)
 
 
 class Server:
@@ -50,8 +59,7 @@ class Server:
 
     def workers(self) -> list[int]:
         """Their process ids."""
-        tasks = Path(f"/proc/{self.pid}/task").iterdir()
-        return [int(pid) for task in tasks for pid in (task / "children").read_text().split()]
+        return children(self.pid)
 
     def memory(self) -> float:
         """Resident memory of all workers, in MB."""

@@ -14,6 +14,7 @@ from bench.programs import ROOT
 from bench.stage import Bench, Line
 from postgres import free_port
 from running import SECRET
+from serving import children
 
 FIGURES = ("F12",)
 PATIENCE = 60.0
@@ -51,7 +52,7 @@ def once(command: list[str], environment: Mapping[str, str], folder: Path) -> tu
         while not answered(port):
             assert time.perf_counter() - begun < PATIENCE, (folder / "start.log").read_text()[-2000:]
             time.sleep(0.005)
-        return time.perf_counter() - begun, max(map(resident, family(process.pid)))
+        return time.perf_counter() - begun, max(map(resident, [process.pid, *children(process.pid)]))
     finally:
         process.terminate()
         process.wait(PATIENCE)
@@ -62,12 +63,6 @@ def answered(port: str) -> bool:
         return httpx.get(f"http://127.0.0.1:{port}/health/ready").status_code == 200
     except httpx.TransportError:
         return False
-
-
-def family(pid: int) -> list[int]:
-    """The process and its children."""
-    tasks = Path(f"/proc/{pid}/task").iterdir()
-    return [pid, *(int(child) for task in tasks for child in (task / "children").read_text().split())]
 
 
 def resident(pid: int) -> float:
