@@ -20,9 +20,9 @@ from cortez.security import Principal
 from cortez.sessions.models import SessionStatus
 from cortez.sessions.repository import SESSIONS, SessionRepository
 from cortez.statements import Kept
-from cortez.traces.models import InteractionType, TraceLevel
+from cortez.traces.models import InteractionType
 from cortez.traces.repository import SHOWN, TRACES
-from cortez.traces.schemas import AHEAD, SessionTraceIn, TraceIn, TraceOut, column_of
+from cortez.traces.schemas import AHEAD, Analysis, SessionTraceIn, TraceIn, TraceOut, column_of
 
 JUDGED = [SESSIONS.c[name] for name in ("id", "student_id", "activity_id", "status", "end_time")]
 STORE = Kept(insert(TRACES).values({column.name: bindparam(column.name) for column in TRACES.c}).returning(*SHOWN))
@@ -42,9 +42,16 @@ STUDENT_TYPES = {
     InteractionType.SELF_CORRECTION,
 }
 
+
+def usual(column: Any) -> Any:
+    """What the column has where nothing is said of it."""
+    default = column.default
+    return default and (default.arg if default.is_scalar else default.arg(None))
+
+
 Row = tuple[Any, ...]  # the values of COLUMNS
 PLACE = ("session_id", "id", "student_id", "activity_id", "ingest_digest", "created_at", "updated_at")
-UNSAID: Row = (TraceLevel.N4.value, None, None, None, 0.0, {}, {}, {}, {}, {}, {})  # an analysis that says nothing
+UNSAID: Row = tuple(usual(TRACES.c[name]) for name in Analysis.__struct_fields__)  # an analysis that says nothing
 LAST = TraceIn.__struct_fields__.index("id")
 COLUMNS = (*PLACE, *map(column_of, TraceIn.__struct_fields__[:LAST]))
 
@@ -196,6 +203,6 @@ def row_of(id_: UUID, item: Item, own: Whose, session: Any, now: datetime) -> Ro
     """The columns of a new trace. Item i is stored i microseconds later, so that the order of a batch stays."""
     created_at = now + timedelta(microseconds=item.index)
     given = msgspec.structs.astuple(item.trace)
-    said = [usual if value is UNSET else value for value, usual in zip(given, UNSAID, strict=False)]
+    said = [unsaid if value is UNSET else value for value, unsaid in zip(given, UNSAID, strict=False)]
     place = (own.session_id, id_, session.student_id, session.activity_id, own.digest, created_at, created_at)
     return (*place, *said, *given[len(UNSAID) : LAST])
