@@ -27,4 +27,4 @@ async def test_the_pages_print_what_they_show(database: Database, settings: Sett
         for (commands, shown), output in zip(blocks(page), found, strict=True):
             if plain(output) != plain(shown):
                 differ.append(f"{page.name}:\n{commands}prints\n{output}and not\n{shown}")
-    assert not differ, "\n".join(differ)
+    assert not differ, "\n".join([*differ, (tmp_path / "server.log").read_text("utf-8")])
