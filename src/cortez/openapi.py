@@ -188,7 +188,7 @@ def answer_type(handler: Any) -> Any:
 
 def roles_of(handler: Any) -> list[str]:
     """The roles and scopes (`key:…`) that may call it, besides admins."""
-    held = [guard.roles for guard in handler.resolve_guards() if isinstance(guard, allow)]
+    held = [guard.roles for guard in handler.opt.get("guards", ()) if isinstance(guard, allow)]
     return [role for roles in held for role in roles if role != "admin"]
 
 

@@ -115,9 +115,17 @@ class UnitOfWork(ASGIMiddleware):
             await self.run(scope, body, receive, sending, next_app, claim_of(scope, headers, body))
 
     async def sign_in(self, scope: Any, session: AsyncSession) -> None:
-        """By a session that reads; where the handler does not go on with it, its connection goes back."""
-        scope["user"] = await self.authenticate(scope, session)
-        if scope["method"] not in SAFE or not scope["route_handler"].opt["reads"]:
+        """By a session that reads; where the handler does not go on with it, its connection goes back.
+
+        Raises Unauthorized, or Forbidden where the route's guards do.
+        """
+        handler = scope["route_handler"]
+        scope["user"] = principal = await self.authenticate(scope, session)
+        if principal and principal.is_key:
+            self.note(principal, call_of(scope), set(), request_id(scope))
+        for guard in handler.opt["guards"]:
+            await guard(ASGIConnection(scope), handler)
+        if scope["method"] not in SAFE or not handler.opt["reads"]:
             await close(session)
 
     @asynccontextmanager
@@ -151,7 +159,6 @@ class UnitOfWork(ASGIMiddleware):
         scope["query_string"] = check_query(scope)
         async with self.admitted(send), self.database.session(writes=False) as session:
             await self.sign_in(scope, session)
-        await scope["route_handler"].authorize_connection(ASGIConnection(scope))
         content_type = headers.get(b"content-type", b"").decode("latin-1")
         folder = Path(settings.files) / "incoming"
         upload = await receive_upload(content_type, receive, folder, settings.max_upload, settings.body_timeout)
@@ -178,7 +185,8 @@ class UnitOfWork(ASGIMiddleware):
         pristine = dict(scope["state"])
         for attempt in range(ATTEMPTS):
             attempted: Any = {**scope, "state": {key: _fresh(value) for key, value in pristine.items()}}
-            if await self.attempt(attempted, replaying(body, receive), send, next_app, claimed, attempt):
+            ScopeState.from_scope(attempted).body = body  # where the framework keeps one that it has read
+            if await self.attempt(attempted, receive, send, next_app, claimed, attempt):
                 return
             RETRIES.labels(attempted["state"]["unit"].repeated_for or "replica").inc()
             await asyncio.sleep(random.uniform(0, 0.02) * 2**attempt)  # noqa: S311 - jitter
@@ -230,19 +238,17 @@ class UnitOfWork(ASGIMiddleware):
             return unit.sent or not unit.will_repeat(last)
 
     def note_reading(self, scope: Any, unit: Unit) -> None:
-        """For the access log: whose data an answer has shown, by content and path; and that a key was used."""
+        """For the access log: whose data an answer has shown, by content and path."""
         principal: Principal | None = scope["user"]
-        if principal is None:
+        if principal is None or unit.writes or unit.status != HTTPStatus.OK:
             return
         places = scope["path_params"]
         if "student_id" in places:
             shown = {places["student_id"]}
         else:
             shown = unit.shown or {places[name] for name in places if name == "session_id"}
-        if unit.writes or unit.status != HTTPStatus.OK:
-            shown = set()
-        if shown or principal.is_key:
-            self.note(principal, f"{scope['method']} {scope['path_template']}", shown, request_id(scope))
+        if shown:
+            self.note(principal, call_of(scope), shown, request_id(scope))
 
 
 async def provide_session(scope: Scope) -> AsyncGenerator[AsyncSession]:
@@ -260,6 +266,10 @@ async def provide_session(scope: Scope) -> AsyncGenerator[AsyncSession]:
         unit.failure = error
         await unit.session.rollback()
         raise
+
+
+def call_of(scope: Any) -> str:
+    return f"{scope['method']} {scope['path_template']}"
 
 
 def actor_of(scope: Scope) -> str:
@@ -315,16 +325,6 @@ async def _gather(receive: Receive, limit: int) -> bytes | None:
             return bytes(body)
 
 
-def replaying(body: bytes, receive: Receive) -> Receive:
-    """A `receive` that gives the buffered body once, then what the server says."""
-    messages: list[Any] = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def again() -> Any:
-        return messages.pop() if messages else await receive()
-
-    return again
-
-
 def takes_body(scope: HTTPScope) -> bool:
     """Whether the handler reads the body, decoded or raw."""
     return not {"data", "request"}.isdisjoint(scope["route_handler"].parsed_fn_signature.parameters)
@@ -364,12 +364,17 @@ def check_query(scope: Scope) -> bytes:
 def learn_routes(app: Litestar) -> None:
     """Note beside each handler which query parameters it and its dependencies take, and which methods its path has.
 
-    Dependencies are resolved one after the other: none of ours waits, and a task group costs more than they do.
+    Guards are asked by `UnitOfWork.sign_in`, before a key is taken or an upload received; the framework copies the
+    handler for each of them, at each request. Dependencies are resolved one after the other: none of ours waits, and a
+    task group costs more than they do.
     """
     for route in app.routes:
         if isinstance(route, HTTPRoute):
             for handler, model in route.route_handler_map.values():
                 handler.opt["methods"] = sorted(route.methods)
+                if not {"guards", UnitOfWork.exclude_opt_key} & handler.opt.keys():
+                    handler.opt["guards"] = tuple(handler.resolve_guards())
+                    handler.resolve_guards().clear()
                 providers = [provide.parsed_fn_signature for provide in handler.resolve_dependencies().values()]
                 fields = dict(ChainMap(handler.parsed_fn_signature.parameters, *(one.parameters for one in providers)))
                 model.dependency_batches = [{one} for batch in model.dependency_batches for one in batch]
