@@ -7,8 +7,8 @@ import traceback
 from collections.abc import Mapping
 from http import HTTPStatus
 from pathlib import Path
+from random import getrandbits
 from typing import Annotated, Any
-from uuid import uuid4
 
 import asyncpg
 import msgspec
@@ -290,7 +290,7 @@ def request_id(scope: Scope) -> str:
     state = scope.setdefault("state", {})
     if "request_id" not in state:
         given = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"x-request-id"), "")
-        state["request_id"] = given if REQUEST_ID.fullmatch(given) else uuid4().hex
+        state["request_id"] = given if REQUEST_ID.fullmatch(given) else f"{getrandbits(128):032x}"
     return str(state["request_id"])
 
 

@@ -1,8 +1,7 @@
 """The admission gate: as many requests at work as there are connections; the others wait a moment, or are told to."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 
 from cortez.errors import Unavailable
 from cortez.metrics import POOL_TIMEOUTS, POOL_WAIT_SECONDS
@@ -22,9 +21,8 @@ class Gate:
         self.waiting = 0
         self.places = asyncio.Semaphore(max(1, connections - max(1, connections // 10)))
 
-    @asynccontextmanager
-    async def admitted(self) -> AsyncGenerator[Callable[[], None]]:
-        """A place until the block ends, or until what it gives is called.
+    async def admit(self) -> Callable[[], None]:
+        """A place, until what this gives is called; called again, it does nothing.
 
         Raises Unavailable (POOL_EXHAUSTED) where none becomes free in time.
         """
@@ -40,10 +38,7 @@ class Gate:
                 inside = False
                 self.places.release()
 
-        try:
-            yield leave
-        finally:
-            leave()
+        return leave
 
     async def _wait(self) -> None:
         self.waiting += 1

@@ -27,7 +27,8 @@ ANSWER_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.
 WAIT_BUCKETS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75)
 
 if SHARED in os.environ:
-    values.ValueClass = values.MultiProcessValue(lambda: os.environ[PLACE])  # type: ignore[no-untyped-call]
+    place = os.environ[PLACE]  # asked for at each count
+    values.ValueClass = values.MultiProcessValue(lambda: place)  # type: ignore[no-untyped-call]
 disable_created_metrics()  # type: ignore[no-untyped-call]  # several workers together have none either
 
 REGISTRY = CollectorRegistry()

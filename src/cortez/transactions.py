@@ -135,20 +135,22 @@ class UnitOfWork(ASGIMiddleware):
         Raises Unavailable; what the database does then for nobody is cancelled there too.
         """
         seconds = self.database.settings.request_timeout
-        async with self.database.gate.admitted() as leave:
+        leave = await self.database.gate.admit()
 
-            async def begun(message: Message) -> None:
-                leave()
-                deadline.reschedule(None)
-                await send(message)
+        async def begun(message: Message) -> None:
+            leave()
+            deadline.reschedule(None)
+            await send(message)
 
-            try:
-                async with asyncio.timeout(seconds) as deadline:
-                    yield begun
-            except TimeoutError:
-                if not deadline.expired():
-                    raise
-                raise Unavailable("DEADLINE_EXCEEDED", f"This took longer than {seconds:g} seconds.") from None
+        try:
+            async with asyncio.timeout(seconds) as deadline:
+                yield begun
+        except TimeoutError:
+            if not deadline.expired():
+                raise
+            raise Unavailable("DEADLINE_EXCEEDED", f"This took longer than {seconds:g} seconds.") from None
+        finally:
+            leave()
 
     async def handle_upload(
         self, scope: Any, receive: Receive, send: Send, next_app: ASGIApp, headers: dict[bytes, bytes]
