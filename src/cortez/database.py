@@ -5,6 +5,7 @@ import sqlite3
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 from weakref import WeakSet
@@ -13,7 +14,7 @@ import msgspec
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection
 from sqlalchemy.exc import DisconnectionError
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import Session, SessionTransaction
 from sqlalchemy.pool import PoolResetState
 from sqlalchemy.util import await_only
@@ -59,8 +60,9 @@ class Database:
         if not self.is_sqlite:
             tell_the_audit_log(writer)
         watch_transactions(writer)
-        self.reading = async_sessionmaker(reader, expire_on_commit=False, sync_session_class=ReadingSession)
-        self.writing = async_sessionmaker(writer, expire_on_commit=False, info=info, sync_session_class=WritingSession)
+        session = partial(AsyncSession, expire_on_commit=False)
+        self.reading = partial(session, reader, sync_session_class=ReadingSession)
+        self.writing = partial(session, writer, sync_session_class=WritingSession, info=info)
 
     @asynccontextmanager
     async def session(self, *, writes: bool) -> AsyncGenerator[AsyncSession]:

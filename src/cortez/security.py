@@ -8,6 +8,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 from uuid import UUID, uuid4
 
@@ -63,8 +64,13 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     def may(self, *roles: str) -> bool:
         """Whether one of the roles is held; an admin holds every one. `key:SCOPE` names a key's scope."""
         if self.is_key:
-            return any(role.startswith("key:") and role[4:] in self.scopes for role in roles)
+            return not self.scopes.isdisjoint(scopes_in(roles))
         return self.is_admin or not self.roles.isdisjoint(roles)
+
+
+@lru_cache
+def scopes_in(roles: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(role.removeprefix("key:") for role in roles if role.startswith("key:"))
 
 
 class allow:  # noqa: N801 - reads as a function

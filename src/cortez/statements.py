@@ -54,7 +54,7 @@ class Form:
     def arguments(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
         """In the order of their places. Raises KeyError where one is missing."""
         given = {**self.given, **values}
-        return tuple(process(given[name]) if process else given[name] for name, process in self.places)
+        return tuple([process(given[name]) if process else given[name] for name, process in self.places])
 
     def rows(self, found: Sequence[Iterable[Any]], make: Callable[..., Any] | None = None) -> list[Any]:
         """What `make` makes of the driver's rows, by what their columns hold; column by column, which is quicker."""

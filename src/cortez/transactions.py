@@ -76,10 +76,9 @@ class Unit:
         return repeatable_cause(self.failure)
 
     def will_repeat(self, last: bool) -> bool:
-        return not last and not self.sent and (self.repeated_for is not None or self.gives_way())
-
-    def gives_way(self) -> bool:
-        return self.replica is not None and self.replica.must_give_way(self.failure)
+        if last or self.sent or self.failure is None:
+            return False
+        return self.repeated_for is not None or (self.replica is not None and self.replica.must_give_way(self.failure))
 
 
 class UnitOfWork(ASGIMiddleware):
