@@ -23,8 +23,9 @@ from sqlalchemy.pool import NullPool
 
 from cortez import faults, migrations, tables
 from cortez.data_loss import FLAG, refuse_losses
-from cortez.database import IMMEDIATE, prepare_sqlite
+from cortez.database import immediately, prepare_sqlite
 from cortez.db import UtcDateTime
+from cortez.driver import BEGIN
 from cortez.revisions import AHEAD
 from cortez.schema_changes import EMBEDDED_PATIENCE, LOCK_TIMEOUT, insist
 from cortez.settings import Settings, SettingsError, load
@@ -202,7 +203,7 @@ def sqlite(url: URL) -> AsyncEngine:
         for pragma in REMAKING:
             connection.execute(pragma)
 
-    return engine.execution_options(**{IMMEDIATE: True})
+    return engine.execution_options(**{BEGIN: immediately(engine)})
 
 
 def postgresql(url: URL, patience: float) -> AsyncEngine:

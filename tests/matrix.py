@@ -70,7 +70,7 @@ def undone(look: Callable[[AsyncSession], Awaitable[str]] | None = None) -> Iter
     before = logger.level
     logger.setLevel(logging.WARNING)
     try:
-        with patch.object(AsyncSession, "commit", undo):
+        with patch("cortez.database.commit_transaction", undo):
             yield seen
     finally:
         logger.setLevel(before)

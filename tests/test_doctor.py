@@ -22,9 +22,10 @@ from cortez import faults, migrations
 from cortez.cli import cli
 from cortez.content.models import Subject
 from cortez.content.storage import Storage
-from cortez.database import Database
+from cortez.database import Database, immediately
 from cortez.db import utc_now
 from cortez.doctor import BAD, GOOD, glance, of_clocks, of_sqlite
+from cortez.driver import BEGIN
 from cortez.health import condition_of, hindrances_of
 from cortez.revisions import CHECKOUT, revision_of, revisions
 from cortez.settings import Settings
@@ -145,7 +146,7 @@ async def test_a_lock_that_is_not_given_is_one_line_and_changes_nothing(
         statement = "BEGIN IMMEDIATE" if database.is_sqlite else "LOCK TABLE api_keys IN ACCESS SHARE MODE"
         if database.is_sqlite:
             await connection.rollback()
-            connection = await connection.execution_options(immediate=True)
+            connection = await connection.execution_options(**{BEGIN: immediately(database.engine)})
             statement = "SELECT 1"
         await connection.execute(text(statement))
         refused = await run(fresh, "migrate")

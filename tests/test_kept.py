@@ -1,19 +1,22 @@
 """Kept statements on the driver: they find, raise and take part in transactions as SQLAlchemy's own execution does."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import bindparam, func, insert, select
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy import Integer, Uuid, bindparam, func, insert, select, sql, text
+from sqlalchemy.exc import DBAPIError, IntegrityError, PendingRollbackError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.accounts.models import ApiKey, Course
 from cortez.database import Database, commit
 from cortez.db import ListOf, utc_now, within
 from cortez.driver import fetch
 from cortez.errors import sqlstate
+from cortez.metrics import TRANSACTIONS
 from cortez.sessions.repository import SESSIONS
 from cortez.statements import Kept
 from cortez.traces.repository import SHOWN, TRACES
@@ -23,6 +26,11 @@ from watching import statements
 COURSES = Course.__table__
 TITLES = Kept(select(COURSES.c.title).where(COURSES.c.course_id == bindparam("key")))
 STORE = Kept(insert(Course).values({column.name: bindparam(column.name) for column in COURSES.c}))
+LATE = Kept(
+    insert(sql.table("late", sql.column("id", Integer()), sql.column("course", Uuid()))).values(
+        id=bindparam("id"), course=bindparam("course")
+    )
+)
 WAIT, PID = Kept(select(func.pg_sleep(30))), Kept(select(func.pg_backend_pid().label("pid")))
 
 
@@ -116,6 +124,163 @@ async def test_a_unit_s_first_statement_begins_its_transaction(database: Databas
         if commits:
             await commit(session)
     assert await titles(database, "new") == (["Kept"] if commits else [])
+
+
+@pytest.mark.parametrize("commits", [True, False])
+async def test_sqlalchemy_joins_a_transaction_that_has_begun(database: Database, commits: bool) -> None:
+    """On the same connection, whoever comes first; and both are committed, or neither."""
+    async with database.session(writes=True) as session:
+        await fetch(session, STORE, row("kept"))
+        session.add(Course(course_id="added", title="Kept"))
+        await session.flush()
+        assert lent(database) == 1
+        assert [found.title for found in await fetch(session, TITLES, {"key": "added"})] == ["Kept"]
+        await fetch(session, STORE, row("later"))
+        await (commit(session) if commits else session.rollback())
+        assert lent(database) == 0
+        await fetch(session, STORE, row("next"))  # a transaction of its own
+        await commit(session)
+    wanted = ["Kept"] if commits else []
+    assert [await titles(database, key) for key in ("kept", "added", "later", "next")] == [wanted] * 3 + [["Kept"]]
+    assert lent(database) == 0
+
+
+@pytest.mark.parametrize("whole", [commit, AsyncSession.commit])
+async def test_a_transaction_is_committed_however_little_sqlalchemy_had_to_do(
+    database: Database, whole: Callable[[AsyncSession], Awaitable[None]]
+) -> None:
+    """Asked for its dialect only; given something and nothing to flush; or only told to commit."""
+    async with database.session(writes=True) as session:
+        await fetch(session, STORE, row("asked"))
+        assert session.get_bind().dialect.name
+        await whole(session)
+        await fetch(session, STORE, row("idle"))
+        session.add(idle := Course(course_id="none", title="None"))
+        session.expunge(idle)
+        await whole(session)
+        await fetch(session, STORE, row("told"))
+        await whole(session)
+    assert [await titles(database, key) for key in ("asked", "idle", "told", "none")] == [["Kept"]] * 3 + [[]]
+    assert lent(database) == 0
+
+
+async def test_a_unit_that_is_left_is_rolled_back(database: Database) -> None:
+    """Also where the request is cancelled; on SQLite the lock is free for the next."""
+    async with database.session(writes=True) as session:
+        await fetch(session, STORE, row("left"))
+    entered = asyncio.Event()
+
+    async def dawdle() -> None:
+        async with database.session(writes=True) as session:
+            await fetch(session, STORE, row("left"))
+            entered.set()
+            await asyncio.sleep(60)
+
+    slow = asyncio.create_task(dawdle())
+    await entered.wait()
+    slow.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await slow
+    async with database.unit() as session:
+        await fetch(session, STORE, row("left"))
+    assert await titles(database, "left") == ["Kept"]
+    assert lent(database) == 0
+
+
+async def test_a_failed_transaction_is_not_committed(make: Make, database: Database) -> None:
+    """Though a failure was passed over; PostgreSQL would call that no error."""
+    if database.is_sqlite:
+        pytest.skip("there a statement fails by itself")
+    await make.course("there")
+    async with database.session(writes=True) as session:
+        await fetch(session, STORE, row("before"))
+        with pytest.raises(IntegrityError):
+            await fetch(session, STORE, row("there"))
+        with pytest.raises(PendingRollbackError):
+            await commit(session)
+    assert await titles(database, "before") == []
+    assert lent(database) == 0
+
+
+async def test_what_was_begun_on_a_lost_connection_is_not_gone_on_with(database: Database) -> None:
+    if database.is_sqlite:
+        pytest.skip("SQLite has no server to go away")
+    for go_on in (lambda session: fetch(session, TITLES, {"key": "x"}), commit, lambda session: session.connection()):
+        async with database.session(writes=True) as session:
+            await fetch(session, STORE, row("lost"))
+            ((pid,),) = await fetch(session, PID, {})
+            async with database.reading() as other:
+                assert await other.scalar(select(func.pg_terminate_backend(pid)))
+            with pytest.raises(DBAPIError):
+                await fetch(session, TITLES, {"key": "lost"})
+            with pytest.raises(PendingRollbackError):
+                await go_on(session)
+    assert await titles(database, "lost") == []
+    assert lent(database) == 0
+
+
+async def test_a_commit_that_gets_no_answer_is_an_error(database: Database) -> None:
+    if database.is_sqlite:
+        pytest.skip("SQLite has no server to go away")
+    async with database.session(writes=True) as session:
+        await fetch(session, STORE, row("lost"))
+        ((pid,),) = await fetch(session, PID, {})
+        async with database.reading() as other:
+            assert await other.scalar(select(func.pg_terminate_backend(pid)))
+        with pytest.raises(DBAPIError) as lost:
+            await commit(session)
+    assert lost.value.connection_invalidated
+    assert await titles(database, "lost") == []
+    assert lent(database) == 0
+
+
+async def test_a_commit_that_is_refused_leaves_nothing(database: Database) -> None:
+    """A constraint that is looked at in the end: the next unit of work commits its own only."""
+    reference = "uuid REFERENCES courses (id) DEFERRABLE INITIALLY DEFERRED"
+    async with database.engine.begin() as connection:
+        await connection.execute(text(f"CREATE TABLE late (id integer PRIMARY KEY, course {reference})"))
+    try:
+        async with database.session(writes=True) as session:
+            await fetch(session, STORE, row("refused"))
+            await fetch(session, LATE, {"id": 1, "course": uuid4()})
+            with pytest.raises(IntegrityError):
+                await commit(session)
+        async with database.unit() as session:
+            await fetch(session, STORE, row("next"))
+        assert [await titles(database, key) for key in ("refused", "next")] == [[], ["Kept"]]
+        assert lent(database) == 0
+    finally:
+        async with database.engine.begin() as connection:
+            await connection.execute(text("DROP TABLE late"))
+
+
+async def test_one_connection_serves_one_unit_after_the_other(database: Database) -> None:
+    if database.is_sqlite:
+        pytest.skip("SQLite has no servers to tell apart")
+    seen = set()
+    for key in ("first", "second"):
+        async with database.unit() as session:
+            await fetch(session, STORE, row(key))
+            ((pid,),) = await fetch(session, PID, {})
+        async with database.unit() as session:
+            session.add(Course(course_id=f"{key} added", title="Added"))
+            seen |= {pid, await session.scalar(select(func.pg_backend_pid()))}
+            assert await titles(database, f"{key} added") == []
+    assert len(seen) == 1
+
+
+async def test_commits_and_rollbacks_are_counted_whoever_makes_them(database: Database) -> None:
+    def counted() -> list[float]:
+        (metric,) = TRANSACTIONS.collect()
+        found = {one.labels["outcome"]: one.value for one in metric.samples}
+        return [found["committed"], found["rolled_back"]]
+
+    before = counted()
+    async with database.unit() as session:
+        await fetch(session, STORE, row("one"))
+    async with database.session(writes=True) as session:
+        await fetch(session, STORE, row("two"))
+    assert [now - then for now, then in zip(counted(), before, strict=True)] == [1, 1]
 
 
 async def test_what_is_not_flushed_yet_is_found(database: Database) -> None:

@@ -13,6 +13,8 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session, SessionTransaction
 
+from cortez.lending import UnitSession
+
 ACTOR, SAID = "actor", "actor_said"
 
 # Whose inserts and updates the triggers see; a delete may cascade into any of them.
@@ -23,7 +25,7 @@ INSERTS = frozenset(
 UPDATES = INSERTS | {"cognitive_traces"}
 
 
-class WritingSession(Session):
+class WritingSession(UnitSession):
     """A session whose changes the audit log knows the author of."""
 
 

@@ -12,7 +12,7 @@ from weakref import WeakSet
 
 import msgspec
 from sqlalchemy import event
-from sqlalchemy.engine import URL, Connection
+from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import Session, SessionTransaction
@@ -20,15 +20,17 @@ from sqlalchemy.pool import PoolResetState
 from sqlalchemy.util import await_only
 
 from cortez.auditing import ACTOR, WritingSession, add_functions, tell_the_audit_log
-from cortez.driver import CLEAN, ReadingSession, close, told
+from cortez.driver import BEGIN, Begin, begin_on_server, close, told
+from cortez.driver import commit as commit_transaction
 from cortez.gate import Gate
+from cortez.lending import ALONE, CLEAN, ReadingSession
 from cortez.queries import SLOW, watch_statements, watch_transactions, watched
 from cortez.replica import ANSWER, POSITION, Replica
 from cortez.settings import Settings
 
 T = TypeVar("T")
 
-ALONE, IMMEDIATE, TURN = "alone", "immediate", "turn"  # how transactions begin: ALONE is none at all
+TURN = "turn"  # a writer's, among those of this process
 STUDENT_CHANGED, CHANGED, HELD = "student_changed", "changed_students", "held"
 
 # Told, in the unit of work that did it, whose sessions, findings or account have changed.
@@ -56,7 +58,8 @@ class Database:
         self.replica = Replica(_replica(settings, read_url), self.engine) if read_url else None
         alone: dict[str, Any] = {ALONE: True} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}
         reader = self.engine.execution_options(**alone)
-        writer = self.engine.execution_options(**{IMMEDIATE: True})
+        begins = take_turns(self.engine, settings.db_lock_timeout) if self.is_sqlite else begin_on_server
+        writer = self.engine.execution_options(**{BEGIN: begins})
         if not self.is_sqlite:
             tell_the_audit_log(writer)
         watch_transactions(writer)
@@ -71,8 +74,9 @@ class Database:
         try:
             yield session
         finally:
-            if session.in_transaction():  # it has a connection: one that was closed, or did nothing, has none
-                async with session:
+            sync: Any = session.sync_session
+            if sync.is_open:
+                async with session:  # whatever happens meanwhile
                     pass
             else:
                 await close(session)
@@ -124,7 +128,7 @@ async def commit(session: AsyncSession) -> None:
     """
     try:
         await tell(session)
-        await session.commit()
+        await commit_transaction(session)
     except BaseException:
         await session.rollback()
         raise
@@ -214,7 +218,6 @@ def _sqlite(settings: Settings) -> AsyncEngine:
         pool_reset_on_return=None,  # see prepare_sqlite
         **_pool(settings),
     )
-    take_turns(engine, settings.db_lock_timeout)
     prepare_sqlite(engine)
     watch_statements(engine)
     return engine
@@ -245,12 +248,13 @@ class EmbeddedConnection(sqlite3.Connection):
 PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "recursive_triggers=ON", "secure_delete=ON")
 
 
-def take_turns(engine: AsyncEngine, patience: float) -> None:
-    """Let the writers of this process queue here: in front of its lock SQLite only asks again, later and later.
+def take_turns(engine: AsyncEngine, patience: float) -> Begin:
+    """Begins a transaction that writes, with the lock; the writers of this process queue here.
 
-    Whoever has waited too long goes on to ask SQLite, which says so. Other processes are met there, as ever.
+    In front of its lock SQLite only asks again, later and later. Whoever has waited too long for a turn goes on to ask
+    SQLite, which says so. Other processes are met there, as ever.
     """
-    turn = asyncio.Lock()
+    turn, immediate = asyncio.Lock(), immediately(engine)
 
     async def wait() -> bool:
         with suppress(TimeoutError):
@@ -258,15 +262,33 @@ def take_turns(engine: AsyncEngine, patience: float) -> None:
                 return await turn.acquire()
         return False
 
-    @event.listens_for(engine.sync_engine, "begin")
-    def take(connection: Connection) -> None:
-        if connection.get_execution_options().get(IMMEDIATE, False):
-            connection.info[TURN] = await_only(wait())
+    async def begin(pooled: Any) -> None:
+        pooled.info[TURN] = await wait()
+        await immediate(pooled)
 
     @event.listens_for(engine.sync_engine, "checkin")
     def give(connection: Any, record: Any) -> None:
         if record.info.pop(TURN, False):
             turn.release()
+
+    return begin
+
+
+def immediately(engine: AsyncEngine) -> Begin:
+    """Begins a transaction with the lock of those that write."""
+
+    async def begin(pooled: Any) -> None:
+        await begin_embedded(engine.sync_engine, pooled, "BEGIN IMMEDIATE")
+
+    return begin
+
+
+async def begin_embedded(engine: Engine, pooled: Any, statement: str) -> None:
+    try:
+        with watched(engine, pooled, statement, ()) as (text, values):
+            await pooled.driver_connection.execute_fetchall(text, values)  # one way to its thread; a cursor takes four
+    except sqlite3.Error as error:
+        raise told(error, statement) from error
 
 
 def prepare_sqlite(engine: AsyncEngine) -> None:
@@ -288,15 +310,11 @@ def prepare_sqlite(engine: AsyncEngine) -> None:
 
     @event.listens_for(engine.sync_engine, "begin")
     def begin(connection: Connection) -> None:
-        options, driver = connection.get_execution_options(), connection.connection.driver_connection
-        if driver is None or options.get(ALONE, False):
+        options, pooled = connection.get_execution_options(), connection.connection
+        if options.get(ALONE, False) or pooled.driver_connection is None:
             return
-        statement = "BEGIN IMMEDIATE" if options.get(IMMEDIATE, False) else "BEGIN"
-        try:
-            with watched(connection.engine, connection, statement, ()) as (text, values):
-                await_only(driver.execute_fetchall(text, values))  # one way to its thread; a cursor takes four
-        except sqlite3.Error as error:
-            raise told(error, statement) from error
+        begins: Begin | None = options.get(BEGIN)
+        await_only(begins(pooled) if begins else begin_embedded(connection.engine, pooled, "BEGIN"))
 
 
 @event.listens_for(WritingSession, "after_begin")

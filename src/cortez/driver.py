@@ -1,82 +1,32 @@
 """Kept statements on the driver itself: what goes to the database most often goes past SQLAlchemy's execution.
 
-The statements are SQLAlchemy's, compiled by it; so are the pool, the transactions, the events that observers listen
-to, and the errors that are raised. What is left out is a session's connection for a read that needs none, and for each
-statement a cache key, an execution context, a cursor and a result: two thirds of the processor time of a small one.
+The statements are SQLAlchemy's, compiled by it; so are the pool, the events that observers listen to, and the errors
+that are raised. What is left out is a session's connection where none is needed, the transaction that SQLAlchemy keeps
+beside the database's, and for each statement a cache key, an execution context, a cursor and a result.
 """
 
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from asyncpg import IntegrityConstraintViolationError, InterfaceError, InternalClientError, PostgresError
-from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_connection
 from sqlalchemy.engine import Connection, Engine
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError, PendingRollbackError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.util import greenlet_spawn
 
+from cortez.lending import LendingSession, UnitSession
 from cortez.queries import watched
 from cortez.statements import Kept
 
 FAILURES = (PostgresError, InterfaceError, InternalClientError, sqlite3.Error)  # of the drivers
 BROKEN = (IntegrityConstraintViolationError, sqlite3.IntegrityError)
-# SQLAlchemy begins with its own first statement, which ours may come before: private, so it is missed at the start.
-BEGIN: Callable[[Any], Awaitable[None]] = AsyncAdapt_asyncpg_connection._start_transaction
-CLEAN = "clean"  # a connection that comes back without a transaction
+COMMIT, ROLLBACK = "COMMIT", "ROLLBACK"
+BEGIN = "begin"  # execution option: how a unit of work begins on a pooled connection
 
-
-class ReadingSession(Session):
-    """Lends a connection of its pool for kept statements, until SQLAlchemy wants one for another statement."""
-
-    lent: PoolProxiedConnection | None = None
-
-    @property
-    def engine(self) -> Engine:
-        return self.bind  # type: ignore[return-value]  # as `Database` makes them
-
-    @property
-    def is_crowded(self) -> bool:
-        """Whether the pool would close a connection that comes back."""
-        pool: Any = self.engine.pool
-        return bool(pool.overflow() > 0)
-
-    def lend(self) -> PoolProxiedConnection:
-        if self.lent is None:
-            dialect = self.engine.dialect
-            try:
-                self.lent = self.engine.raw_connection()
-            except dialect.loaded_dbapi.Error as error:
-                raise told(error, None, lost=dialect.is_disconnect(error, None, None)) from error
-        return self.lent
-
-    def take_back(self) -> None:
-        """To the pool, as it was: nothing has begun on it."""
-        lent, self.lent = self.lent, None
-        if lent is not None:
-            lent.info[CLEAN] = True
-            lent.close()
-
-    def get_bind(self, *args: Any, **kwargs: Any) -> Engine | Connection:
-        self.take_back()  # the same one is taken again at once
-        return super().get_bind(*args, **kwargs)
-
-    def close(self) -> None:
-        self.take_back()
-        if self.in_transaction():
-            super().close()
-
-
-async def close(session: AsyncSession) -> None:
-    """Close it. What was only lent goes back at once, without a greenlet: for each, memory is mapped and unmapped."""
-    sync = session.sync_session
-    reading = sync if isinstance(sync, ReadingSession) and sync.lent is not None else None
-    if sync.in_transaction() or (reading and reading.is_crowded):
-        await session.close()
-    elif reading:
-        reading.take_back()
+Begin = Callable[[Any], Awaitable[None]]
 
 
 class Line(NamedTuple):
@@ -86,33 +36,48 @@ class Line(NamedTuple):
     engine: Engine
     connection: Connection | None
     pooled: PoolProxiedConnection
+    adapter: Any  # SQLAlchemy's, around the driver's own
+    driver: Any
+
+    @classmethod
+    def of(cls, session: Session, engine: Engine, connection: Connection | None, pooled: Any) -> "Line":
+        return cls(session, engine, connection, pooled, pooled.dbapi_connection, pooled.driver_connection)
 
     @property
-    def is_autocommit(self) -> bool:
-        return isinstance(self.session, ReadingSession)
+    def is_embedded(self) -> bool:
+        return self.engine.dialect.name == "sqlite"
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the server, or the way to it, is gone."""
+        return not self.is_embedded and bool(self.driver.is_closed())
 
     def cut(self) -> None:
         """It is in no state to be used again."""
         if self.connection is not None:
             self.connection.invalidate()
-        elif isinstance(self.session, ReadingSession):
-            self.session.lent = None
-            self.pooled.invalidate()
+        elif isinstance(self.session, LendingSession):
+            self.session.cut()
+
+
+def line_of(session: Session) -> Line:
+    """The way that a statement takes; SQLAlchemy's where it has begun something."""
+    if isinstance(session, LendingSession) and not session.in_transaction():
+        dialect = session.engine.dialect
+        try:
+            return Line.of(session, session.engine, None, session.lend())
+        except dialect.loaded_dbapi.Error as error:
+            raise told(error, None, lost=dialect.is_disconnect(error, None, None)) from error
+    session.flush()
+    connection = session.connection()
+    return Line.of(session, connection.engine, connection, connection.connection)
 
 
 def lent_to(session: Session) -> Line | None:
     """Its line where one is lent to it already."""
-    if isinstance(session, ReadingSession) and session.lent is not None:
-        return Line(session, session.engine, None, session.lent)
+    if isinstance(session, LendingSession) and session.lent is not None and not session.in_transaction():
+        return Line.of(session, session.engine, None, session.lent)
     return None
-
-
-def line_of(session: Session) -> Line:
-    if isinstance(session, ReadingSession) and not session.in_transaction():
-        return Line(session, session.engine, None, session.lend())
-    session.flush()
-    connection = session.connection()
-    return Line(session, connection.engine, connection, connection.connection)
 
 
 async def fetch(
@@ -126,23 +91,86 @@ async def fetch(
     line = lent_to(sync)
     if line is None:
         line = await greenlet_spawn(line_of, sync)
-    dialect = line.engine.dialect
-    driver: Any = line.pooled.driver_connection
-    embedded = dialect.name == "sqlite"
-    form = kept.form(dialect)
-    with watched(line.engine, line.connection, form.text, form.arguments(values)) as (text, arguments):
+    driver, form, embedded = line.driver, kept.form(line.engine.dialect), line.is_embedded
+    observed = line.connection or line.pooled
+    with watched(line.engine, observed, form.text, form.arguments(values)) as (text, arguments):
         try:
-            if not (embedded or line.is_autocommit or driver.is_in_transaction()):
-                await BEGIN(line.pooled.dbapi_connection)
+            if isinstance(sync, UnitSession):
+                await begin(line, sync)
             found = await (driver.execute_fetchall(text, arguments) if embedded else driver.fetch(text, *arguments))
         except BaseException as error:
-            lost = not embedded and driver.is_closed()
-            if lost or not isinstance(error, Exception):  # of one that was cancelled, the rows may be on their way
-                await greenlet_spawn(line.cut)
-            if isinstance(error, (*FAILURES, dialect.loaded_dbapi.Error)):
-                raise told(error, text, lost=lost) from error
-            raise
+            await fail(line, text, error)
     return form.rows(found, make)
+
+
+async def begin(line: Line, unit: UnitSession) -> None:
+    """Begin the unit's transaction, unless that was done."""
+    if line.connection is None and not unit.begun:
+        await line.engine.get_execution_options()[BEGIN](line.pooled)
+        unit.begun = True
+    elif not line.is_embedded and line.adapter._transaction is None:
+        await begin_on_server(line.pooled)
+
+
+async def begin_on_server(pooled: Any) -> None:
+    """As SQLAlchemy's adapter begins with its own first statement, which ours may come before."""
+    await pooled.driver_connection.execute("BEGIN")
+    pooled.dbapi_connection._transaction = Begun(pooled.driver_connection)
+
+
+class Begun:
+    """A transaction as SQLAlchemy's adapter ends one."""
+
+    def __init__(self, driver: Any) -> None:
+        self.driver = driver
+
+    async def commit(self) -> None:
+        """Raises where it had failed before: the server then rolls it back, and calls that no error."""
+        if await self.driver.execute(COMMIT) == ROLLBACK:
+            raise PendingRollbackError("A statement of this transaction had failed, so it was rolled back.")
+
+    async def rollback(self) -> None:
+        await self.driver.execute(ROLLBACK)
+
+
+async def commit(session: AsyncSession) -> None:
+    """Commit: through SQLAlchemy where it has taken part, else on the driver. Raises what `session.commit` would."""
+    unit: Any = session.sync_session
+    if unit.in_transaction() or unit.joined is not None:
+        await session.commit()
+        return
+    if not unit.begun:
+        return
+    line = Line.of(unit, unit.engine, None, unit.lend())
+    line.engine.dispatch.commit(line.pooled)
+    try:
+        await (line.driver.execute_fetchall(COMMIT) if line.is_embedded else line.adapter._transaction.commit())
+    except BaseException as error:
+        await fail(line, COMMIT, error)
+    if not line.is_embedded:
+        line.adapter._transaction = None
+    unit.begun = False
+    unit.dispatch.after_commit(unit)
+    await close(session)
+
+
+async def close(session: AsyncSession) -> None:
+    """Close it. What was only lent goes back at once, without a greenlet: for each, memory is mapped and unmapped."""
+    sync: Any = session.sync_session
+    if sync.is_open or (sync.lent is not None and sync.is_crowded):
+        await session.close()
+    else:
+        sync.take_back()
+
+
+async def fail(line: Line, statement: str, error: BaseException) -> NoReturn:
+    """Raise what is to be raised for it; a line that it has left in an unknown state is cut."""
+    lost = line.has_ended
+    if lost or not isinstance(error, Exception):  # of one that was cancelled, the rows may be on their way
+        await greenlet_spawn(line.cut)
+    if isinstance(error, (*FAILURES, line.engine.dialect.loaded_dbapi.Error)):
+        raise told(error, statement, lost=lost) from error
+    raise error
 
 
 def told(error: BaseException, statement: str | None, *, lost: bool = False) -> DBAPIError:

@@ -45,7 +45,7 @@ class Sent:
 class watched:  # noqa: N801 - reads as a function
     """Tells the engine's observers of such a statement: `with watched(...) as (statement, values)`, as they want it."""
 
-    def __init__(self, engine: Engine, connection: Connection | None, statement: str, values: tuple[Any, ...]) -> None:
+    def __init__(self, engine: Engine, connection: Any, statement: str, values: tuple[Any, ...]) -> None:
         self.engine, self.connection = engine, connection
         self.statement, self.values = statement, values
         self.sent = Sent()

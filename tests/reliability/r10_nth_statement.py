@@ -23,11 +23,12 @@ from typing import Any, NamedTuple
 import httpx
 from litestar import Litestar
 from sqlalchemy import delete, event, select, update
+from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import AsyncSession
 
 import routes
 from corpus import RIGHT
-from cortez import tables
+from cortez import driver, tables
 from cortez.accounts.models import RefreshToken, User
 from cortez.database import Database
 from cortez.db import utc_now
@@ -106,7 +107,11 @@ class Fault:
 
     def commit(self, connection: Any) -> None:
         if not self.struck and self.strikes():
-            connection.exec_driver_sql(REFUSED)
+            if isinstance(connection, Connection):
+                connection.exec_driver_sql(REFUSED)
+            else:  # a unit of work on the driver, which sends its own at once
+                driver.COMMIT = REFUSED
+                asyncio.get_running_loop().call_soon(setattr, driver, "COMMIT", "COMMIT")
 
 
 async def everything(session: AsyncSession) -> str:
