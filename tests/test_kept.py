@@ -153,6 +153,11 @@ async def test_a_transaction_is_committed_however_little_sqlalchemy_had_to_do(
     async with database.session(writes=True) as session:
         await fetch(session, STORE, row("asked"))
         assert session.get_bind().dialect.name
+        assert [found.title for found in await fetch(session, TITLES, {"key": "asked"})] == ["Kept"]
+        assert lent(database) == 1
+        await whole(session)
+        await fetch(session, STORE, row("only asked"))
+        assert session.get_bind().dialect.name
         await whole(session)
         await fetch(session, STORE, row("idle"))
         session.add(idle := Course(course_id="none", title="None"))
@@ -160,7 +165,9 @@ async def test_a_transaction_is_committed_however_little_sqlalchemy_had_to_do(
         await whole(session)
         await fetch(session, STORE, row("told"))
         await whole(session)
-    assert [await titles(database, key) for key in ("asked", "idle", "told", "none")] == [["Kept"]] * 3 + [[]]
+    assert [await titles(database, key) for key in ("asked", "only asked", "idle", "told", "none")] == [
+        ["Kept"]
+    ] * 4 + [[]]
     assert lent(database) == 0
 
 

@@ -62,7 +62,7 @@ class Line(NamedTuple):
 
 def line_of(session: Session) -> Line:
     """The way that a statement takes; SQLAlchemy's where it has begun something."""
-    if isinstance(session, LendingSession) and not session.in_transaction():
+    if isinstance(session, LendingSession) and session.is_alone:
         dialect = session.engine.dialect
         try:
             return Line.of(session, session.engine, None, session.lend())
@@ -75,7 +75,7 @@ def line_of(session: Session) -> Line:
 
 def lent_to(session: Session) -> Line | None:
     """Its line where one is lent to it already."""
-    if isinstance(session, LendingSession) and session.lent is not None and not session.in_transaction():
+    if isinstance(session, LendingSession) and session.lent is not None and session.is_alone:
         return Line.of(session, session.engine, None, session.lent)
     return None
 
@@ -136,7 +136,7 @@ class Begun:
 async def commit(session: AsyncSession) -> None:
     """Commit: through SQLAlchemy where it has taken part, else on the driver. Raises what `session.commit` would."""
     unit: Any = session.sync_session
-    if unit.in_transaction() or unit.joined is not None:
+    if not unit.is_alone:
         await session.commit()
         return
     if not unit.begun:

@@ -26,9 +26,14 @@ class LendingSession(Session):
         return self.bind  # type: ignore[return-value]  # as `Database` makes them
 
     @property
+    def is_alone(self) -> bool:
+        """Whether SQLAlchemy takes no part."""
+        return not self.in_transaction()
+
+    @property
     def is_open(self) -> bool:
         """Whether more than giving back is left to do."""
-        return self.begun or self.in_transaction()
+        return self.begun or not self.is_alone
 
     @property
     def is_crowded(self) -> bool:
@@ -80,8 +85,8 @@ class UnitSession(LendingSession):
     joined: Connection | None = None  # SQLAlchemy's, around what was lent
 
     @property
-    def is_open(self) -> bool:
-        return self.joined is not None or super().is_open
+    def is_alone(self) -> bool:
+        return self.joined is None and not self.in_transaction()
 
     def get_bind(self, *args: Any, **kwargs: Any) -> Engine | Connection:
         self.check()
