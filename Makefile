@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 LOCK := $(BIN)/uv pip compile --universal --generate-hashes --no-annotate --no-header
 export DATABASE_URL CORTEZ_PORT
+unexport PYTHONDONTWRITEBYTECODE # else each of the many processes that tests start compiles every module anew
 
 .DEFAULT_GOAL := help
 .PHONY: help install run demo test lint types check reliability bench soak trace migrate migration migrations lock

@@ -78,7 +78,7 @@ class Database:
             if sync.is_open:
                 async with session:  # whatever happens meanwhile
                     pass
-            else:
+            elif sync.lent:
                 await close(session)
 
     @asynccontextmanager

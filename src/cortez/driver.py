@@ -7,17 +7,15 @@ beside the database's, and for each statement a cache key, an execution context,
 
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 from asyncpg import IntegrityConstraintViolationError, InterfaceError, InternalClientError, PostgresError
-from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError, IntegrityError, PendingRollbackError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
-from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.util import greenlet_spawn
 
-from cortez.lending import LendingSession, UnitSession
+from cortez.lending import LendingSession, Line, UnitSession
 from cortez.queries import watched
 from cortez.statements import Kept
 
@@ -29,55 +27,22 @@ BEGIN = "begin"  # execution option: how a unit of work begins on a pooled conne
 Begin = Callable[[Any], Awaitable[None]]
 
 
-class Line(NamedTuple):
-    """A way to the database: the pool's connection, and SQLAlchemy's around it where the session has one."""
-
-    session: Session
-    engine: Engine
-    connection: Connection | None
-    pooled: PoolProxiedConnection
-    adapter: Any  # SQLAlchemy's, around the driver's own
-    driver: Any
-
-    @classmethod
-    def of(cls, session: Session, engine: Engine, connection: Connection | None, pooled: Any) -> "Line":
-        return cls(session, engine, connection, pooled, pooled.dbapi_connection, pooled.driver_connection)
-
-    @property
-    def is_embedded(self) -> bool:
-        return self.engine.dialect.name == "sqlite"
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether the server, or the way to it, is gone."""
-        return not self.is_embedded and bool(self.driver.is_closed())
-
-    def cut(self) -> None:
-        """It is in no state to be used again."""
-        if self.connection is not None:
-            self.connection.invalidate()
-        elif isinstance(self.session, LendingSession):
-            self.session.cut()
-
-
 def line_of(session: Session) -> Line:
     """The way that a statement takes; SQLAlchemy's where it has begun something."""
     if isinstance(session, LendingSession) and session.is_alone:
         dialect = session.engine.dialect
         try:
-            return Line.of(session, session.engine, None, session.lend())
+            return session.lend()
         except dialect.loaded_dbapi.Error as error:
             raise told(error, None, lost=dialect.is_disconnect(error, None, None)) from error
     session.flush()
     connection = session.connection()
-    return Line.of(session, connection.engine, connection, connection.connection)
+    return Line.of(connection.engine, connection.connection, connection)
 
 
 def lent_to(session: Session) -> Line | None:
     """Its line where one is lent to it already."""
-    if isinstance(session, LendingSession) and session.lent is not None and session.is_alone:
-        return Line.of(session, session.engine, None, session.lent)
-    return None
+    return session.lent if isinstance(session, LendingSession) and session.lent and session.is_alone else None
 
 
 async def fetch(
@@ -91,21 +56,21 @@ async def fetch(
     line = lent_to(sync)
     if line is None:
         line = await greenlet_spawn(line_of, sync)
-    driver, form, embedded = line.driver, kept.form(line.engine.dialect), line.is_embedded
-    observed = line.connection or line.pooled
-    with watched(line.engine, observed, form.text, form.arguments(values)) as (text, arguments):
+    driver, form = line.driver, kept.form(line.engine.dialect)
+    with watched(line.engine, line.joined or line.pooled, form.text, form.arguments(values)) as (text, arguments):
         try:
             if isinstance(sync, UnitSession):
                 await begin(line, sync)
-            found = await (driver.execute_fetchall(text, arguments) if embedded else driver.fetch(text, *arguments))
+            ask = driver.execute_fetchall(text, arguments) if line.is_embedded else driver.fetch(text, *arguments)
+            found = await ask
         except BaseException as error:
-            await fail(line, text, error)
+            await fail(sync, line, text, error)
     return form.rows(found, make)
 
 
 async def begin(line: Line, unit: UnitSession) -> None:
     """Begin the unit's transaction, unless that was done."""
-    if line.connection is None and not unit.begun:
+    if line.joined is None and not unit.begun:
         await line.engine.get_execution_options()[BEGIN](line.pooled)
         unit.begun = True
     elif not line.is_embedded and line.adapter._transaction is None:
@@ -141,12 +106,12 @@ async def commit(session: AsyncSession) -> None:
         return
     if not unit.begun:
         return
-    line = Line.of(unit, unit.engine, None, unit.lend())
+    line: Line = unit.lend()
     line.engine.dispatch.commit(line.pooled)
     try:
         await (line.driver.execute_fetchall(COMMIT) if line.is_embedded else line.adapter._transaction.commit())
     except BaseException as error:
-        await fail(line, COMMIT, error)
+        await fail(unit, line, COMMIT, error)
     if not line.is_embedded:
         line.adapter._transaction = None
     unit.begun = False
@@ -157,17 +122,17 @@ async def commit(session: AsyncSession) -> None:
 async def close(session: AsyncSession) -> None:
     """Close it. What was only lent goes back at once, without a greenlet: for each, memory is mapped and unmapped."""
     sync: Any = session.sync_session
-    if sync.is_open or (sync.lent is not None and sync.is_crowded):
+    if sync.is_open or sync.is_crowded:
         await session.close()
     else:
         sync.take_back()
 
 
-async def fail(line: Line, statement: str, error: BaseException) -> NoReturn:
-    """Raise what is to be raised for it; a line that it has left in an unknown state is cut."""
+async def fail(session: Any, line: Line, statement: str, error: BaseException) -> NoReturn:
+    """Raise what is to be raised for it; a line that it has left in an unknown state is not used again."""
     lost = line.has_ended
     if lost or not isinstance(error, Exception):  # of one that was cancelled, the rows may be on their way
-        await greenlet_spawn(line.cut)
+        await greenlet_spawn(line.joined.invalidate if line.joined is not None else session.cut)
     if isinstance(error, (*FAILURES, line.engine.dialect.loaded_dbapi.Error)):
         raise told(error, statement, lost=lost) from error
     raise error

@@ -4,7 +4,7 @@ One that reads gives it back then, and SQLAlchemy takes the same one. A unit of 
 so SQLAlchemy joins it there.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import PendingRollbackError
@@ -15,10 +15,31 @@ CLEAN = "clean"  # a connection that comes back without a transaction
 ALONE = "alone"  # execution option: SQLAlchemy has nothing to begin, since nothing is begun or it has been
 
 
+class Line(NamedTuple):
+    """A way to the database: the pool's connection, and what is inside of it."""
+
+    engine: Engine
+    pooled: PoolProxiedConnection
+    adapter: Any  # SQLAlchemy's, around the driver's own
+    driver: Any
+    is_embedded: bool
+    joined: Connection | None = None  # SQLAlchemy's, around the pool's, where it takes part
+
+    @classmethod
+    def of(cls, engine: Engine, pooled: PoolProxiedConnection, joined: Connection | None = None) -> "Line":
+        is_embedded = engine.dialect.name == "sqlite"
+        return cls(engine, pooled, pooled.dbapi_connection, pooled.driver_connection, is_embedded, joined)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the server, or the way to it, is gone."""
+        return not self.is_embedded and bool(self.driver.is_closed())
+
+
 class LendingSession(Session):
     """A session of SQLAlchemy's that can do without."""
 
-    lent: PoolProxiedConnection | None = None
+    lent: Line | None = None
     begun = False  # a transaction on what is lent, or was until it broke
 
     @property
@@ -37,15 +58,17 @@ class LendingSession(Session):
 
     @property
     def is_crowded(self) -> bool:
-        """Whether the pool would close a connection that comes back."""
-        pool: Any = self.engine.pool
+        """Whether the pool would close what comes back."""
+        if self.lent is None:
+            return False
+        pool: Any = self.lent.engine.pool
         return bool(pool.overflow() > 0)
 
-    def lend(self) -> PoolProxiedConnection:
+    def lend(self) -> Line:
         """Raises PendingRollbackError where what had begun is lost, until it is rolled back."""
         if self.lent is None:
             self.check()
-            self.lent = self.engine.raw_connection()
+            self.lent = Line.of(self.engine, self.engine.raw_connection())
         return self.lent
 
     def check(self) -> None:
@@ -56,14 +79,14 @@ class LendingSession(Session):
         """To the pool: nothing has begun on it, or what has is over."""
         lent, self.lent, self.begun = self.lent, None, False
         if lent is not None:
-            lent.info[CLEAN] = True
-            lent.close()
+            lent.pooled.info[CLEAN] = True
+            lent.pooled.close()
 
     def cut(self) -> None:
         """What was lent is in no state to be used again."""
         lent, self.lent = self.lent, None
         if lent is not None:
-            lent.invalidate()
+            lent.pooled.invalidate()
 
 
 class ReadingSession(LendingSession):
@@ -91,7 +114,8 @@ class UnitSession(LendingSession):
     def get_bind(self, *args: Any, **kwargs: Any) -> Engine | Connection:
         self.check()
         if self.lent is not None:
-            self.joined = Connection(self.engine, self.lent).execution_options(**{ALONE: self.begun})
+            joined = Connection(self.lent.engine, self.lent.pooled)
+            self.joined = joined.execution_options(**{ALONE: self.begun})
             self.lent, self.begun = None, False
         return super().get_bind(*args, **kwargs) if self.joined is None else self.joined
 
@@ -122,9 +146,9 @@ class UnitSession(LendingSession):
         """Give back what there is, with its transaction rolled back."""
         self.leave()
         if self.lent is not None and self.begun:
-            self.engine.dispatch.rollback(self.lent)
+            self.lent.engine.dispatch.rollback(self.lent.pooled)
             try:
-                self.lent.rollback()  # the driver's, which it stands for
+                self.lent.adapter.rollback()
             except BaseException as error:
                 self.cut()
                 if not isinstance(error, Exception):

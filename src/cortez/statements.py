@@ -12,7 +12,7 @@ from uuid import UUID
 
 import msgspec
 from asyncpg.pgproto import pgproto
-from sqlalchemy import Dialect, Float, Insert, Select, String, Uuid, bindparam
+from sqlalchemy import JSON, Dialect, Float, Insert, Select, String, Uuid, bindparam
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.auditing import INSERTS
@@ -44,7 +44,7 @@ class Form:
         self.text = str(compiled)
         bound = {name: compiled.binds[name] for name in compiled.positiontup}
         self.given = {name: one.value for name, one in bound.items() if not one.required}
-        inward = {name: one.type.dialect_impl(dialect).bind_processor(dialect) for name, one in bound.items()}
+        inward = {name: inward_of(one.type, dialect) for name, one in bound.items()}
         self.places: list[tuple[str, Process]] = [(name, inward[name]) for name in compiled.positiontup]
         columns = list(statement.exported_columns)
         self.row: Any = namedtuple("Row", [column.key for column in columns], rename=True)  # type: ignore[misc]
@@ -65,6 +65,17 @@ class Form:
                 columns[place] = map(process, columns[place])
             rows = zip(*columns, strict=True)
         return list(starmap(make or self.row, rows))
+
+
+def inward_of(type_: Any, dialect: Dialect) -> Process:
+    impl = type_.dialect_impl(dialect)
+    process: Process = text_of if isinstance(impl, JSON) else impl.bind_processor(dialect)
+    return process
+
+
+def text_of(document: Any) -> str | None:
+    """As SQLAlchemy has our documents encoded, in one call."""
+    return None if document is None else msgspec.json.encode(document).decode()
 
 
 def outward_of(type_: Any, dialect: Dialect) -> Process:
