@@ -64,8 +64,8 @@ class Database:
             tell_the_audit_log(writer)
         watch_transactions(writer)
         session = partial(AsyncSession, expire_on_commit=False)
-        self.reading = partial(session, reader, sync_session_class=ReadingSession)
-        self.writing = partial(session, writer, sync_session_class=WritingSession, info=info)
+        self.reading = partial(session, bind=reader, sync_session_class=ReadingSession)
+        self.writing = partial(session, bind=writer, sync_session_class=WritingSession, info=info)
 
     @asynccontextmanager
     async def session(self, *, writes: bool) -> AsyncGenerator[AsyncSession]:
