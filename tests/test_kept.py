@@ -46,6 +46,14 @@ def row(key: str) -> dict[str, Any]:
     return {column.name: given.get(column.name) for column in COURSES.c}
 
 
+async def terminate(database: Database, session: AsyncSession) -> int:
+    """End the server's process behind the session's connection; its id."""
+    ((pid,),) = await fetch(session, PID, {})
+    async with database.reading() as other:
+        assert await other.scalar(select(func.pg_terminate_backend(pid)))
+    return int(pid)
+
+
 async def titles(database: Database, key: str) -> list[str]:
     async with database.reading() as session:
         return [found.title for found in await fetch(session, TITLES, {"key": key})]
@@ -215,9 +223,7 @@ async def test_what_was_begun_on_a_lost_connection_is_not_gone_on_with(database:
     for go_on in (lambda session: fetch(session, TITLES, {"key": "x"}), commit, lambda session: session.connection()):
         async with database.session(writes=True) as session:
             await fetch(session, STORE, row("lost"))
-            ((pid,),) = await fetch(session, PID, {})
-            async with database.reading() as other:
-                assert await other.scalar(select(func.pg_terminate_backend(pid)))
+            await terminate(database, session)
             with pytest.raises(DBAPIError):
                 await fetch(session, TITLES, {"key": "lost"})
             with pytest.raises(PendingRollbackError):
@@ -231,9 +237,7 @@ async def test_a_commit_that_gets_no_answer_is_an_error(database: Database) -> N
         pytest.skip("SQLite has no server to go away")
     async with database.session(writes=True) as session:
         await fetch(session, STORE, row("lost"))
-        ((pid,),) = await fetch(session, PID, {})
-        async with database.reading() as other:
-            assert await other.scalar(select(func.pg_terminate_backend(pid)))
+        await terminate(database, session)
         with pytest.raises(DBAPIError) as lost:
             await commit(session)
     assert lost.value.connection_invalidated
@@ -329,9 +333,7 @@ async def test_a_connection_that_is_lost_is_not_used_again(database: Database, w
     if database.is_sqlite:
         pytest.skip("SQLite has no server to go away")
     async with database.session(writes=writes) as session:
-        ((pid,),) = await fetch(session, PID, {})
-        async with database.reading() as other:
-            assert await other.scalar(select(func.pg_terminate_backend(pid)))
+        pid = await terminate(database, session)
         with pytest.raises(DBAPIError) as lost:
             await fetch(session, PID, {})
         assert lost.value.connection_invalidated
