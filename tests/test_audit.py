@@ -31,7 +31,7 @@ from postgres import create_database
 from running import SECRET, client_of, live
 from tampering import unguarded
 
-REVISION = Path(__file__).parents[1] / "alembic" / "versions" / "0007_audit.py"
+REVISIONS = [Path(__file__).parents[1] / "alembic" / "versions" / name for name in ("0007_audit.py", "0015_trust.py")]
 # What changes without an entry: stamps, counters of sign-ins, what a seal or a key is not about.
 UNSEEN = {
     "api_keys": {"last_used_at"},
@@ -43,12 +43,16 @@ UNSEEN = {
 
 
 def audited() -> dict[str, Any]:
-    spec = importlib.util.spec_from_file_location("audit_revision", REVISION)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return {one.table: one for one in module.AUDITED}
+    """What the newest revision that names a table says of it."""
+    found: dict[str, Any] = {}
+    for revision in REVISIONS:
+        spec = importlib.util.spec_from_file_location("audit_revision", revision)
+        assert spec
+        assert spec.loader
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        found |= {one.table: one for one in module.AUDITED}
+    return found
 
 
 async def entries(make: Make, table: str) -> list[AuditEntry]:

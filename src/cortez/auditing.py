@@ -1,6 +1,6 @@
 """What the audit triggers need from a connection: who acts, in which request, and on SQLite the digests.
 
-The triggers themselves belong to the schema (revision 0007).
+The triggers themselves belong to the schema (revisions 0007 and 0015).
 """
 
 import hashlib
@@ -19,10 +19,12 @@ ACTOR, SAID = "actor", "actor_said"
 
 # Whose inserts and updates the triggers see; a delete may cascade into any of them.
 INSERTS = frozenset(
-    """users api_keys course_members evaluations risks teacher_interventions remediation_plans exercise_attempts
-    lti_deployments""".split()
+    """users api_keys course_members course_invitations evaluations risks teacher_interventions remediation_plans
+    exercise_attempts lti_deployments exercises exercise_hints exercise_tests exercise_rubric_criteria rubric_levels
+    subject_teachers""".split()
 )
-UPDATES = INSERTS | {"cognitive_traces"}
+INSERTS_BY_PEOPLE = frozenset({"sessions", "cognitive_traces", "git_traces"})  # what machines insert is not recorded
+UPDATES = INSERTS | INSERTS_BY_PEOPLE
 
 
 class WritingSession(UnitSession):
@@ -47,7 +49,7 @@ def tell_the_audit_log(engine: AsyncEngine) -> None:
 
     @event.listens_for(engine.sync_engine, "before_cursor_execute")
     def tell_actor(connection: Connection, cursor: Any, statement: str, values: Any, context: Any, many: bool) -> None:
-        if connection.info.get(SAID, True) or not is_seen(context):
+        if connection.info.get(SAID, True) or not is_seen(context, connection.info[ACTOR][0]):
             return
         connection.info[SAID] = True
         actor, request_id = connection.info[ACTOR]
@@ -57,10 +59,15 @@ def tell_the_audit_log(engine: AsyncEngine) -> None:
         )
 
 
-def is_seen(context: Any) -> bool:
-    """Whether a trigger may see the statement."""
+def is_person(actor: str) -> bool:
+    return actor.startswith("person:")
+
+
+def is_seen(context: Any, actor: str) -> bool:
+    """Whether a trigger may see the statement of this actor."""
     if context.isinsert:
-        return context.compiled.statement.table.name in INSERTS
+        table = context.compiled.statement.table.name
+        return table in INSERTS or (table in INSERTS_BY_PEOPLE and is_person(actor))
     return bool(context.isdelete) or (bool(context.isupdate) and context.compiled.statement.table.name in UPDATES)
 
 

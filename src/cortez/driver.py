@@ -10,11 +10,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NoReturn
 
 from asyncpg import IntegrityConstraintViolationError, InterfaceError, InternalClientError, PostgresError
+from sqlalchemy import String, bindparam, func, select
 from sqlalchemy.exc import DBAPIError, IntegrityError, PendingRollbackError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 from sqlalchemy.util import greenlet_spawn
 
+from cortez.auditing import ACTOR, SAID, is_person
 from cortez.lending import LendingSession, Line, UnitSession
 from cortez.queries import watched
 from cortez.statements import Kept
@@ -25,6 +27,15 @@ COMMIT, ROLLBACK = "COMMIT", "ROLLBACK"
 BEGIN = "begin"  # execution option: how a unit of work begins on a pooled connection
 
 Begin = Callable[[Any], Awaitable[None]]
+
+NAME_AUTHOR = Kept(
+    select(
+        *(
+            func.set_config(name, bindparam(parameter, type_=String()), True)
+            for name, parameter in (("cortez.actor", "actor"), ("cortez.request_id", "request_id"))
+        )
+    )
+)
 
 
 def line_of(session: Session) -> Line:
@@ -68,9 +79,20 @@ async def fetch(
     return form.rows(found, make)
 
 
+async def name_author(session: AsyncSession) -> None:
+    """Tell PostgreSQL's audit triggers who writes, before a kept statement or COPY inserts what only people log.
+
+    Statements of SQLAlchemy do this by themselves, and SQLite asks the connection.
+    """
+    actor, request_id = session.info[ACTOR]
+    if is_person(actor) and session.get_bind().dialect.name == "postgresql":
+        await fetch(session, NAME_AUTHOR, {"actor": actor, "request_id": request_id or ""})
+
+
 async def begin(line: Line, unit: UnitSession) -> None:
     """Begin the unit's transaction, unless that was done."""
     if line.joined is None and not unit.begun:
+        line.pooled.info[ACTOR], line.pooled.info[SAID] = unit.info[ACTOR], False  # what SQLite's triggers ask for
         await line.engine.get_execution_options()[BEGIN](line.pooled)
         unit.begun = True
     elif not line.is_embedded and line.adapter._transaction is None:

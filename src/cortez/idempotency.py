@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
-from cortez.db import Base
+from cortez.db import Base, Items
 from cortez.errors import LOCK_TIMEOUT, Conflict, Invalid, sqlstate
 from cortez.privacy import Privacy
 
@@ -26,7 +26,7 @@ class IdempotencyRecord(Base):
 
     __tablename__ = "idempotency_records"
     __table_args__ = (Index("idx_idempotency_created", "created_at"), Index("idx_idempotency_user", "user_id"))
-    privacy = Privacy("user_id", removed="digest fingerprint user_id status headers body")
+    privacy = Privacy("user_id", removed="digest fingerprint user_id status headers body rights")
 
     digest: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
     fingerprint: Mapped[bytes] = mapped_column(LargeBinary)
@@ -34,6 +34,7 @@ class IdempotencyRecord(Base):
     status: Mapped[int | None]
     headers: Mapped[bytes | None] = mapped_column(LargeBinary)
     body: Mapped[bytes | None] = mapped_column(LargeBinary)
+    rights: Mapped[Items | None]  # those by which the answer was given; without one of them it is not given again
 
 
 RECORDS = IdempotencyRecord.__table__

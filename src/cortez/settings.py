@@ -52,6 +52,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     port: int = 8000
     workers: int = 1
     registration: bool | None = None
+    enrolment: Literal["direct", "invite"] = "direct"  # what a class list does with people who have an account
+    enrolments_per_day: int = 2_000  # of one teacher
+    unknown_students: Literal["allow", "warn", "refuse"] | None = None  # in sessions; None: by the course
+    course_creation: Literal["teachers", "admins"] = "teachers"
     cors_origins: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
     metrics_token: str = ""
@@ -122,6 +126,7 @@ POSITIVE = (
     "access_log_interval",
     "seal_interval",
     "workers",
+    "enrolments_per_day",
     "max_upload",
     "file_quota",
 )

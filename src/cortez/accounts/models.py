@@ -147,11 +147,15 @@ class RefreshToken(Base):
 
 
 class ApiKey(Base):
-    """A machine's key, kept as a hash; `course_ids` limits it to those courses, null means all."""
+    """A machine's key, kept as a hash; `course_ids` limits it to those courses, null means all.
+
+    It answers for `created_by` and ends with that account. Null: made before this was recorded.
+    """
 
     __tablename__ = "api_keys"
+    __table_args__ = (Index("idx_api_keys_created_by", "created_by"),)
     sensitive: ClassVar[frozenset[str]] = frozenset({"key_hash"})
-    privacy = Privacy(keep="name key_hash scopes course_ids expires_at last_used_at")
+    privacy = Privacy(keep="name key_hash scopes course_ids expires_at last_used_at created_by")
 
     name: Mapped[str] = mapped_column(String(100))
     key_hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
@@ -159,6 +163,7 @@ class ApiKey(Base):
     course_ids: Mapped[Items | None]
     expires_at: Mapped[datetime | None]
     last_used_at: Mapped[datetime | None]
+    created_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
 
 
 class Course(Base):
@@ -195,3 +200,30 @@ class CourseMember(Base):
 
     course: Mapped["Course"] = relationship(back_populates="members", lazy="raise")
     user: Mapped["User"] = relationship(back_populates="memberships", lazy="raise")
+
+
+class CourseInvitation(Base):
+    """A membership that waits for the person to accept it (`CORTEZ_ENROLMENT=invite`)."""
+
+    __tablename__ = "course_invitations"
+    __table_args__ = (
+        UniqueConstraint("course_id", "user_id"),
+        one_of("ck_course_invitation_role_valid", "role", CourseRole),
+        Index("idx_course_invitations_user", "user_id", "created_at", "id"),
+        Index("idx_course_invitations_invited_by", "invited_by"),
+    )
+    privacy = Privacy("user_id", removed="course_id user_id role invited_by")
+
+    course_id: Mapped[str] = mapped_column(String(100), ForeignKey("courses.course_id", ondelete="CASCADE"))
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    role: Mapped[str] = mapped_column(String(20))
+    invited_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
+
+
+class FormerStudent(Base):
+    """That a student_id belonged to an account that was deleted or erased; a keyed digest, which names nobody."""
+
+    __tablename__ = "former_students"
+    privacy = Privacy(keep="digest")
+
+    digest: Mapped[bytes] = mapped_column(LargeBinary, unique=True)

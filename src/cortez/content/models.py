@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, true
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, true
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from cortez.choices import Choice
@@ -44,6 +44,20 @@ class Subject(Base):
     unidades: Mapped[list["Unidad"]] = relationship(
         back_populates="materia", cascade="all, delete-orphan", passive_deletes=True, lazy="raise"
     )
+
+
+class SubjectTeacher(Base):
+    """That a teacher looks after a subject and may change its exercises, hints, tests and rubrics."""
+
+    __tablename__ = "subject_teachers"
+    __table_args__ = (
+        UniqueConstraint("subject_code", "user_id"),
+        Index("idx_subject_teachers_user", "user_id"),
+    )
+    privacy = Privacy(keep="subject_code user_id")
+
+    subject_code: Mapped[str] = mapped_column(String(50), ForeignKey("subjects.code", ondelete="CASCADE"))
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
 
 
 class Unidad(Base):

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, String
+from sqlalchemy import ForeignKey, Index, String, false
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from cortez.choices import Choice, aliases
@@ -41,7 +41,7 @@ class Evaluation(Base):
     privacy = Privacy(
         "student_id",
         keep="""session_id activity_id overall_competency_level overall_score ai_dependency_score evaluator
-        evaluator_version""",
+        evaluator_version late""",
         pseudonymise="student_id",
         empty="""dimensions key_strengths improvement_areas recommendations reasoning_analysis git_analysis
         ai_dependency_metrics""",
@@ -62,5 +62,6 @@ class Evaluation(Base):
     ai_dependency_metrics: Mapped[Document | None]
     evaluator: Mapped[str | None] = mapped_column(String(100))
     evaluator_version: Mapped[str | None] = mapped_column(String(50))
+    late: Mapped[bool] = mapped_column(default=False, server_default=false())  # counts steps delivered after the end
 
     session: Mapped["LearningSession"] = relationship(back_populates="evaluations", lazy="raise")

@@ -170,10 +170,11 @@ class ExerciseAttempt(Base):
         Index("idx_attempts_exercise", "exercise_id"),
         Index("idx_attempts_session", "session_id"),
         Index("idx_attempts_status", "status", "created_at", "id"),
+        Index("idx_attempts_course", "course_id"),
     )
     privacy = Privacy(
         "student_id",
-        keep="""exercise_id session_id tests_passed tests_total score status execution_time_ms hints_used
+        keep="""exercise_id session_id course_id tests_passed tests_total score status execution_time_ms hints_used
         penalty_applied attempt_number submitted_at""",
         pseudonymise="student_id",
         empty="""submitted_code stdout stderr ai_feedback_summary ai_feedback_detailed ai_suggestions
@@ -183,6 +184,7 @@ class ExerciseAttempt(Base):
     exercise_id: Mapped[UUID] = mapped_column(ForeignKey("exercises.id", ondelete="CASCADE"))
     student_id: Mapped[str] = mapped_column(String(100))
     session_id: Mapped[UUID | None] = mapped_column(ForeignKey("sessions.id", ondelete="CASCADE"))
+    course_id: Mapped[str | None] = mapped_column(String(100))  # of an attempt outside of sessions
     submitted_code: Mapped[str] = mapped_column(Text)
     tests_passed: Mapped[int] = mapped_column(default=0)
     tests_total: Mapped[int] = mapped_column(default=0)

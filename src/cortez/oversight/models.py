@@ -143,10 +143,11 @@ class RemediationPlan(Base):
         Index("idx_plan_created", "created_at", "id"),
         Index("idx_plan_teacher", "teacher_id"),
         Index("idx_plan_student", "student_id"),
+        Index("idx_plan_course", "course_id", "created_at", "id"),
     )
     privacy = Privacy(
         "student_id",
-        keep="""activity_id teacher_id plan_type start_date target_completion_date actual_completion_date status""",
+        keep="""activity_id course_id teacher_id plan_type start_date target_completion_date actual_completion_date status""",
         pseudonymise="student_id",
         empty="""trigger_risks description objectives recommended_actions progress_notes completion_evidence
         outcome_evaluation success_metrics""",
@@ -154,6 +155,7 @@ class RemediationPlan(Base):
 
     student_id: Mapped[str] = mapped_column(String(100))
     activity_id: Mapped[str | None] = mapped_column(String(100))
+    course_id: Mapped[str | None] = mapped_column(String(100))
     teacher_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
     trigger_risks: Mapped[Items] = mapped_column(default=list)
     plan_type: Mapped[str] = mapped_column(String(50))
@@ -274,8 +276,66 @@ class TeacherIntervention(Base):
     session: Mapped["LearningSession | None"] = relationship(back_populates="teacher_interventions", lazy="raise")
 
 
+class StudentFigures(Base):
+    """Sums over the ended sessions of a student in one course, or in one activity without a course.
+
+    Figures for a reader are merged from the rows of the courses and activities that the reader may see. `ai_share` is
+    the sum of the AI's shares in `steps` steps (each 0 to 1), `score` the sum of `evaluations` scores (each 0 to 10).
+    `states` counts steps by cognitive state, `risk_counts` holds open and confirmed findings by dimension. `latest`
+    and `evolution` describe the newest evaluations.
+    """
+
+    __tablename__ = "student_figures"
+    __table_args__ = (
+        CheckConstraint("(course_id IS NULL) <> (activity_id IS NULL)", name="ck_figures_has_exactly_one_place"),
+        CheckConstraint("sessions >= 0 AND steps >= 0 AND evaluations >= 0", name="ck_figures_counts_valid"),
+        CheckConstraint("risks >= 0 AND critical_risks >= 0", name="ck_figures_risks_valid"),
+        Index("idx_figures_student", "student_id"),
+        Index(
+            "uq_figures_course",
+            "course_id",
+            "student_id",
+            unique=True,
+            postgresql_where=text("course_id IS NOT NULL"),
+            sqlite_where=text("course_id IS NOT NULL"),
+        ),
+        Index(
+            "uq_figures_activity",
+            "activity_id",
+            "student_id",
+            unique=True,
+            postgresql_where=text("activity_id IS NOT NULL"),
+            sqlite_where=text("activity_id IS NOT NULL"),
+        ),
+    )
+    privacy = Privacy(
+        "student_id",
+        removed="""student_id course_id activity_id sessions steps ai_share states risks critical_risks risk_counts
+        evaluations score evolution latest last_activity_date""",
+    )
+
+    student_id: Mapped[str] = mapped_column(String(100))
+    course_id: Mapped[str | None] = mapped_column(String(100))
+    activity_id: Mapped[str | None] = mapped_column(String(100))
+    sessions: Mapped[int] = mapped_column(default=0)
+    steps: Mapped[int] = mapped_column(default=0)
+    ai_share: Mapped[float] = mapped_column(default=0.0)
+    states: Mapped[Document] = mapped_column(default=dict)
+    risks: Mapped[int] = mapped_column(default=0)
+    critical_risks: Mapped[int] = mapped_column(default=0)
+    risk_counts: Mapped[Document] = mapped_column(default=dict)
+    evaluations: Mapped[int] = mapped_column(default=0)
+    score: Mapped[float] = mapped_column(default=0.0)
+    evolution: Mapped[Items] = mapped_column(default=list)
+    latest: Mapped[Document] = mapped_column(default=dict)
+    last_activity_date: Mapped[datetime | None]
+
+
 class StudentProfile(Base):
-    """What is known of a student over all sessions; dependency is 0 to 1, the competency score 0 to 10."""
+    """What is known of a student over all sessions; dependency is 0 to 1, the competency score 0 to 10.
+
+    Only the student and admins read these figures; those of other readers are merged from `student_figures`.
+    """
 
     __tablename__ = "student_profiles"
     __table_args__ = (

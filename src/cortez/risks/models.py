@@ -116,7 +116,7 @@ class Risk(Base):
     privacy = Privacy(
         "student_id",
         keep="""session_id activity_id risk_type risk_level dimension trace_ids resolved resolved_at resolution
-        detected_by rule rule_version threshold_value actual_value""",
+        detected_by rule rule_version threshold_value actual_value late""",
         pseudonymise="student_id subject",
         empty="""description impact evidence root_cause impact_assessment recommendations pedagogical_intervention
         resolution_notes""",
@@ -146,5 +146,6 @@ class Risk(Base):
     subject: Mapped[str | None] = mapped_column(String(200))
     threshold_value: Mapped[float | None]
     actual_value: Mapped[float | None]
+    late: Mapped[bool] = mapped_column(default=False, server_default=false())  # rests on steps delivered after the end
 
     session: Mapped["LearningSession"] = relationship(back_populates="risks", lazy="raise")

@@ -40,7 +40,7 @@ class GitTrace(Base):
         "student_id",
         keep="""session_id activity_id event_type timestamp total_lines_added total_lines_deleted is_merge is_revert
         detected_patterns complexity_delta related_cognitive_traces cognitive_state_during_commit
-        time_since_last_interaction_minutes""",
+        time_since_last_interaction_minutes late""",
         pseudonymise="student_id commit_hash",
         empty="""commit_message author_name author_email branch_name parent_commits files_changed diff repo_path
         remote_url""",
@@ -70,5 +70,6 @@ class GitTrace(Base):
     time_since_last_interaction_minutes: Mapped[int | None]
     repo_path: Mapped[str | None] = mapped_column(String(500))
     remote_url: Mapped[str | None] = mapped_column(String(500))
+    late: Mapped[bool] = mapped_column(default=False, server_default=false())  # delivered after the session's end
 
     session: Mapped["LearningSession"] = relationship(back_populates="git_traces", lazy="raise")

@@ -13,7 +13,7 @@ from cortez.batches import BatchResult, ItemResult, answer_of, read, refuse_reje
 from cortez.copying import copy_rows
 from cortez.database import student_changed
 from cortez.db import ListOf, utc_now, within
-from cortez.driver import fetch
+from cortez.driver import fetch, name_author
 from cortez.errors import Conflict, CortezError, Forbidden, Invalid, NotFound
 from cortez.privacy import ERASED
 from cortez.security import Principal
@@ -50,7 +50,7 @@ def usual(column: Any) -> Any:
 
 
 Row = tuple[Any, ...]  # the values of COLUMNS
-PLACE = ("session_id", "id", "student_id", "activity_id", "ingest_digest", "created_at", "updated_at")
+PLACE = ("session_id", "id", "student_id", "activity_id", "ingest_digest", "late", "created_at", "updated_at")
 UNSAID: Row = tuple(usual(TRACES.c[name]) for name in Analysis.__struct_fields__)  # an analysis that says nothing
 LAST = TraceIn.__struct_fields__.index("id")
 COLUMNS = (*PLACE, *map(column_of, TraceIn.__struct_fields__[:LAST]))
@@ -98,6 +98,7 @@ class Ingest:
             raise result
         if not rows:
             return None
+        await name_author(self.session)
         (stored,) = await fetch(self.session, STORE, dict(zip(COLUMNS, rows[0], strict=True)), TraceOut)
         new: TraceOut = stored
         return new
@@ -111,6 +112,7 @@ class Ingest:
         if atomic:
             refuse_rejections(outcomes)
         if rows:
+            await name_author(self.session)
             await copy_rows(self.session, TRACES, COLUMNS, rows)
         return answer_of(outcomes)
 
@@ -204,5 +206,6 @@ def row_of(id_: UUID, item: Item, own: Whose, session: Any, now: datetime) -> Ro
     created_at = now + timedelta(microseconds=item.index)
     given = msgspec.structs.astuple(item.trace)
     said = [unsaid if value is UNSET else value for value, unsaid in zip(given, UNSAID, strict=False)]
-    place = (own.session_id, id_, session.student_id, session.activity_id, own.digest, created_at, created_at)
+    late = session.status not in OPEN
+    place = (own.session_id, id_, session.student_id, session.activity_id, own.digest, late, created_at, created_at)
     return (*place, *said, *given[len(UNSAID) : LAST])

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text, text
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text, false, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from cortez.choices import Choice, aliases
@@ -91,7 +91,7 @@ class CognitiveTrace(Base):
     privacy = Privacy(
         "student_id",
         keep="""session_id activity_id trace_level interaction_type cognitive_state ai_involvement parent_trace_id
-        agent_id occurred_at""",
+        agent_id occurred_at late""",
         pseudonymise="student_id",
         empty="""content context trace_metadata cognitive_intent decision_justification alternatives_considered
         strategy_type semantic_understanding algorithmic_evolution cognitive_reasoning interactional_data
@@ -122,6 +122,7 @@ class CognitiveTrace(Base):
     agent_id: Mapped[str | None] = mapped_column(String(100))
     occurred_at: Mapped[datetime | None]
     ingest_digest: Mapped[bytes | None] = mapped_column(LargeBinary)
+    late: Mapped[bool] = mapped_column(default=False, server_default=false())  # delivered after the session's end
 
     session: Mapped["LearningSession"] = relationship(back_populates="traces", lazy="raise")
     parent_trace: Mapped["CognitiveTrace | None"] = relationship(
