@@ -4,13 +4,13 @@ Revision ID: 0015
 Revises: 0014
 """
 
-import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
+from alembic.util import load_python_file
 from sqlalchemy.dialects import postgresql
 
 from cortez.audit_triggers import Audited, for_postgresql, for_sqlite
@@ -208,12 +208,7 @@ def upgrade() -> None:
 
 def before() -> Any:
     """Revision 0007, which made the triggers that were there."""
-    spec = importlib.util.spec_from_file_location("audit_0007", Path(__file__).with_name("0007_audit.py"))
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_python_file(str(Path(__file__).parent), "0007_audit.py")
 
 
 def undone() -> Iterator[str]:

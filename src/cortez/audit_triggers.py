@@ -1,4 +1,4 @@
-"""The audit triggers of one table, as SQL for both databases. Revisions call this; 0007 made the functions behind it."""
+"""The audit triggers of one table, as SQL for both databases, for revisions to run. Revision 0007 made the functions."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -109,8 +109,8 @@ def sqlite_trigger(one: Audited, event: str) -> str:
     row_id = alias_of(as_text(row, "id:uuid")) if "id:uuid" in one.people.split() else as_text(row, "id:uuid")
     return f"""CREATE TRIGGER trg_audit_{one.table}_{event.lower()} AFTER {event}{of} ON {one.table} {when} BEGIN
     {keys}
-    INSERT INTO audit_log (id, created_at, updated_at, position, table_name, row_id, operation, actor_kind, actor, subject,
-        request_id, "before", "after", salt)
+    INSERT INTO audit_log (id, created_at, updated_at, position, table_name, row_id, operation, actor_kind, actor,
+        subject, request_id, "before", "after", salt)
     SELECT printf('%016x', number) || lower(hex(randomblob(8))), {NOW}, {NOW}, number,
         '{one.table}', {row_id}, '{event.lower()}', cortez_actor_kind(),
         CASE WHEN cortez_actor_kind() = 'person' THEN {alias_of("cortez_actor()")} ELSE cortez_actor() END,

@@ -147,7 +147,8 @@ class RemediationPlan(Base):
     )
     privacy = Privacy(
         "student_id",
-        keep="""activity_id course_id teacher_id plan_type start_date target_completion_date actual_completion_date status""",
+        keep="""activity_id course_id teacher_id plan_type start_date target_completion_date actual_completion_date
+        status""",
         pseudonymise="student_id",
         empty="""trigger_risks description objectives recommended_actions progress_notes completion_evidence
         outcome_evaluation success_metrics""",
