@@ -1,4 +1,4 @@
-"""The audit triggers of one table, as SQL for both databases, for revisions to run. Revision 0007 made the functions."""
+"""The audit triggers of one table as SQL for both databases. Revision 0007 made the functions that they call."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
