@@ -2,6 +2,8 @@
 
 import re
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -11,7 +13,8 @@ from sqlalchemy import CheckConstraint, Column, Connection, MetaData, Table, fun
 from sqlalchemy.exc import IntegrityError
 
 QUOTED = re.compile(r"'([^']+)'")
-VERSIONS = "alembic_version"
+VERSIONS, LOG = "alembic_version", "audit_log"
+GUARDS = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = :table"
 START = datetime(2026, 3, 1, tzinfo=UTC)
 Row = dict[str, Any]
 Content = dict[str, list[Row]]  # the rows of each table
@@ -34,7 +37,27 @@ def plant(connection: Connection) -> None:
             full = {column.name: value_of(column, place, number, made) for place, column in enumerate(table.columns, 1)}
             may_lack = {column.name for column in table.columns if column.nullable}
             row = full if is_full else {name: None if name in may_lack else full[name] for name in full}
-            rows.append(inserted(connection, table, row, full))
+            with unguarded(connection, table):
+                rows.append(inserted(connection, table, row, full))
+
+
+@contextmanager
+def unguarded(connection: Connection, table: Table) -> Iterator[None]:
+    """Let rows be inserted into the audit log by hand, as far as its revision refuses that."""
+    if table.name != LOG:
+        yield
+        return
+    embedded = connection.dialect.name == "sqlite"
+    guards = connection.execute(sa.text(GUARDS), {"table": LOG}).all() if embedded else []
+    for name, _ in guards:
+        connection.exec_driver_sql(f"DROP TRIGGER {name}")
+    if not embedded:
+        connection.exec_driver_sql("SET session_replication_role = replica")
+    yield
+    for _, statement in guards:
+        connection.exec_driver_sql(statement)
+    if not embedded:
+        connection.exec_driver_sql("SET session_replication_role = origin")
 
 
 def inserted(connection: Connection, table: Table, row: Row, full: Row) -> Row:
