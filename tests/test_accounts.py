@@ -4,13 +4,19 @@ import asyncio
 from datetime import timedelta
 
 import httpx
+import msgspec
 import pytest
+from litestar import Litestar
 
 from cortez.accounts.models import ApiKey, User
+from cortez.app import create_app
 from cortez.db import utc_now
+from cortez.exercises.models import ExerciseAttempt
 from cortez.security import digest, new_secret
+from cortez.sessions.models import LearningSession
 from factory import Make
-from running import client_of
+from forgeries import secret_of
+from running import SECRET, client_of, live
 
 PERSON = {"email": "Ana@Example.edu", "username": "ana", "password": "long enough", "full_name": "Ana"}
 SIGN_IN = {"login": "ana", "password": "long enough"}
@@ -159,6 +165,40 @@ async def test_a_student_id_that_sessions_carry_cannot_change(make: Make) -> Non
     await make.session(student)
     answer = await admin.patch(path, json={"student_id": "al-2"})
     assert (answer.status_code, answer.json()["code"]) == (409, "STUDENT_ID_IN_USE")
+
+
+@pytest.mark.parametrize("kind", ["session", "agent", "attempt"])
+async def test_an_account_with_records_is_not_deleted(make: Make, kind: str) -> None:
+    """Else the student_id would be left to whoever gets an account by that name."""
+    admin, student = await make.admin(), await make.student()
+    if kind == "session":
+        await make.session(student)
+    elif kind == "agent":
+        await make.add(LearningSession(student_id=student.student_id, activity_id=(await make.activity()).activity_id))
+    else:
+        exercise = await make.exercise()
+        await make.add(ExerciseAttempt(exercise_id=exercise.id, student_id=student.student_id, submitted_code="x"))
+    refused = await admin.delete(f"/users/{student.id}")
+    assert (refused.status_code, refused.json()["code"]) == (409, "ACCOUNT_HAS_RECORDS")
+    changed = await admin.patch(f"/users/{student.id}", json={"student_id": "another"})
+    assert (changed.status_code, changed.json()["code"]) == (409, "STUDENT_ID_IN_USE")
+    assert (await admin.post(f"/users/{student.id}/deactivate")).status_code == 200
+
+
+async def test_the_student_id_of_a_deleted_account_is_given_again_on_purpose_alone(app: Litestar, make: Make) -> None:
+    """Also after the service's key has changed."""
+    admin, gone, new = await make.admin(), await make.student(student_id="al-1"), await make.student()
+    assert (await admin.delete(f"/users/{gone.id}")).status_code == 204
+    path, wanted = f"/users/{new.id}", {"student_id": "al-1"}
+    refused = await admin.patch(path, json=wanted)
+    assert (refused.status_code, refused.json()["code"]) == (409, "STUDENT_ID_IN_USE")
+    rotated = create_app(
+        msgspec.structs.replace(app.state.settings, secret_key="x" * 9 + SECRET, secret_keys=(SECRET,))
+    )
+    async with live(rotated), client_of(rotated, secret_of(admin)) as client:
+        assert (await client.patch(path, json=wanted)).status_code == 409
+    assert (await admin.patch(path, json=wanted | {"reuse_student_id": True})).json()["student_id"] == "al-1"
+    assert (await admin.patch(path, json=wanted | {"full_name": "Ana"})).status_code == 200
 
 
 async def test_a_key_is_shown_once_and_refused_when_deleted(make: Make) -> None:

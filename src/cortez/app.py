@@ -14,7 +14,7 @@ from litestar.types import ControllerRouterHandler, Send
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez import tables  # noqa: F401 - registers every table
-from cortez.accounts import auth_handlers, course_handlers
+from cortez.accounts import auth_handlers, course_handlers, invitation_handlers
 from cortez.accounts import handlers as accounts
 from cortez.accounts.attempts import Refusals
 from cortez.accounts.authentication import authenticator
@@ -71,6 +71,7 @@ def create_app(settings: Settings | None = None, extra: Sequence[ControllerRoute
         route_handlers=[
             auth_handlers.router,
             student_handlers.me_router,
+            invitation_handlers.router,
             accounts.router,
             accounts.keys_router,
             course_handlers.router,

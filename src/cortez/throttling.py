@@ -78,6 +78,18 @@ class Meters:
         found = await self.session.scalar(select(self.model.spent_until).where(self.model.key == key))
         return max(1, (found or 0) - latest) / SECOND
 
+    async def take_some(self, key: bytes, allowance: Allowance, now: float, count: int) -> int:
+        """How many of `count` were taken: all of them, or as many as there were."""
+        count = min(count, allowance.burst)
+        while count and await self.take(key, allowance, now, count):
+            count = min(count - 1, await self.left(key, allowance, now))
+        return count
+
+    async def left(self, key: bytes, allowance: Allowance, now: float) -> int:
+        moment = round(now * SECOND)
+        spent = await self.session.scalar(select(self.model.spent_until).where(self.model.key == key))
+        return max(0, moment + allowance.each * allowance.burst - max(spent or 0, moment)) // allowance.each
+
     async def give_back(self, key: bytes, allowance: Allowance) -> None:
         """One that was taken, as if it never had been."""
         returned = {"spent_until": self.model.spent_until - allowance.each, "updated_at": self.model.updated_at}

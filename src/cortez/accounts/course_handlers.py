@@ -5,20 +5,22 @@ from uuid import UUID
 from litestar import Router, delete, get, patch, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
-from litestar.status_codes import HTTP_200_OK
+from litestar.status_codes import HTTP_200_OK, HTTP_202_ACCEPTED
 
 from cortez.accounts.enrolment import CSV, EnrolIn, Enrolment, EnrolResult, lines_of
 from cortez.accounts.models import Course, CourseMember, CourseRole
-from cortez.accounts.repository import CourseRepository, MemberRepository
+from cortez.accounts.repository import CourseRepository, InvitationRepository, MemberRepository
 from cortez.accounts.schemas import CourseIn, CourseOut, CoursePatch, MemberIn, MemberOut
 from cortez.batches import MAX_ITEMS
 from cortez.dependencies import provided
+from cortez.errors import Forbidden, NotFound
 from cortez.paging import Page
 from cortez.parameters import PathKey
 from cortez.rates import HEAVY
 from cortez.responses import Answer, created
 from cortez.schemas import Listing, Match, StrictRequest
 from cortez.security import allow, teachers, teaching
+from cortez.settings import Settings
 
 CLASS_LIST = {"bodies": {"application/json": list[EnrolIn], "text/csv": CSV}, "max_items": MAX_ITEMS}
 
@@ -35,8 +37,12 @@ async def list_courses(courses: Courses, page: NamedDependency[Page]) -> Listing
 
 
 @post("/", guards=[teachers])
-async def create_course(data: JSONBody[CourseIn], courses: Courses, members: Members) -> Answer[CourseOut]:
-    """A teacher becomes a member of the course they make."""
+async def create_course(
+    data: JSONBody[CourseIn], courses: Courses, members: Members, settings: NamedDependency[Settings]
+) -> Answer[CourseOut]:
+    """A teacher becomes a member of the course they make. Where only admins make courses: COURSE_CREATION_CLOSED."""
+    if settings.course_creation == "admins" and not courses.principal.is_admin:
+        raise Forbidden("COURSE_CREATION_CLOSED", "Courses are made by an admin here.")
     course = await courses.add(Course(course_id=data.course_id, title=data.title, description=data.description))
     if not courses.principal.is_admin:
         await members.put(course.course_id, courses.principal.id, CourseRole.TEACHER.value)
@@ -66,40 +72,67 @@ async def list_members(
     role: FromQuery[CourseRole | None] = None,
 ) -> Listing[MemberOut]:
     await courses.taught(course_id)
-    statement = members.select().where(CourseMember.course_id == course_id)
+    statement = members.listing().where(CourseMember.course_id == course_id)
     if role is not None:
         statement = statement.where(CourseMember.role == role)
-    return await members.page(statement, page, MemberOut.of)
+    return await members.page(statement, page, lambda row: MemberOut(*row))
 
 
-@put("/{course_id:str}/members/{user_id:uuid}", guards=[teachers])
+@put("/{course_id:str}/members/{user_id:uuid}", guards=[teachers], opt={"also": (HTTP_202_ACCEPTED,)})
 async def put_member(
     course_id: PathKey,
     user_id: FromPath[UUID],
     data: JSONBody[MemberIn],
     courses: Courses,
     members: Members,
-) -> MemberOut:
-    """Make somebody a member, or change what they are."""
+    settings: NamedDependency[Settings],
+) -> Answer[MemberOut]:
+    """Make somebody a member, or change what they are.
+
+    Where members are asked first (`CORTEZ_ENROLMENT=invite`), a teacher's new member is invited: 202, `joined_at` null.
+    """
     await courses.led(course_id, lock=True)
-    return MemberOut.of(await members.put(course_id, user_id, data.role.value))
+    student_id, role = await members.student_id_of(user_id), data.role.value
+    asks = settings.enrolment == "invite" and not members.principal.is_admin
+    if asks and await members.of(course_id, user_id) is None:
+        invitations = InvitationRepository(members.session, members.principal)
+        invited = MemberOut.of(await invitations.put(course_id, user_id, role), student_id)
+        return Answer(invited, status_code=HTTP_202_ACCEPTED)
+    return Answer(MemberOut.of(await members.put(course_id, user_id, role), student_id), status_code=HTTP_200_OK)
 
 
 @post("/{course_id:str}/members/batch", guards=[teachers], status_code=HTTP_200_OK, opt=CLASS_LIST | HEAVY)
-async def enrol_members(course_id: PathKey, request: StrictRequest, courses: Courses, members: Members) -> EnrolResult:
+async def enrol_members(
+    course_id: PathKey,
+    request: StrictRequest,
+    courses: Courses,
+    members: Members,
+    settings: NamedDependency[Settings],
+) -> EnrolResult:
     """A class list of up to 1,000 lines (email, name, student_id, role) as a JSON array or as CSV with a header.
 
-    Accounts that are absent are made, without a password; only an admin makes those of teachers and tutors.
+    Accounts that are absent are made, without a password; only an admin's list makes those of teachers and tutors.
+    A teacher is told the same of a line whether or not there was an account: the list of members says who is there, and
+    which student_id each has. A teacher adds at most `CORTEZ_ENROLMENTS_PER_DAY` people a day (ENROLMENT_LIMIT), and
+    invites them where `CORTEZ_ENROLMENT=invite`.
     """
     course = await courses.led(course_id, lock=True)
     lines = lines_of(await request.body(), is_csv=request.content_type[0] == "text/csv")
-    return await Enrolment(members, course).enrol(lines)
+    return await Enrolment(members, course, settings).enrol(lines)
 
 
 @delete("/{course_id:str}/members/{user_id:uuid}", guards=[teachers])
 async def delete_member(course_id: PathKey, user_id: FromPath[UUID], courses: Courses, members: Members) -> None:
+    """End a membership, or withdraw an invitation."""
     await courses.led(course_id, lock=True)
-    await members.delete(members.present(await members.of(course_id, user_id), user_id))
+    if member := await members.of(course_id, user_id):
+        await members.delete(member)
+        return
+    invitations = InvitationRepository(members.session, members.principal)
+    invited = await invitations.of(course_id, user_id)
+    if invited is None:
+        raise NotFound(members.noun, user_id)
+    await invitations.delete(invited)
 
 
 router = Router(

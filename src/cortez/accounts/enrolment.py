@@ -1,7 +1,9 @@
 """A class list in one request: JSON or CSV, each line judged for itself, absent accounts made."""
 
 import csv
+import hmac
 import re
+import time
 from collections import Counter
 from collections.abc import Sequence
 from io import StringIO
@@ -14,13 +16,16 @@ from sqlalchemy import func, or_, select
 from uuid_utils.compat import uuid7
 
 from cortez.accounts.authentication import SYSTEM
-from cortez.accounts.models import Course, CourseMember, CourseRole, Role, User
-from cortez.accounts.repository import NO_PASSWORD, MemberRepository, UserRepository
+from cortez.accounts.models import Course, CourseInvitation, CourseMember, CourseRole, Role, User
+from cortez.accounts.repository import NO_PASSWORD, InvitationRepository, MemberRepository, UserRepository
 from cortez.accounts.schemas import Email
+from cortez.accounts.student_ids import carried, former
 from cortez.batches import bounded, errors_of, read, split
 from cortez.database import student_changed
 from cortez.errors import Conflict, CortezError, FieldError, Forbidden, Invalid
 from cortez.schemas import Input, Name, StudentKey
+from cortez.settings import Settings
+from cortez.throttling import Allowance, Meters, RateLimit
 
 COLUMNS = {"email", "name", "student_id", "role"}
 CSV = {
@@ -28,12 +33,14 @@ CSV = {
     "description": "A header with the columns (email, and any of name, student_id, role), then at most 1,000 lines.",
     "examples": ["email;name;student_id;role\neva@example.edu;Eva Soto;al-0042;student\n"],
 }
+DAY = 86_400  # seconds
 LOCK = 0x656E726F  # any number, the same for every worker
+Outcome = tuple[UUID, Any]  # the account, and what became of the line
 NOT_IN_USERNAME = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 class EnrolIn(Input):
-    """One line of a class list. `student_id` is only for an account that is made by it."""
+    """One line of a class list. `student_id` is for an account that is made by it; a teacher's only if it is free."""
 
     email: Email
     name: Name | None = None
@@ -42,18 +49,24 @@ class EnrolIn(Input):
 
 
 class Enrolled(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What became of one line: `created` made the account too, `added` only the membership, `changed` the role."""
+    """What became of one line. `added`: a new member; `invited`: asked to become one; `changed`: another role.
+
+    Only an admin is told whether the account was made for it (`created`), and which one it is (`user_id`).
+    """
 
     index: int
-    status: Literal["created", "added", "changed", "unchanged", "rejected"]
+    status: Literal["created", "added", "invited", "changed", "unchanged", "rejected"]
     user_id: UUID | None = None
     code: str | None = None
     errors: list[FieldError] = []
 
 
 class EnrolResult(Struct, frozen=True):
+    """`created` is 0 for a teacher."""
+
     created: int
     added: int
+    invited: int
     changed: int
     unchanged: int
     rejected: int
@@ -92,17 +105,26 @@ def line_of(row: dict[str | Any, Any]) -> EnrolIn | CortezError:
 
 
 class Enrolment:
-    """Lines of one course, decided with a fixed number of queries however many there are."""
+    """Lines of one course, decided with a fixed number of queries however many there are.
 
-    def __init__(self, members: MemberRepository, course: Course) -> None:
+    A teacher is told the same whether or not there was an account, or somebody had the student_id.
+    """
+
+    def __init__(self, members: MemberRepository, course: Course, settings: Settings) -> None:
         self.repository = members
         self.session = members.session
+        self.settings = settings
         self.course = course
-        self.may_make_staff = members.principal.is_admin
+        self.is_admin = members.principal.is_admin
+        self.invites = settings.enrolment == "invite" and not self.is_admin
         self.users: dict[str, User] = {}
         self.members: dict[UUID, CourseMember] = {}
+        self.invited: dict[UUID, CourseInvitation] = {}
         self.usernames: set[str] = set()
         self.student_ids: set[str | None] = set()
+        self.not_free: set[str] = set()
+        self.joining: list[CourseMember | CourseInvitation] = []
+        self.room = 0
         self.made: list[str | None] = []
 
     async def enrol(self, lines: Sequence[EnrolIn | CortezError]) -> EnrolResult:
@@ -111,13 +133,19 @@ class Enrolment:
         if any(line.email.lower() not in self.users for line in good):
             await self._wait_for_others()
             await self._know(good)
+        self.room = await self._room_for(good)
         items = [self._result(index, line) for index, line in enumerate(lines)]
+        await self.session.flush()  # the accounts, before what refers to them
+        self.session.add_all(self.joining)
         await self.session.flush()
+        if over := self.invited.keys() & self.members.keys():
+            await self.repository.withdraw(self.course.course_id, over)
         student_changed(self.session, *self.made)
         count = Counter(item.status for item in items)
         return EnrolResult(
             created=count["created"],
             added=count["added"],
+            invited=count["invited"],
             changed=count["changed"],
             unchanged=count["unchanged"],
             rejected=count["rejected"],
@@ -125,20 +153,43 @@ class Enrolment:
         )
 
     async def _know(self, lines: list[EnrolIn]) -> None:
-        """The accounts and keys named in the list, and who is a member already."""
+        """The accounts and keys named in the list, and who is a member or invited already."""
         emails = {line.email.lower() for line in lines}
-        keys = {line.student_id for line in lines} - {None}
+        keys = {line.student_id for line in lines if line.student_id}
         named = {username_of(email) for email in emails}
         wanted = or_(User.email.in_(emails), User.student_id.in_(keys), User.username.in_(named))
         for user in await self.session.scalars(UserRepository(self.session, SYSTEM).select().where(wanted)):
             self._note(user)
-        ids = [user.id for user in self.users.values()]
-        self.members = await self.repository.of_users(self.course.course_id, ids)
+        self.not_free = await former(self.session, self.settings.key_ring, keys)
+        if not self.is_admin:
+            self.not_free |= await carried(self.session, keys)
+        ids, course_id = [user.id for user in self.users.values()], self.course.course_id
+        self.members = await self.repository.of_users(course_id, ids)
+        self.invited = await InvitationRepository(self.session, self.repository.principal).of_users(course_id, ids)
 
     async def _wait_for_others(self) -> None:
         """Two courses may take in the same new people at once: the later list finds the accounts of the earlier."""
         if self.session.get_bind().dialect.name == "postgresql":
             await self.session.execute(select(func.pg_advisory_xact_lock(LOCK)))
+
+    async def _room_for(self, lines: list[EnrolIn]) -> int:
+        """How many may be added: of a teacher so many a day, whether they have an account or not."""
+        if self.is_admin:
+            return len(lines)
+        new = {line.email.lower() for line in lines if line.role == CourseRole.STUDENT and not self._belongs(line)}
+        most = self.settings.enrolments_per_day
+        key = hmac.digest(
+            self.settings.secret_key.encode(), f"enrolments:{self.repository.principal.id}".encode(), "sha256"
+        )
+        meters = Meters(self.session, RateLimit)
+        return await meters.take_some(key, Allowance(most, DAY / most), time.time(), len(new))
+
+    def _belongs(self, line: EnrolIn) -> CourseMember | CourseInvitation | None:
+        """What the line's person is in the course already."""
+        user = self.users.get(line.email.lower())
+        if user is None:
+            return None
+        return self.members.get(user.id) or (self.invited.get(user.id) if self.invites else None)
 
     def _note(self, user: User) -> None:
         self.users[user.email] = user
@@ -146,34 +197,44 @@ class Enrolment:
         self.student_ids.add(user.student_id)
 
     def _result(self, index: int, line: EnrolIn | CortezError) -> Enrolled:
-        if not isinstance(line, CortezError):
-            outcome = self._enrol(line)
-            if not isinstance(outcome, CortezError):
-                return Enrolled(index=index, status=outcome[1], user_id=outcome[0])
-            line = outcome
-        return Enrolled(index=index, status="rejected", code=line.code, errors=errors_of(line))
+        outcome = line if isinstance(line, CortezError) else self._enrol(line)
+        if isinstance(outcome, CortezError):
+            return Enrolled(index=index, status="rejected", code=outcome.code, errors=errors_of(outcome))
+        user_id, status = outcome
+        if self.is_admin:
+            return Enrolled(index=index, status=status, user_id=user_id)
+        return Enrolled(index=index, status="added" if status == "created" else status)
 
-    def _enrol(self, line: EnrolIn) -> tuple[UUID, Any] | CortezError:
-        user = self.users.get(line.email.lower())
-        if user is None:
-            return self._make(line)
-        if line.student_id not in (None, user.student_id):
+    def _enrol(self, line: EnrolIn) -> Outcome | CortezError:
+        user, there = self.users.get(line.email.lower()), self._belongs(line)
+        if self.is_admin and user and line.student_id not in (None, user.student_id):
             return Conflict("STUDENT_ID_MISMATCH", "The account with this e-mail has another student_id.")
-        member = self.members.get(user.id)
-        if member is None:
-            self._join(user, line.role)
-            return user.id, "added"
-        if member.role == line.role:
+        if user is None or there is None:
+            return self._add(user, line)
+        if there.role == line.role:
             return user.id, "unchanged"
-        member.role = line.role.value
+        there.role = line.role.value
         return user.id, "changed"
 
-    def _make(self, line: EnrolIn) -> tuple[UUID, Any] | CortezError:
+    def _add(self, user: User | None, line: EnrolIn) -> Outcome | CortezError:
+        if line.role != CourseRole.STUDENT and not self.is_admin:
+            return Forbidden(None, "A teacher's list adds students; an admin's also teachers and tutors.")
+        if not self.room:
+            return Conflict("ENROLMENT_LIMIT", "You have added as many people as one may in a day. Go on tomorrow.")
+        made = user or self._make(line)
+        if isinstance(made, CortezError):
+            return made
+        self.room -= 1
+        self._join(made, line.role)
+        if self.invites:
+            return made.id, "invited"
+        return made.id, "added" if user else "created"
+
+    def _make(self, line: EnrolIn) -> User | CortezError:
         """An account without a password: an admin gives its owner a reset token."""
-        if line.role != CourseRole.STUDENT and not self.may_make_staff:
-            return Forbidden(None, "Only an admin makes accounts of teachers and tutors.")
-        if line.student_id and line.student_id in self.student_ids:
-            return Conflict("STUDENT_ID_IN_USE", "Another account has this student_id.")
+        is_free = line.student_id not in self.student_ids | self.not_free
+        if line.student_id and self.is_admin and not is_free:
+            return Conflict("STUDENT_ID_IN_USE", "Another account has this student_id, or had it.")
         id_, username = uuid7(), username_of(line.email.lower())
         if username in self.usernames:
             username = f"{username[:60]}-{id_.hex[-12:]}"
@@ -185,18 +246,21 @@ class Enrolment:
             full_name=line.name,
             hashed_password=NO_PASSWORD,
             roles=[Role(line.role.value).value],
-            student_id=line.student_id or (str(id_) if is_student else None),
+            student_id=(line.student_id if is_free else None) or (str(id_) if is_student else None),
         )
         self.session.add(user)
         self._note(user)
-        self._join(user, line.role)
         self.made.append(user.student_id)
-        return id_, "created"
+        return user
 
     def _join(self, user: User, role: CourseRole) -> None:
-        member = CourseMember(course_id=self.course.course_id, user_id=user.id, role=role.value)
-        self.session.add(member)
-        self.members[user.id] = member
+        values = {"course_id": self.course.course_id, "user_id": user.id, "role": role.value}
+        if self.invites:
+            self.invited[user.id] = CourseInvitation(**values, invited_by=self.repository.principal.id)
+            self.joining.append(self.invited[user.id])
+        else:
+            self.members[user.id] = CourseMember(**values)
+            self.joining.append(self.members[user.id])
 
 
 def username_of(email: str) -> str:

@@ -25,6 +25,7 @@ from cortez.accounts.schemas import (
     UserOut,
     UserPatch,
 )
+from cortez.accounts.student_ids import note_former, refuse_former
 from cortez.dependencies import provided
 from cortez.errors import Conflict
 from cortez.paging import Page
@@ -32,6 +33,7 @@ from cortez.parameters import QueryKey, QueryText
 from cortez.responses import Answer, created
 from cortez.schemas import Listing, Match
 from cortez.security import KEY_PREFIX, Passwords, Principal, admins, digest, new_secret
+from cortez.settings import Settings
 
 provide_users = provided(UserRepository)
 provide_keys = provided(ApiKeyRepository)
@@ -53,8 +55,16 @@ async def list_users(
 
 
 @post("/", guards=[admins])
-async def create_user(data: JSONBody[UserIn], users: Users, passwords: NamedDependency[Passwords]) -> Answer[UserOut]:
+async def create_user(
+    data: JSONBody[UserIn],
+    users: Users,
+    passwords: NamedDependency[Passwords],
+    settings: NamedDependency[Settings],
+) -> Answer[UserOut]:
+    """A student_id that an account had which was deleted or erased is given again only by `reuse_student_id`."""
     hashed = await passwords.hash(data.password) if data.password else NO_PASSWORD
+    if not data.reuse_student_id:
+        await refuse_former(users.session, settings.key_ring, data.student_id)
     user = await users.create(
         email=data.email.lower(),
         username=data.username,
@@ -90,22 +100,34 @@ async def read_user(user_id: FromPath[UUID], users: Users) -> UserOut:
 
 @patch("/{user_id:uuid}", guards=[admins])
 async def change_user(
-    user_id: FromPath[UUID], data: JSONBody[UserPatch], users: Users, match: NamedDependency[Match]
+    user_id: FromPath[UUID],
+    data: JSONBody[UserPatch],
+    users: Users,
+    match: NamedDependency[Match],
+    settings: NamedDependency[Settings],
 ) -> UserOut:
+    """A student_id stays once rows carry it."""
     user = await locked(users, user_id, match)
     changes = data.changes()
+    may_reuse = changes.pop("reuse_student_id")
+    if changes.get("student_id") != user.student_id and not may_reuse:
+        await refuse_former(users.session, settings.key_ring, changes.get("student_id"))
     if "email" in changes:
         changes["email"] = changes["email"].lower()
     return UserOut.of(await users.update(user, changes))
 
 
 @delete("/{user_id:uuid}", guards=[admins])
-async def delete_user(user_id: FromPath[UUID], users: Users, match: NamedDependency[Match]) -> None:
-    """The account goes; sessions stay, without it."""
+async def delete_user(
+    user_id: FromPath[UUID], users: Users, match: NamedDependency[Match], settings: NamedDependency[Settings]
+) -> None:
+    """One about whom rows are kept is refused (ACCOUNT_HAS_RECORDS): deactivate it, or erase the student."""
     not_oneself(user_id, users.principal)
     user = await users.get_to_delete(user_id)
     match.check(user.updated_at)
     await users.delete(user)
+    if user.student_id:
+        await note_former(users.session, settings.secret_key, user.student_id)
 
 
 @put("/{user_id:uuid}/roles", guards=[admins])

@@ -5,10 +5,21 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, exists, false, func, or_, select, text, true, update
+from sqlalchemy import ColumnElement, Select, delete, exists, false, or_, select, text, true, update
 from uuid_utils.compat import uuid7
 
-from cortez.accounts.models import ADOPTED_PASSWORD, ApiKey, Course, CourseMember, CourseRole, RefreshToken, Role, User
+from cortez.accounts.models import (
+    ADOPTED_PASSWORD,
+    ApiKey,
+    Course,
+    CourseInvitation,
+    CourseMember,
+    CourseRole,
+    RefreshToken,
+    Role,
+    User,
+)
+from cortez.accounts.student_ids import carried
 from cortez.database import student_changed
 from cortez.db import holds, utc_now, within
 from cortez.errors import DUPLICATES, Conflict, Forbidden, Invalid, NotFound
@@ -98,17 +109,26 @@ class UserRepository(Repository[User]):
 
     async def update(self, user: User, changes: dict[str, Any]) -> User:
         """Raises Conflict where the student_id would change under rows that carry it."""
-        changed = changes.get("student_id", user.student_id) != user.student_id
-        if changed and await self.session.scalar(select(User.sessions.any()).where(User.id == user.id)):
-            raise Conflict("STUDENT_ID_IN_USE", "Sessions carry this student_id; it can no longer change.")
         before = user.student_id
+        if changes.get("student_id", before) != before and await self._has_records(user):
+            raise Conflict("STUDENT_ID_IN_USE", "Rows carry this student_id already; it can no longer change.")
         await self.change(user, changes)
         student_changed(self.session, before, user.student_id)
         return user
 
     async def delete(self, user: User) -> None:
+        """Raises Conflict (ACCOUNT_HAS_RECORDS) where rows would be left that carry the student_id."""
+        if await self._has_records(user):
+            said = "Sessions or other rows are kept about this account. Deactivate it, or erase the student."
+            raise Conflict("ACCOUNT_HAS_RECORDS", said)
         await super().delete(user)
         student_changed(self.session, user.student_id)
+
+    async def _has_records(self, user: User) -> bool:
+        """Whether sessions are the account's, or any rows carry its student_id."""
+        if await self.session.scalar(select(User.sessions.any()).where(User.id == user.id)):
+            return True
+        return bool(user.student_id and await carried(self.session, [user.student_id]))
 
     async def count_sign_in(self, user: User, new_hash: str | None = None) -> bool:
         """Record a login, with the password hashed anew where that is given.
@@ -228,11 +248,89 @@ class MemberRepository(Repository[CourseMember]):
         there = (CourseMember.course_id == course_id, CourseMember.user_id.in_(user_ids))
         return {member.user_id: member for member in await self.session.scalars(self.select().where(*there))}
 
+    def listing(self) -> Select[Any]:
+        """What `MemberOut` says, in its order."""
+        member = CourseMember
+        times = (member.id, member.created_at, member.updated_at)
+        columns = (*times, member.course_id, member.user_id, User.student_id, member.role, member.joined_at)
+        return self.select(*columns).join(User, User.id == member.user_id)
+
+    async def student_id_of(self, user_id: UUID) -> str | None:
+        """Of any account. Raises NotFound where there is none."""
+        found = (await self.session.scalars(select(User.student_id).where(User.id == user_id))).all()
+        if not found:
+            raise NotFound("user", user_id)
+        return found[0]
+
     async def put(self, course_id: str, user_id: UUID, role: str) -> CourseMember:
-        """Make the user a member, or change what they are."""
+        """Make the user a member, or change what they are. An invitation is then over."""
         member = await self.of(course_id, user_id)
         if member:
             return await self.change(member, {"role": role})
-        if not await self.session.scalar(select(func.count()).where(User.id == user_id)):
-            raise NotFound("user", user_id)
+        await self.withdraw(course_id, [user_id])
         return await self.add(CourseMember(course_id=course_id, user_id=user_id, role=role))
+
+    async def withdraw(self, course_id: str, user_ids: Collection[UUID]) -> None:
+        """Take back the invitations of these users."""
+        there = (CourseInvitation.course_id == course_id, CourseInvitation.user_id.in_(user_ids))
+        await self.session.execute(delete(CourseInvitation).where(*there))
+
+
+class InvitationRepository(Repository[CourseInvitation]):
+    """Invitations of oneself, and those to the courses that one teaches."""
+
+    model = CourseInvitation
+    noun = "invitation"
+
+    def visible(self) -> ColumnElement[bool]:
+        if self.principal.is_admin:
+            return true()
+        return or_(self._own(), CourseInvitation.course_id.in_(led_courses(self.principal)))
+
+    def _own(self) -> ColumnElement[bool]:
+        return CourseInvitation.user_id == self.principal.id
+
+    def shown(self) -> Select[Any]:
+        """One's own, with the title of the course: what `InvitationOut` says."""
+        invited = CourseInvitation
+        columns = (invited.id, invited.created_at, invited.updated_at, invited.course_id, invited.role)
+        courses = self.select(*columns, Course.title.label("course_title")).join(
+            Course, Course.course_id == invited.course_id
+        )
+        return courses.where(self._own())
+
+    async def own(self, id_: UUID) -> CourseInvitation:
+        """Locked. Raises NotFound where it is not one's own."""
+        return self.present(await self.one((CourseInvitation.id == id_) & self._own(), lock=True), id_)
+
+    async def of(self, course_id: str, user_id: UUID) -> CourseInvitation | None:
+        there = (CourseInvitation.course_id == course_id) & (CourseInvitation.user_id == user_id)
+        return await self.one(there, lock=True)
+
+    async def of_users(self, course_id: str, user_ids: Collection[UUID]) -> dict[UUID, CourseInvitation]:
+        """Those of the users who are invited, by their id."""
+        there = (CourseInvitation.course_id == course_id, CourseInvitation.user_id.in_(user_ids))
+        return {invited.user_id: invited for invited in await self.session.scalars(self.select().where(*there))}
+
+    async def put(self, course_id: str, user_id: UUID, role: str) -> CourseInvitation:
+        """Invite the user, or change what they are invited as."""
+        invited = await self.of(course_id, user_id)
+        if invited:
+            return await self.change(invited, {"role": role})
+        values = {"course_id": course_id, "user_id": user_id, "role": role, "invited_by": self.principal.id}
+        return await self.add(CourseInvitation(**values))
+
+    async def accept(self, invited: CourseInvitation) -> CourseMember:
+        """The membership, in place of the invitation. One that is there already stays as it is."""
+        members = MemberRepository(self.session, self.principal)
+        await self.delete(invited)
+        there = (CourseMember.course_id == invited.course_id, CourseMember.user_id == invited.user_id)
+        member = await self.session.scalar(select(CourseMember).where(*there))
+        values = {"course_id": invited.course_id, "user_id": invited.user_id, "role": invited.role}
+        return member or await members.add(CourseMember(**values))
+
+    async def decline(self, invited: CourseInvitation) -> Any:
+        """What the invitation said; it is gone."""
+        said = (await self.session.execute(self.shown().where(CourseInvitation.id == invited.id))).one()
+        await self.delete(invited)
+        return said

@@ -6,7 +6,17 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
-from cortez.accounts.models import DEFAULT_SCOPES, ApiKey, Course, CourseMember, CourseRole, Role, Scope, User
+from cortez.accounts.models import (
+    DEFAULT_SCOPES,
+    ApiKey,
+    Course,
+    CourseInvitation,
+    CourseMember,
+    CourseRole,
+    Role,
+    Scope,
+    User,
+)
 from cortez.schemas import BusinessKey, Input, Instant, Name, Prose, Resource, Short, StudentKey, Title
 
 Email = Annotated[str, Meta(max_length=255, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+\Z")]
@@ -64,7 +74,10 @@ class SignedOut(Struct, frozen=True):
 
 
 class UserIn(Input):
-    """Without a password the account cannot be used until one is set with a reset token."""
+    """Without a password the account cannot be used until one is set with a reset token.
+
+    `reuse_student_id`: give a student_id although an account had it that was deleted or erased.
+    """
 
     email: Email
     username: Username
@@ -72,14 +85,18 @@ class UserIn(Input):
     full_name: Name | None = None
     roles: Roles = field(default_factory=lambda: [Role.STUDENT])
     student_id: StudentKey | None = None
+    reuse_student_id: bool = False
     is_verified: bool = False
 
 
 class UserPatch(Input):
+    """`reuse_student_id`: give a student_id although an account had it that was deleted or erased."""
+
     email: Email | UnsetType = UNSET
     username: Username | UnsetType = UNSET
     full_name: Name | None | UnsetType = UNSET
     student_id: StudentKey | UnsetType = UNSET
+    reuse_student_id: bool = False
     course_name: Name | None | UnsetType = UNSET
     commission: Short | None | UnsetType = UNSET
     is_verified: bool | UnsetType = UNSET
@@ -169,11 +186,27 @@ class MemberIn(Input):
 
 
 class MemberOut(Resource):
+    """A member, or with `joined_at` null somebody who is invited."""
+
     course_id: str
     user_id: UUID
+    student_id: str | None
     role: CourseRole
-    joined_at: datetime
+    joined_at: datetime | None
 
     @classmethod
-    def of(cls, member: CourseMember) -> Self:
-        return cls(**{name: getattr(member, name) for name in MemberOut.__struct_fields__})
+    def of(cls, member: CourseMember | CourseInvitation, student_id: str | None) -> Self:
+        own: dict[str, Any] = {name: getattr(member, name, None) for name in MemberOut.__struct_fields__}
+        return cls(**own | {"student_id": student_id})
+
+
+class InvitationOut(Resource):
+    """A course that waits for one's answer."""
+
+    course_id: str
+    course_title: str
+    role: CourseRole
+
+    @classmethod
+    def of(cls, row: Any) -> Self:
+        return cls(**{name: getattr(row, name) for name in InvitationOut.__struct_fields__})
