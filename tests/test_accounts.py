@@ -169,7 +169,7 @@ async def test_a_student_id_that_sessions_carry_cannot_change(make: Make) -> Non
 
 @pytest.mark.parametrize("kind", ["session", "agent", "attempt"])
 async def test_an_account_with_records_is_not_deleted(make: Make, kind: str) -> None:
-    """Else the student_id would be left to whoever gets an account by that name."""
+    """Else the student_id would be left to the next account that takes it."""
     admin, student = await make.admin(), await make.student()
     if kind == "session":
         await make.session(student)

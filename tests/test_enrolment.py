@@ -98,12 +98,12 @@ async def test_a_teacher_is_told_the_same_whether_or_not_there_was_an_account(ma
     made = (await teacher.post(PATH, json=[{"email": f"{n}@new.edu", "student_id": f"n-{n}"} for n in range(3)])).json()
     assert there == made
     assert made["items"] == [{"index": index, "status": "added"} for index in range(3)]
-    staff = [[{"email": email, "role": "tutor"}] for email in ("tutor5@example.edu", "nobody@example.edu")]
+    staff = [[{"email": email, "role": "tutor"}] for email in ("tutor5@example.edu", "absent@example.edu")]
     await make.tutor()
     refused = [(await teacher.post(PATH, json=lines)).json() for lines in staff]
     assert refused[0] == refused[1]
     assert refused[0]["items"][0]["code"] == "FORBIDDEN"
-    assert (await admin.get("/users?q=nobody")).json()["items"] == []
+    assert (await admin.get("/users?q=absent")).json()["items"] == []
 
 
 async def student_id_of(make: Make, email: str) -> str | None:
@@ -111,7 +111,7 @@ async def student_id_of(make: Make, email: str) -> str | None:
     return found
 
 
-async def test_a_teacher_gives_no_student_id_that_was_ever_somebody_s(make: Make, teacher: Someone) -> None:
+async def test_a_teacher_gives_no_student_id_that_was_taken_before(make: Make, teacher: Someone) -> None:
     """Of an account, of rows that an agent wrote, of a deleted account: it is passed over, and nothing says so."""
     admin = await make.admin()
     await make.student(student_id="taken")
@@ -164,7 +164,7 @@ async def test_a_teacher_adds_so_many_people_a_day(app: Litestar, make: Make, te
 
 @asynccontextmanager
 async def limited(app: Litestar, someone: Someone, **changes: Any) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of somebody at a worker with other settings."""
+    """Their client at a worker with other settings."""
     other = create_app(msgspec.structs.replace(app.state.settings, **changes))
     async with live(other), client_of(other, secret_of(someone)) as client:
         yield client
@@ -243,7 +243,7 @@ async def test_two_courses_take_in_the_same_new_people_at_once(make: Make) -> No
     assert sorted(answer.json()["created"] for answer in answers) == [0, 0, 0, 8]
 
 
-async def test_where_members_are_asked_first_nobody_joins_unasked(app: Litestar, make: Make, teacher: Someone) -> None:
+async def test_where_members_are_asked_first_none_joins_unasked(app: Litestar, make: Make, teacher: Someone) -> None:
     known = await make.student(student_id="al-1")
     lines = [{"email": "student2@example.edu"}, {"email": "new@example.edu"}]
     async with limited(app, teacher, enrolment="invite") as client:

@@ -4,12 +4,19 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
+from litestar import Litestar
 
+from cortez.accounts.models import CourseMember
+from cortez.accounts.student_ids import note_former
+from cortez.app import create_app
 from cortez.db import utc_now
 from cortez.sessions.models import LearningSession, SessionStatus
 from cortez.traces.models import CognitiveTrace
 from factory import Make
+from forgeries import secret_of
+from running import client_of, live
 
 ACTIONS = ("pause", "resume", "complete", "abort")
 LEGAL = {
@@ -81,10 +88,93 @@ async def test_the_course_is_the_activity_s_or_one_of_the_student_s(make: Make) 
 
     assert (await start("free", None))["course_id"] is None
     assert (await start("free", mine))["course_id"] == mine
-    assert (await start("bound", None))["course_id"] == other
     for wrong in (await start("free", other), await start("bound", mine), await start("free", "none")):
-        assert wrong["code"] == "COURSE_NOT_YOURS"
+        assert (wrong["code"], wrong["errors"][0]["pointer"]) == ("COURSE_NOT_YOURS", "/course_id")
+    stranger = await start("bound", None)
+    assert (stranger["code"], stranger["errors"][0]["pointer"]) == ("COURSE_NOT_YOURS", "/activity_id")
+    await make.add(CourseMember(course_id=other, user_id=student.id, role="tutor"))
+    assert (await start("bound", None))["course_id"] == other
     assert len(await make.all(LearningSession)) == 3
+
+
+async def test_a_machine_names_members_of_the_course_alone(make: Make) -> None:
+    """One who has an account elsewhere, and one who has none, look the same."""
+    course, admin = await make.course(), await make.admin()
+    member, other = await make.student(course=course), await make.student(course=await make.course())
+    activity = (await make.activity(course_id=course)).activity_id
+    for someone in (admin, await make.key(), await make.key("sessions", course_ids=[course])):
+        started = await someone.post("/sessions", json={"activity_id": activity, "student_id": member.student_id})
+        assert started.status_code == 201
+        assert "warnings" not in started.json()
+        refused = [
+            await someone.post("/sessions", json={"activity_id": activity, "student_id": student_id})
+            for student_id in (other.student_id, "nowhere")
+        ]
+        assert [one.status_code for one in refused] == [422, 422]
+        problems = [one.json() | {"request_id": ""} for one in refused]
+        assert problems[0] == problems[1]
+        assert problems[0]["code"] == "STUDENT_NOT_IN_COURSE"
+        assert problems[0]["errors"][0]["pointer"] == "/student_id"
+    free = (await make.activity()).activity_id
+    for course_id in (course, "none"):
+        wanted = {"activity_id": free, "student_id": "nowhere", "course_id": course_id}
+        assert (await admin.post("/sessions", json=wanted)).json()["code"] == "STUDENT_NOT_IN_COURSE"
+    assert {session.student_id for session in await make.all(LearningSession)} == {member.student_id}
+
+
+@pytest.mark.parametrize(
+    ("policy", "answers"),
+    [
+        (None, {"free": "warned", "empty": "warned", "full": "refused"}),
+        ("allow", dict.fromkeys(("free", "empty", "full"), "taken")),
+        ("warn", dict.fromkeys(("free", "empty", "full"), "warned")),
+        ("refuse", dict.fromkeys(("free", "empty", "full"), "refused")),
+    ],
+)
+async def test_a_student_id_without_an_account_is_as_the_operator_says(
+    app: Litestar, make: Make, policy: str | None, answers: dict[str, str]
+) -> None:
+    key, found = await make.key(), {}
+    await make.activity(activity_id="free")
+    await make.activity(activity_id="empty", course_id=await make.course("empty"))
+    await make.activity(activity_id="full", course_id=await make.course("full"))
+    await make.student(course="full")
+    await make.teacher(course="empty")
+    other = create_app(msgspec.structs.replace(app.state.settings, unknown_students=policy))
+    async with live(other), client_of(other, secret_of(key)) as client:
+        for activity in answers:
+            answer = await client.post("/sessions", json={"activity_id": activity, "student_id": "unknown"})
+            if answer.status_code == 201:
+                warnings = answer.json().get("warnings", [])
+                assert {one["pointer"] for one in warnings} <= {"/student_id"}
+                found[activity] = "warned" if warnings else "taken"
+            else:
+                assert (answer.status_code, answer.json()["code"]) == (422, "STUDENT_NOT_IN_COURSE")
+                found[activity] = "refused"
+    assert found == answers
+
+
+async def test_no_session_begins_for_one_who_was_erased_or_deleted(make: Make) -> None:
+    """Unless an account has the student_id now."""
+    admin, key = await make.admin(), await make.key()
+    gone, erased = await make.student(student_id="gone"), await make.student(student_id="al-1")
+    await make.session(erased)
+    activity = (await make.activity()).activity_id
+    assert (await admin.delete(f"/users/{gone.id}")).status_code == 204
+    assert (await admin.delete(f"/students/{erased.student_id}/data")).status_code == 200
+    (left,) = await make.all(LearningSession)
+    await note_erased(make, erased.student_id)
+    for student_id in ("gone", "al-1", left.student_id):
+        answer = await key.post("/sessions", json={"activity_id": activity, "student_id": student_id})
+        assert (answer.status_code, answer.json()["code"]) == (409, "STUDENT_ERASED"), student_id
+    body = {"email": "a@b.co", "username": "again", "student_id": "gone", "reuse_student_id": True}
+    assert (await admin.post("/users", json=body)).status_code == 201
+    assert (await key.post("/sessions", json={"activity_id": activity, "student_id": "gone"})).status_code == 201
+
+
+async def note_erased(make: Make, student_id: str) -> None:
+    async with make.database.unit() as session:
+        await note_former(session, make.database.settings.secret_key, student_id)
 
 
 async def test_a_simulator_session_names_its_simulator(make: Make) -> None:

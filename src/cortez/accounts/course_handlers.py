@@ -87,7 +87,7 @@ async def put_member(
     members: Members,
     settings: NamedDependency[Settings],
 ) -> Answer[MemberOut]:
-    """Make somebody a member, or change what they are.
+    """Make a person a member, or change what they are.
 
     Where members are asked first (`CORTEZ_ENROLMENT=invite`), a teacher's new member is invited: 202, `joined_at` null.
     """
@@ -112,7 +112,7 @@ async def enrol_members(
     """A class list of up to 1,000 lines (email, name, student_id, role) as a JSON array or as CSV with a header.
 
     Accounts that are absent are made, without a password; only an admin's list makes those of teachers and tutors.
-    A teacher is told the same of a line whether or not there was an account: the list of members says who is there, and
+    A teacher's answer is the same whether or not there was an account: the list of members says who is there, and
     which student_id each has. A teacher adds at most `CORTEZ_ENROLMENTS_PER_DAY` people a day (ENROLMENT_LIMIT), and
     invites them where `CORTEZ_ENROLMENT=invite`.
     """

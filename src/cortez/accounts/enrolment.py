@@ -51,7 +51,7 @@ class EnrolIn(Input):
 class Enrolled(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What became of one line. `added`: a new member; `invited`: asked to become one; `changed`: another role.
 
-    Only an admin is told whether the account was made for it (`created`), and which one it is (`user_id`).
+    Only an admin learns whether the account was made for it (`created`), and which one it is (`user_id`).
     """
 
     index: int
@@ -107,7 +107,7 @@ def line_of(row: dict[str | Any, Any]) -> EnrolIn | CortezError:
 class Enrolment:
     """Lines of one course, decided with a fixed number of queries however many there are.
 
-    A teacher is told the same whether or not there was an account, or somebody had the student_id.
+    A teacher's answer is the same whether or not there was an account, or the student_id was taken.
     """
 
     def __init__(self, members: MemberRepository, course: Course, settings: Settings) -> None:

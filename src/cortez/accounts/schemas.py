@@ -186,7 +186,7 @@ class MemberIn(Input):
 
 
 class MemberOut(Resource):
-    """A member, or with `joined_at` null somebody who is invited."""
+    """A member, or, where `joined_at` is null, a person who is invited."""
 
     course_id: str
     user_id: UUID

@@ -16,12 +16,12 @@ DERIVED = frozenset({"student_profiles", "student_figures"})  # an account alone
 
 
 def digest_of(secret: str, student_id: str) -> bytes:
-    """As certificates of erasure name a student: whoever has the service's key can look for a known student_id."""
+    """As certificates of erasure name a student: with the service's key a known student_id can be looked for."""
     return hmac.digest(secret.encode(), b"erasure:" + student_id.encode(), "sha256")
 
 
 async def note_former(session: AsyncSession, secret: str, student_id: str) -> None:
-    """Remember that the student_id belonged to somebody who is gone; twice is once."""
+    """Remember that the student_id was that of a deleted account or an erased student; twice is once."""
     dialect: Any = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
     statement = dialect.insert(FormerStudent).values(digest=digest_of(secret, student_id))
     await session.execute(statement.on_conflict_do_nothing(index_elements=["digest"]))
@@ -40,7 +40,7 @@ async def former(session: AsyncSession, secrets: Collection[str], student_ids: C
 
 
 async def refuse_former(session: AsyncSession, secrets: Collection[str], student_id: str | None) -> None:
-    """Raises Conflict (STUDENT_ID_IN_USE) where the student_id belonged to somebody who is gone."""
+    """Raises Conflict (STUDENT_ID_IN_USE) where a deleted account or an erased student had the student_id."""
     if student_id and await former(session, secrets, [student_id]):
         raise Conflict(
             "STUDENT_ID_IN_USE",

@@ -7,21 +7,21 @@ from litestar import Router, delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.status_codes import HTTP_200_OK
-from sqlalchemy import exists, select
-from sqlalchemy.ext.asyncio import AsyncSession
 
-from cortez.accounts.models import CourseMember, User
 from cortez.activities.repository import ActivityRepository
 from cortez.dependencies import provided
 from cortez.errors import Forbidden, Invalid, NotFound
 from cortez.paging import Page
 from cortez.parameters import QueryKey, QueryTime, instant
+from cortez.repository import refuse_erased
 from cortez.responses import Answer, created
 from cortez.schemas import Listing, Match, stored
 from cortez.security import Principal, admins, allow
+from cortez.sessions.admission import admit_unknown, learner, not_there, not_yours
 from cortez.sessions.models import LearningSession, SessionMode, SessionStatus
 from cortez.sessions.repository import SessionRepository
-from cortez.sessions.schemas import SessionIn, SessionOut, SessionPatch
+from cortez.sessions.schemas import SessionIn, SessionOut, SessionPatch, StartedOut
+from cortez.settings import Settings
 
 readers = allow("student", "tutor", "teacher", "key:read", "key:sessions")
 workers = allow("student", "key:sessions")
@@ -55,25 +55,33 @@ async def list_sessions(
 
 
 @post("/", guards=[workers])
-async def start_session(data: JSONBody[SessionIn], sessions: Sessions) -> Answer[SessionOut]:
-    """A student starts their own; a machine starts one for the student it names."""
+async def start_session(
+    data: JSONBody[SessionIn], sessions: Sessions, settings: NamedDependency[Settings]
+) -> Answer[StartedOut]:
+    """A student starts their own; a machine starts one for the student it names.
+
+    In a course the student must be a member of it. A student_id that no account has is taken, taken with a word in
+    `warnings`, or refused, as the operator says (`CORTEZ_UNKNOWN_STUDENTS`).
+    """
     principal, session = sessions.principal, sessions.session
     student_id = student_of(data.student_id, principal)
+    refuse_erased(student_id)
     activity = await ActivityRepository(session, principal).startable(data.activity_id)
-    user_id = await session.scalar(select(User.id).where(User.student_id == student_id))
     course_id = activity.course_id or data.course_id
-    if data.course_id not in (None, course_id) or not (
-        activity.course_id or await _attends(session, user_id, course_id)
-    ):
-        raise Invalid.at("/course_id", "This is not a course of the student in this activity.", "COURSE_NOT_YOURS")
+    if data.course_id not in (None, course_id):
+        raise not_yours("/course_id")
+    who, warnings = await learner(session, student_id, course_id), []
+    if who is None and course_id == activity.course_id:
+        warnings = await admit_unknown(session, settings, student_id, course_id)
+    elif course_id and not (who and who.attends):
+        is_own = not (principal.is_key or principal.is_admin)
+        raise not_yours("/activity_id" if activity.course_id else "/course_id") if is_own else not_there()
     values = {name: stored(getattr(data, name)) for name in ("activity_id", "mode", "simulator_type")}
-    objective = stored(data.learning_objective) if data.learning_objective else {}
+    values["learning_objective"] = stored(data.learning_objective) if data.learning_objective else {}
     started = await sessions.add(
-        LearningSession(
-            **values, student_id=student_id, user_id=user_id, course_id=course_id, learning_objective=objective
-        )
+        LearningSession(**values, student_id=student_id, user_id=who and who.id, course_id=course_id)
     )
-    return created(SessionOut.of(started), f"/sessions/{started.id}")
+    return created(StartedOut.started(started, warnings), f"/sessions/{started.id}")
 
 
 def student_of(given: str | None, principal: Principal) -> str:
@@ -85,12 +93,6 @@ def student_of(given: str | None, principal: Principal) -> str:
     if given is None:
         raise Invalid.at("/student_id", "Say whose session it is.")
     return given
-
-
-async def _attends(session: AsyncSession, user_id: UUID | None, course_id: str | None) -> bool:
-    """Whether the course, if one is given, is one of the student's."""
-    member = exists().where(CourseMember.user_id == user_id, CourseMember.course_id == course_id)
-    return course_id is None or bool(await session.scalar(select(member)))
 
 
 @patch("/{session_id:uuid}", guards=[workers])

@@ -4,8 +4,10 @@ from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
+import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from cortez.errors import FieldError
 from cortez.schemas import BusinessKey, Input, Instant, Name, OutDocument, Prose, Resource, Share, Short
 from cortez.sessions.models import LearningSession, SessionMode, SessionStatus, SimulatorType
 
@@ -71,3 +73,13 @@ class SessionOut(Resource):
     @classmethod
     def of(cls, session: LearningSession) -> Self:
         return cls(**{name: getattr(session, name) for name in SessionOut.__struct_fields__})
+
+
+class StartedOut(SessionOut):
+    """With what should be looked at, where there is anything."""
+
+    warnings: list[FieldError] | UnsetType = UNSET
+
+    @classmethod
+    def started(cls, session: LearningSession, warnings: list[FieldError]) -> Self:
+        return cls(**msgspec.structs.asdict(SessionOut.of(session)), warnings=warnings or UNSET)

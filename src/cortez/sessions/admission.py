@@ -1,0 +1,53 @@
+"""Whose work may be recorded: the members of a course, and, as the operator says, students without an account."""
+
+from typing import Any
+
+from sqlalchemy import exists, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cortez.accounts.models import CourseMember, CourseRole, User
+from cortez.accounts.student_ids import former
+from cortez.errors import Conflict, FieldError, Invalid
+from cortez.settings import Settings
+
+UNKNOWN = FieldError("/student_id", "No account has this student_id. Check it: the session is kept under it.")
+
+
+def not_yours(pointer: str) -> Invalid:
+    return Invalid.at(pointer, "This is not a course of the student in this activity.", "COURSE_NOT_YOURS")
+
+
+def not_there() -> Invalid:
+    """The same whether the student has an account or not."""
+    said = "No student with this student_id may work here: enrol them in the course first."
+    return Invalid.at("/student_id", said, "STUDENT_NOT_IN_COURSE")
+
+
+async def learner(session: AsyncSession, student_id: str, course_id: str | None) -> Any:
+    """The account with this student_id: its `id`, and whether it `attends` the course; None where there is none."""
+    member = exists().where(CourseMember.user_id == User.id, CourseMember.course_id == course_id)
+    found = await session.execute(select(User.id, member.label("attends")).where(User.student_id == student_id))
+    return found.one_or_none()
+
+
+async def admit_unknown(
+    session: AsyncSession, settings: Settings, student_id: str, course_id: str | None
+) -> list[FieldError]:
+    """What is to be said of a student without an account.
+
+    Raises Invalid (STUDENT_NOT_IN_COURSE) where such are refused: unless the operator says otherwise, in a course that
+    has students. Raises Conflict (STUDENT_ERASED) where the account or the record is gone.
+    """
+    if await former(session, settings.key_ring, [student_id]):
+        raise Conflict("STUDENT_ERASED", "The student with this student_id was deleted or erased. Take another one.")
+    policy = settings.unknown_students
+    if policy is None:
+        policy = "refuse" if await has_students(session, course_id) else "warn"
+    if policy == "refuse":
+        raise not_there()
+    return [UNKNOWN] if policy == "warn" else []
+
+
+async def has_students(session: AsyncSession, course_id: str | None) -> bool:
+    there = (CourseMember.course_id == course_id, CourseMember.role == CourseRole.STUDENT)
+    return course_id is not None and bool(await session.scalar(select(exists().where(*there))))
