@@ -108,6 +108,51 @@ async def test_a_session_without_a_course_is_seen_by_the_owner_of_its_activity(m
     assert (await other.get(f"/sessions/{session.id}")).status_code == 404
 
 
+async def test_what_one_owns_in_a_course_counts_while_one_leads_there(make: Make, group: Group) -> None:
+    """Who left, or only tutors now, has no say in what is done in the activities they wrote."""
+    owner, admin = await make.teacher(course="c"), await make.admin()
+    await make.activity(activity_id="mine", course_id="c", teacher_id=owner.id)
+    await make.activity(activity_id="draft", course_id="c", teacher_id=owner.id, status="draft")
+    session = await make.session(group.student, activity_id="mine", course_id="c")
+    path, member = f"/sessions/{session.id}", f"/courses/c/members/{owner.id}"
+    risk = {"risk_type": "plagiarism", "risk_level": "critical", "description": "x"}
+    alert = ALERT | {"scope": "activity", "activity_id": "mine"}
+    writes = ((f"{path}/risks", risk), (f"{path}/evaluations", {"overall_score": 0}), ("/alerts", alert))
+    assert (await owner.get(path)).status_code == 200
+    assert (await owner.patch("/activities/mine", json={"title": "Mine"})).status_code == 200
+    assert (await group.teacher.put(member, json={"role": "tutor"})).status_code == 200
+    assert (await owner.get(path)).status_code == 200
+    for place, body in writes:
+        assert (await owner.post(place, json=body)).status_code == 403, place
+    assert (await owner.patch("/activities/mine", json={"title": "Mine"})).status_code == 403
+    assert (await group.teacher.delete(member)).status_code == 204
+    assert (await owner.get(path)).status_code == 404
+    for place, body in writes:
+        assert (await owner.post(place, json=body)).status_code == 404, place
+    assert (await owner.get("/activities/draft")).status_code == 404
+    for answer in (
+        await owner.patch("/activities/mine", json={"title": "Mine"}),
+        await owner.post("/activities/mine/archive"),
+        await owner.put("/activities/mine/moodle-link", json={"moodle_course_id": "1", "moodle_resource_name": "x"}),
+    ):
+        assert answer.status_code == 403
+    for listing in ("/sessions", "/risks", "/alerts/live"):
+        assert await total(owner, listing) == 0
+    assert (await owner.get("/students/compare?activity_id=mine")).json()["students"] == []
+    given = await admin.patch("/activities/mine", json={"teacher_id": str(group.teacher.id)})
+    assert given.json()["teacher_id"] == str(group.teacher.id)
+    assert (await group.teacher.post("/activities/mine/archive")).status_code == 200
+
+
+async def test_a_session_in_a_course_is_its_staff_s_also_in_another_s_activity(make: Make, group: Group) -> None:
+    """The student chose the course: the owner of an activity without one does not see what is done there."""
+    activity = await make.activity(teacher_id=group.stranger.id)
+    session = await make.session(group.student, activity_id=activity.activity_id, course_id="c")
+    assert (await group.teacher.get(f"/sessions/{session.id}")).status_code == 200
+    assert (await group.stranger.get(f"/sessions/{session.id}")).status_code == 404
+    assert (await group.stranger.post(f"/sessions/{session.id}/evaluations/generate")).status_code == 404
+
+
 async def test_an_admin_and_an_unlimited_key_see_every_course(make: Make, group: Group) -> None:
     elsewhere = await make.activity(course_id="elsewhere")
     await make.session(activity_id=elsewhere.activity_id, course_id="elsewhere")

@@ -91,6 +91,26 @@ async def test_an_admin_writes_for_a_teacher_and_a_teacher_for_nobody_else(make:
     assert (await admin.post("/activities", json=theirs)).json()["teacher_id"] == str(teacher.id)
 
 
+async def test_an_admin_gives_an_activity_to_a_teacher_of_its_course(make: Make) -> None:
+    course, admin = await make.course(), await make.admin()
+    owner, colleague = await make.teacher(course=course), await make.teacher(course=course)
+    stranger, student, tutor = await make.teacher(), await make.student(), await make.tutor(course=course)
+    left = await make.teacher(course=course, is_active=False)
+    inside = (await make.activity(teacher_id=owner.id, course_id=course)).activity_id
+    outside = (await make.activity(teacher_id=owner.id)).activity_id
+    given = {"teacher_id": str(colleague.id)}
+    assert (await owner.patch(f"/activities/{inside}", json=given)).status_code == 403
+    for activity, wrong in ((inside, stranger), (inside, tutor), (inside, left), (outside, student), (outside, left)):
+        answer = await admin.patch(f"/activities/{activity}", json={"teacher_id": str(wrong.id)})
+        assert (answer.status_code, answer.json()["code"]) == (422, "TEACHER_NOT_ALLOWED")
+        body = LOOPS | {"teacher_id": str(wrong.id)} | ({"course_id": course} if activity == inside else {})
+        assert (await admin.post("/activities", json=body)).json()["code"] == "TEACHER_NOT_ALLOWED"
+    assert (await admin.patch(f"/activities/{inside}", json=given)).json()["teacher_id"] == str(colleague.id)
+    assert (await admin.patch(f"/activities/{outside}", json={"teacher_id": str(stranger.id)})).status_code == 200
+    assert (await owner.patch(f"/activities/{inside}", json={"title": "Mine"})).status_code == 403
+    assert (await colleague.patch(f"/activities/{inside}", json={"title": "Mine"})).status_code == 200
+
+
 async def test_students_see_what_is_active_and_nothing_else(make: Make) -> None:
     teacher, student, key = await make.teacher(), await make.student(), await make.key("read")
     for status in ("draft", "active", "archived"):

@@ -251,9 +251,9 @@ class MemberRepository(Repository[CourseMember]):
     def listing(self) -> Select[Any]:
         """What `MemberOut` says, in its order."""
         member = CourseMember
+        student_id = select(User.student_id).where(User.id == member.user_id).scalar_subquery()
         times = (member.id, member.created_at, member.updated_at)
-        columns = (*times, member.course_id, member.user_id, User.student_id, member.role, member.joined_at)
-        return self.select(*columns).join(User, User.id == member.user_id)
+        return self.select(*times, member.course_id, member.user_id, student_id, member.role, member.joined_at)
 
     async def student_id_of(self, user_id: UUID) -> str | None:
         """Of any account. Raises NotFound where there is none."""

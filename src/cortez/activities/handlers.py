@@ -61,6 +61,8 @@ async def create_activity(
     if data.teacher_id not in (None, principal.id) and not principal.is_admin:
         raise Forbidden(None, "Only an admin writes an activity for somebody else.")
     await activities.check_course(data.course_id)
+    if data.teacher_id not in (None, principal.id):
+        await activities.check_teacher(data.teacher_id, data.course_id)
     values = {name: stored(getattr(data, name)) for name in data.__struct_fields__}
     values["teacher_id"] = data.teacher_id or principal.id
     activity = await activities.add(Activity(**values))
@@ -79,9 +81,14 @@ async def change_activity(
     activities: Activities,
     match: NamedDependency[Match],
 ) -> ActivityOut:
+    """An admin gives it to another teacher by `teacher_id`: one of its course, where it has one."""
     activity = await activities.own(activity_id)
     match.check(activity.updated_at)
     changes = data.changes()
+    if "teacher_id" in changes:
+        if not activities.principal.is_admin:
+            raise Forbidden(None, "Only an admin gives an activity to another teacher.")
+        await activities.check_teacher(changes["teacher_id"], changes.get("course_id", activity.course_id))
     if "course_id" in changes and activity.status != ActivityStatus.DRAFT:
         raise Invalid.at("/course_id", "The course can change only while the activity is a draft.")
     await activities.check_course(changes.get("course_id"))

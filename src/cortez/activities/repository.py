@@ -1,11 +1,13 @@
 """Queries of activities, and which of them a principal may see."""
 
-from sqlalchemy import ColumnElement, or_, select, true
+from uuid import UUID
 
-from cortez.accounts.models import Course
+from sqlalchemy import ColumnElement, and_, or_, select, true
+
+from cortez.accounts.models import Course, CourseMember, CourseRole, Role, User
 from cortez.accounts.repository import led_courses, taught_courses
 from cortez.activities.models import Activity, ActivityStatus
-from cortez.db import utc_now, within
+from cortez.db import holds, utc_now, within
 from cortez.errors import Conflict, Forbidden, Invalid
 from cortez.repository import Repository
 from cortez.security import Principal
@@ -15,6 +17,12 @@ TRANSITIONS: Transitions = {
     "publish": ({ActivityStatus.DRAFT, ActivityStatus.ARCHIVED}, ActivityStatus.ACTIVE),
     "archive": ({ActivityStatus.DRAFT, ActivityStatus.ACTIVE}, ActivityStatus.ARCHIVED),
 }
+
+
+def owned_activities(principal: Principal) -> ColumnElement[bool]:
+    """Those of one's own. Inside a course that counts only while one teaches the course."""
+    inside = Activity.course_id.in_(led_courses(principal))
+    return and_(Activity.teacher_id == principal.id, or_(Activity.course_id.is_(None), inside))
 
 
 def visible_activities(principal: Principal) -> ColumnElement[bool]:
@@ -27,7 +35,7 @@ def visible_activities(principal: Principal) -> ColumnElement[bool]:
     active = Activity.status == ActivityStatus.ACTIVE
     if not principal.is_teaching:
         return active
-    return or_(active, Activity.teacher_id == principal.id, Activity.course_id.in_(taught_courses(principal)))
+    return or_(active, owned_activities(principal), Activity.course_id.in_(taught_courses(principal)))
 
 
 class ActivityRepository(Repository[Activity]):
@@ -43,9 +51,22 @@ class ActivityRepository(Repository[Activity]):
     async def own(self, activity_id: str) -> Activity:
         """Locked, and the principal's own; an admin owns every one. Raises Forbidden."""
         activity = await self.by_key(activity_id, lock=True)
-        if not self.principal.is_admin and activity.teacher_id != self.principal.id:
-            raise Forbidden(None, "Only the teacher of an activity may change it.")
+        mine = self.select(Activity.id).where(Activity.id == activity.id, owned_activities(self.principal))
+        if not self.principal.is_admin and await self.session.scalar(mine) is None:
+            raise Forbidden(None, "Only the teacher of an activity may change it, while they teach its course.")
         return activity
+
+    async def check_teacher(self, teacher_id: UUID, course_id: str | None) -> None:
+        """Raises Invalid where the activity cannot be theirs: no teacher's account, or none of the course."""
+        teaches = select(User.id).where(User.id == teacher_id, User.is_active.is_(True))
+        if course_id is None:
+            teaches = teaches.where(holds(User.roles, Role.TEACHER.value))
+        else:
+            members = select(CourseMember.user_id).where(CourseMember.course_id == course_id)
+            teaches = teaches.where(User.id.in_(members.where(CourseMember.role == CourseRole.TEACHER)))
+        if await self.session.scalar(teaches) is None:
+            said = "An activity is given to an active teacher, in a course to one of its teachers."
+            raise Invalid.at("/teacher_id", said, "TEACHER_NOT_ALLOWED")
 
     async def startable(self, activity_id: str) -> Activity:
         """Held in share mode, so that it stays active until the session is stored. Raises Conflict."""

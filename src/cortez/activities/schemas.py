@@ -53,6 +53,7 @@ class ActivityPatch(Input):
     description: Prose | None | UnsetType = UNSET
     evaluation_criteria: Criteria | UnsetType = UNSET
     course_id: BusinessKey | None | UnsetType = UNSET
+    teacher_id: UUID | UnsetType = UNSET
     policies: Policies | UnsetType = UNSET
     subject: Short | None | UnsetType = UNSET
     difficulty: ActivityDifficulty | None | UnsetType = UNSET

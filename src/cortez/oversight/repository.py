@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from cortez.accounts.models import CourseMember
 from cortez.accounts.repository import led_courses, led_students, taught_courses, taught_students
 from cortez.activities.models import Activity
+from cortez.activities.repository import owned_activities
 from cortez.db import utc_now
 from cortez.errors import Conflict, Forbidden, Invalid, NotFound
 from cortez.oversight.models import (
@@ -36,13 +37,13 @@ SPAN = timedelta(days=14)
 
 def taught_activities(principal: Principal) -> Any:
     """The keys of the activities that a person owns, or that belong to a course they teach."""
-    mine = or_(Activity.teacher_id == principal.id, Activity.course_id.in_(taught_courses(principal)))
+    mine = or_(owned_activities(principal), Activity.course_id.in_(taught_courses(principal)))
     return select(Activity.activity_id).where(mine)
 
 
 def led_activities(principal: Principal) -> Any:
     """The keys of the activities that a person owns, or that belong to a course they teach, not only tutor."""
-    mine = or_(Activity.teacher_id == principal.id, Activity.course_id.in_(led_courses(principal)))
+    mine = or_(owned_activities(principal), Activity.course_id.in_(led_courses(principal)))
     return select(Activity.activity_id).where(mine)
 
 

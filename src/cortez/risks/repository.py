@@ -9,7 +9,6 @@ from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.accounts.repository import led_courses
-from cortez.activities.models import Activity
 from cortez.database import student_changed
 from cortez.db import among, shown, utc_now
 from cortez.errors import Conflict, Forbidden, Invalid
@@ -18,7 +17,7 @@ from cortez.risks.models import Resolution, Risk
 from cortez.risks.schemas import RiskOut
 from cortez.security import Principal
 from cortez.sessions.models import LearningSession
-from cortez.sessions.repository import OnSession, SessionRepository
+from cortez.sessions.repository import OnSession, SessionRepository, in_own_activity
 from cortez.traces.models import CognitiveTrace
 from cortez.traces.repository import TraceRepository
 
@@ -48,10 +47,9 @@ async def judged(sessions: SessionRepository, session_id: UUID, *, lock: bool = 
 
 
 def led_sessions(principal: Principal) -> ColumnElement[bool]:
-    """The sessions of the courses that a person teaches, and of the activities they own."""
-    owned = select(Activity.activity_id).where(Activity.teacher_id == principal.id)
+    """The sessions of the courses that a person teaches, and those without a course of the activities they own."""
     led = among(LearningSession.course_id, led_courses(principal))
-    return or_(led, among(LearningSession.activity_id, owned))
+    return or_(led, in_own_activity(LearningSession, principal))
 
 
 async def require_traces(

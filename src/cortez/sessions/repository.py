@@ -5,11 +5,12 @@ from datetime import datetime
 from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Uuid, bindparam, false, func, or_, select, true
+from sqlalchemy import ColumnElement, Select, Uuid, and_, bindparam, false, func, or_, select, true
 from sqlalchemy.orm import selectinload
 
 from cortez.accounts.repository import taught_courses
 from cortez.activities.models import Activity
+from cortez.activities.repository import owned_activities
 from cortez.database import student_changed
 from cortez.db import Base, ListOf, among, shown, within
 from cortez.errors import Conflict, Forbidden
@@ -41,9 +42,15 @@ def visible_sessions(principal: Principal) -> ColumnElement[bool]:
     mine = false() if principal.student_id is None else SESSIONS.c.student_id == principal.student_id
     if not principal.is_teaching:
         return mine
-    owned = select(Activity.activity_id).where(Activity.teacher_id == principal.id)
     taught = among(SESSIONS.c.course_id, taught_courses(principal))
-    return or_(mine, taught, among(SESSIONS.c.activity_id, owned))
+    return or_(mine, taught, in_own_activity(SESSIONS.c, principal))
+
+
+def in_own_activity(session: Any, principal: Principal) -> ColumnElement[bool]:
+    """Sessions outside of courses are their activity's owner's to see; inside, the course's staff see them."""
+    owned = select(Activity.activity_id).where(owned_activities(principal))
+    nowhere = func.coalesce(session.course_id, "") == ""  # IS NULL would have SQLite read all sessions without a course
+    return and_(among(session.activity_id, owned), nowhere)
 
 
 def session_ids(principal: Principal) -> Select[UUID]:
