@@ -204,6 +204,13 @@ class among(Predicate):  # noqa: N801 - reads as a function of SQL
         super().__init__(column, values.scalar_subquery())
 
 
+class missing(Predicate):  # noqa: N801 - reads as a function of SQL
+    """Whether a value is NULL, where that says little: from an index SQLite would read however many rows have none."""
+
+    inherit_cache = True
+    name = "missing"
+
+
 class within(Predicate):  # noqa: N801 - reads as a function of SQL
     """Whether a value is one of those given, or of those that a parameter of type `ListOf` will give.
 
@@ -216,6 +223,18 @@ class within(Predicate):  # noqa: N801 - reads as a function of SQL
     def __init__(self, column: Any, values: Collection[Any] | BindParameter[Any]) -> None:
         given = values if isinstance(values, BindParameter) else literal(list(values), ListOf(column.type))
         super().__init__(column, given)
+
+
+@compiles(missing, "postgresql")
+def _missing_postgresql(element: missing, compiler: Any, **options: Any) -> str:
+    (column,) = element.clauses
+    return f"{compiler.process(column, **options)} IS NULL"
+
+
+@compiles(missing, "sqlite")
+def _missing_sqlite(element: missing, compiler: Any, **options: Any) -> str:
+    (column,) = element.clauses
+    return f"+{compiler.process(column, **options)} IS NULL"
 
 
 @compiles(within, "postgresql")

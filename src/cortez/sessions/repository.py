@@ -12,7 +12,7 @@ from cortez.accounts.repository import taught_courses
 from cortez.activities.models import Activity
 from cortez.activities.repository import owned_activities
 from cortez.database import student_changed
-from cortez.db import Base, ListOf, among, shown, within
+from cortez.db import Base, ListOf, among, missing, shown, within
 from cortez.errors import Conflict, Forbidden
 from cortez.paging import Page
 from cortez.repository import Listed, group_by
@@ -49,8 +49,7 @@ def visible_sessions(principal: Principal) -> ColumnElement[bool]:
 def in_own_activity(session: Any, principal: Principal) -> ColumnElement[bool]:
     """Sessions outside of courses are their activity's owner's to see; inside, the course's staff see them."""
     owned = select(Activity.activity_id).where(owned_activities(principal))
-    nowhere = func.coalesce(session.course_id, "") == ""  # IS NULL would have SQLite read all sessions without a course
-    return and_(among(session.activity_id, owned), nowhere)
+    return and_(among(session.activity_id, owned), missing(session.course_id))
 
 
 def session_ids(principal: Principal) -> Select[UUID]:
