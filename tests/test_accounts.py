@@ -127,6 +127,36 @@ async def test_a_reset_token_sets_a_password_once(
     assert (await client.post("/auth/login", json=SIGN_IN | {"password": "a new password"})).status_code == 200
 
 
+@pytest.mark.parametrize("ending", ["password", "deactivate", "offer"])
+async def test_what_ends_a_reset_token(
+    client: httpx.AsyncClient, tokens: dict[str, str], make: Make, ending: str
+) -> None:
+    """A new password, a newer token, or the end of the account, which its return does not undo."""
+    user, admin = (await make.all(User))[0], await make.admin()
+    path = f"/users/{user.id}"
+    token = (await admin.post(f"{path}/password-reset")).json()["token"]
+    if ending == "password":
+        change = {"current_password": "long enough", "new_password": "even longer"}
+        assert (await client.put("/auth/password", json=change, headers=bearer(tokens))).status_code == 204
+    elif ending == "offer":
+        assert (await admin.post(f"{path}/password-reset")).status_code == 200
+    else:
+        assert (await admin.post(f"{path}/deactivate")).status_code == 200
+        refused = await admin.post(f"{path}/password-reset")
+        assert (refused.status_code, refused.json()["code"]) == (409, "ACCOUNT_INACTIVE")
+        assert (await admin.post(f"{path}/reactivate")).status_code == 200
+    used = await client.post("/auth/password-reset", json={"token": token, "password": "a new password"})
+    assert (used.status_code, used.json()["code"]) == (401, "RESET_TOKEN_INVALID")
+
+
+async def test_a_reset_token_is_good_only_while_the_account_is_active(client: httpx.AsyncClient, make: Make) -> None:
+    token = new_secret("cp_")
+    expires_at = utc_now() + timedelta(hours=1)
+    await make.student(is_active=False, reset_hash=digest(token), reset_expires_at=expires_at)
+    used = await client.post("/auth/password-reset", json={"token": token, "password": "a new password"})
+    assert (used.status_code, used.json()["code"]) == (401, "RESET_TOKEN_INVALID")
+
+
 @pytest.mark.parametrize(
     "header",
     ["", "Bearer", "Bearer x", "Basic YTpi", "Bearer ck_unknown", "Bearer eyJhbGciOiJub25lIn0.e30.", "bearer  "],
@@ -213,6 +243,32 @@ async def test_a_key_is_shown_once_and_refused_when_deleted(make: Make) -> None:
         assert (await machine.get("/auth/me")).status_code == 403
         assert (await admin.delete(f"/api-keys/{made['id']}")).status_code == 204
         assert (await machine.get("/sessions")).status_code == 401
+
+
+@pytest.mark.parametrize("ending", ["deactivate", "roles", "delete"])
+async def test_a_key_ends_with_its_maker_unless_another_admin_takes_it(make: Make, ending: str) -> None:
+    admin, maker, other = await make.admin(), await make.admin(), await make.admin()
+    made = [(await maker.post("/api-keys", json={"name": "agent", "scopes": ["read"]})).json() for _ in range(2)]
+    assert [one["created_by"] for one in made] == [str(maker.id)] * 2
+    path = f"/api-keys/{made[1]['id']}"
+    for wrong in ((await make.teacher()).id, (await make.admin(is_active=False)).id, made[0]["id"]):
+        refused = await admin.patch(path, json={"created_by": str(wrong)})
+        assert (refused.status_code, refused.json()["code"]) == (422, "MAKER_NOT_ALLOWED")
+    given = (await admin.patch(path, json={"created_by": str(other.id), "name": "tutor"})).json()
+    assert (given["created_by"], given["name"]) == (str(other.id), "tutor")
+    older = await make.key("read")
+    async with client_of(make.app, made[0]["key"]) as lost, client_of(make.app, made[1]["key"]) as kept:
+        assert (await lost.get("/sessions")).status_code == 200
+        if ending == "roles":
+            await admin.put(f"/users/{maker.id}/roles", json={"roles": ["teacher"]})
+        elif ending == "delete":
+            assert (await admin.delete(f"/users/{maker.id}")).status_code == 204
+        else:
+            await admin.post(f"/users/{maker.id}/deactivate")
+        refused = await lost.get("/sessions")
+        assert (refused.status_code, refused.json()["code"]) == (401, "API_KEY_INVALID")
+        assert (await kept.get("/sessions")).status_code == 200
+    assert (await older.get("/sessions")).status_code == 200
 
 
 async def test_an_expired_key_is_refused(make: Make) -> None:

@@ -11,7 +11,7 @@ from uuid_utils.compat import uuid7
 from cortez.accounts.attempts import Attempts, Refusals
 from cortez.accounts.authentication import SYSTEM
 from cortez.accounts.models import RefreshToken, Role
-from cortez.accounts.repository import RefreshTokenRepository, UserRepository
+from cortez.accounts.repository import NO_TOKEN, RefreshTokenRepository, UserRepository
 from cortez.accounts.schemas import (
     LoginIn,
     LogoutIn,
@@ -147,8 +147,7 @@ async def reset_password(
         raise Unauthorized("RESET_TOKEN_INVALID", "The token is unknown, used or expired; ask for a new one.")
     await attempts.give_back(anyones.users.session, attempts.failure())
     await anyones.tokens.revoke(RefreshToken.user_id == user.id)
-    changes = {"hashed_password": hashed, "reset_hash": None, "reset_expires_at": None}
-    return UserOut.of(await anyones.users.change(user, changes))
+    return UserOut.of(await anyones.users.change(user, {"hashed_password": hashed, **NO_TOKEN}))
 
 
 @post("/logout", opt=NO_KEY, guards=[people], status_code=HTTP_200_OK)
@@ -167,7 +166,7 @@ async def change_password(
     database: NamedDependency[Database],
     passwords: NamedDependency[Passwords],
 ) -> None:
-    """Every other sign-in ends.
+    """Every other sign-in ends, and so does a token that an admin has offered.
 
     A wrong current password is a guess at the account, like one at the login.
     """
@@ -182,7 +181,7 @@ async def change_password(
     if user.hashed_password != before:
         raise Forbidden("PASSWORD_WRONG", "The password has just been changed.")
     await attempts.give_back(own.users.session, guess)
-    await own.users.change(user, {"hashed_password": hashed})
+    await own.users.change(user, {"hashed_password": hashed, **NO_TOKEN})
     await own.tokens.revoke(RefreshToken.family_id != principal.family_id)
 
 

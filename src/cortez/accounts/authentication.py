@@ -8,8 +8,8 @@ from litestar.types import Scope
 from sqlalchemy import bindparam, exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from cortez.accounts.models import ApiKey, RefreshToken, User
-from cortez.db import utc_now
+from cortez.accounts.models import ApiKey, RefreshToken, Role, User
+from cortez.db import holds, utc_now
 from cortez.driver import fetch
 from cortez.errors import Unauthorized
 from cortez.replica import HERE, POSITION
@@ -21,7 +21,12 @@ SYSTEM = Principal(id=UUID(int=0), roles=frozenset({"admin"}))
 
 USERS, KEYS, TOKENS = User.__table__.c, ApiKey.__table__.c, RefreshToken.__table__.c
 LIVING_KEY = select(KEYS.id, KEYS.scopes, KEYS.course_ids).where(
-    KEYS.key_hash == bindparam("hash"), or_(KEYS.expires_at.is_(None), KEYS.expires_at > bindparam("now"))
+    KEYS.key_hash == bindparam("hash"),
+    or_(KEYS.expires_at.is_(None), KEYS.expires_at > bindparam("now")),
+    or_(
+        KEYS.created_by.is_(None),  # made before keys named their maker
+        exists().where(USERS.id == KEYS.created_by, USERS.is_active.is_(True), holds(USERS.roles, Role.ADMIN.value)),
+    ),
 )
 SIGNED_IN = select(USERS.id, USERS.student_id, USERS.roles).where(
     USERS.id == bindparam("user"),
@@ -67,7 +72,7 @@ def bearer(scope: Scope) -> str:
 async def machine(session: AsyncSession, living_key: Kept, secret: str) -> tuple[Any, Principal]:
     found = await fetch(session, living_key, {"hash": digest(secret), "now": utc_now()})
     if not found:
-        raise Unauthorized("API_KEY_INVALID", "The API key is unknown, revoked or expired.")
+        raise Unauthorized("API_KEY_INVALID", "The API key is unknown, revoked or expired, or its maker is gone.")
     (key,) = found
     limited = None if key.course_ids is None else frozenset(key.course_ids)
     return key, Principal(id=key.id, kind="key", scopes=frozenset(key.scopes), course_ids=limited)

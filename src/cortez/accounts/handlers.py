@@ -10,6 +10,7 @@ from litestar.status_codes import HTTP_200_OK
 from cortez.accounts.models import ApiKey, RefreshToken, Role, User
 from cortez.accounts.repository import (
     NO_PASSWORD,
+    NO_TOKEN,
     ApiKeyRepository,
     CourseRepository,
     RefreshTokenRepository,
@@ -18,6 +19,7 @@ from cortez.accounts.repository import (
 from cortez.accounts.schemas import (
     ApiKeyIn,
     ApiKeyOut,
+    ApiKeyPatch,
     NewApiKeyOut,
     ResetOut,
     RolesIn,
@@ -152,11 +154,11 @@ async def verify_user(user_id: FromPath[UUID], users: Users, match: NamedDepende
 
 @post("/{user_id:uuid}/deactivate", guards=[admins], status_code=HTTP_200_OK)
 async def deactivate_user(user_id: FromPath[UUID], users: Users, match: NamedDependency[Match]) -> UserOut:
-    """Every sign-in ends."""
+    """Every sign-in ends, a token to set a password too, and keys that the account answers for stop working."""
     not_oneself(user_id, users.principal)
     user = await locked(users, user_id, match)
     await RefreshTokenRepository(users.session, users.principal).revoke(RefreshToken.user_id == user_id)
-    return UserOut.of(await users.change(user, {"is_active": False}))
+    return UserOut.of(await users.change(user, {"is_active": False, **NO_TOKEN}))
 
 
 @post("/{user_id:uuid}/reactivate", guards=[admins], status_code=HTTP_200_OK)
@@ -167,7 +169,7 @@ async def reactivate_user(user_id: FromPath[UUID], users: Users, match: NamedDep
 
 @post("/{user_id:uuid}/password-reset", guards=[admins], status_code=HTTP_200_OK, opt={"no_key": True})
 async def offer_reset(user_id: FromPath[UUID], users: Users, match: NamedDependency[Match]) -> ResetOut:
-    """A one-time token for the person, good for 24 hours."""
+    """A one-time token for the person, good for 24 hours while the account is active; it ends an older one."""
     return ResetOut(*await users.offer_reset(await locked(users, user_id, match)))
 
 
@@ -178,7 +180,7 @@ async def list_keys(keys: Keys, page: NamedDependency[Page]) -> Listing[ApiKeyOu
 
 @post("/", guards=[admins], opt={"no_key": True})
 async def create_key(data: JSONBody[ApiKeyIn], keys: Keys) -> Answer[NewApiKeyOut]:
-    """The answer holds the whole key, this once."""
+    """The answer holds the whole key, this once. It works as long as its maker is an active admin."""
     if data.course_ids:
         await CourseRepository(keys.session, keys.principal).require_all(data.course_ids)
     secret = new_secret(KEY_PREFIX)
@@ -190,9 +192,23 @@ async def create_key(data: JSONBody[ApiKeyIn], keys: Keys) -> Answer[NewApiKeyOu
             scopes=scopes,
             course_ids=data.course_ids,
             expires_at=data.expires_at,
+            created_by=keys.principal.id,
         )
     )
     return created(NewApiKeyOut.of(key, key=secret), f"/api-keys/{key.id}")
+
+
+@patch("/{key_id:uuid}", guards=[admins])
+async def change_key(
+    key_id: FromPath[UUID], data: JSONBody[ApiKeyPatch], keys: Keys, match: NamedDependency[Match]
+) -> ApiKeyOut:
+    """Name it, or have another admin answer for it (`created_by`), before the account of the first goes."""
+    key = await keys.get(key_id, lock=True)
+    match.check(key.updated_at)
+    changes = data.changes()
+    if "created_by" in changes:
+        await keys.require_maker(changes["created_by"])
+    return ApiKeyOut.of(await keys.change(key, changes))
 
 
 @delete("/{key_id:uuid}", guards=[admins])
@@ -223,7 +239,7 @@ router = Router(
 
 keys_router = Router(
     "/api-keys",
-    route_handlers=[list_keys, create_key, delete_key],
+    route_handlers=[list_keys, create_key, change_key, delete_key],
     dependencies={"keys": provide_keys},
     tags=["API keys"],
 )

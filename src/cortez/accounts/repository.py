@@ -26,6 +26,7 @@ from cortez.errors import DUPLICATES, Conflict, Forbidden, Invalid, NotFound
 from cortez.repository import Repository
 from cortez.security import REFRESH_TTL, RESET_TTL, Principal, digest, new_secret
 
+NO_TOKEN: dict[str, Any] = {"reset_hash": None, "reset_expires_at": None}  # ends an offer to set a password
 NO_PASSWORD = "!"  # noqa: S105 - no hash, so that nothing matches it
 
 
@@ -142,13 +143,20 @@ class UserRepository(Repository[User]):
         return (await self.session.execute(statement.returning(User.id))).one_or_none() is not None
 
     async def offer_reset(self, user: User) -> tuple[str, datetime]:
-        """A one-time token to set a new password, good for a day."""
+        """A one-time token to set a new password, good for a day; it ends an older one.
+
+        Raises Conflict (ACCOUNT_INACTIVE).
+        """
+        if not user.is_active:
+            raise Conflict("ACCOUNT_INACTIVE", "The account is not active. Reactivate it first.")
         token, expires_at = new_secret("cp_"), utc_now() + RESET_TTL
         await self.change(user, {"reset_hash": digest(token), "reset_expires_at": expires_at})
         return token, expires_at
 
     async def by_reset_token(self, token: str) -> User | None:
-        return await self.one((User.reset_hash == digest(token)) & (User.reset_expires_at > utc_now()), lock=True)
+        """Of an active account, locked."""
+        lives = (User.reset_expires_at > utc_now()) & User.is_active.is_(True)
+        return await self.one((User.reset_hash == digest(token)) & lives, lock=True)
 
 
 class RefreshTokenRepository(Repository[RefreshToken]):
@@ -185,6 +193,12 @@ class ApiKeyRepository(Repository[ApiKey]):
 
     def visible(self) -> ColumnElement[bool]:
         return true() if self.principal.is_admin else false()
+
+    async def require_maker(self, user_id: UUID) -> None:
+        """Raises Invalid where this is no active admin, who alone can answer for a key."""
+        admin = select(User.id).where(User.id == user_id, User.is_active.is_(True), holds(User.roles, Role.ADMIN.value))
+        if await self.session.scalar(admin) is None:
+            raise Invalid.at("/created_by", "An active admin answers for a key.", "MAKER_NOT_ALLOWED")
 
 
 class CourseRepository(Repository[Course]):

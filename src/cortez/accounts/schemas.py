@@ -142,12 +142,22 @@ class ApiKeyIn(Input):
     expires_at: Instant | None = None
 
 
+class ApiKeyPatch(Input):
+    """`created_by`: the admin who answers for it from now on."""
+
+    name: Short | UnsetType = UNSET
+    created_by: UUID | UnsetType = UNSET
+
+
 class ApiKeyOut(Resource):
+    """It works as long as `created_by` is an active admin; null: made before that was recorded."""
+
     name: str
     scopes: list[Scope]
     course_ids: list[str] | None
     expires_at: datetime | None
     last_used_at: datetime | None
+    created_by: UUID | None
 
     @classmethod
     def of(cls, key: ApiKey, /, **more: Any) -> Self:
