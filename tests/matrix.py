@@ -20,7 +20,13 @@ from litestar import Litestar
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez import openapi
-from cortez.accounts.repository import ApiKeyRepository, MemberRepository, RefreshTokenRepository, UserRepository
+from cortez.accounts.repository import (
+    ApiKeyRepository,
+    InvitationRepository,
+    MemberRepository,
+    RefreshTokenRepository,
+    UserRepository,
+)
 from cortez.lti.repository import DeploymentRepository
 from cortez.records.audit_repository import AuditRepository
 from cortez.repository import Repository
@@ -83,6 +89,8 @@ SECOND_LINE: list[tuple[type[Repository[Any]], str, Callable[[Any, UUID], bool]]
     (RefreshTokenRepository, "owner", lambda row, id_: row.user_id == id_),
     (ApiKeyRepository, "teacher", lambda row, id_: False),
     (MemberRepository, "far", lambda row, id_: row.course_id == "far"),
+    (InvitationRepository, "far", lambda row, id_: row.course_id == "far"),
+    (InvitationRepository, "key", lambda row, id_: False),
     (DeploymentRepository, "teacher", lambda row, id_: False),
     (AuditRepository, "teacher", lambda row, id_: False),
     (AuditRepository, "key", lambda row, id_: False),

@@ -124,6 +124,38 @@ TRACE = {"interaction_type": "student_prompt", "content": "x"}
 FAR_STUDENT = {"student_id": "plain-far"}
 
 CROSSINGS = [
+    Crossing(
+        "far_key",
+        "POST /sessions",
+        "student_id",
+        "STUDENT_NOT_IN_COURSE",
+        put(activity_id="far")("student_id"),
+        "nowhere",
+    ),
+    Crossing(
+        "far",
+        "POST /courses/{course_id}/members/batch",
+        "email",
+        '"status":"added"',
+        lambda world, name: [{"email": name}],
+        "absent@example.edu",
+    ),
+    Crossing(
+        "far",
+        "POST /courses/{course_id}/members/batch",
+        "student_id",
+        '"status":"added"',
+        lambda world, name: [{"email": "absent@example.edu", "student_id": name}],
+        "absent",
+    ),
+    Crossing(
+        "far",
+        "POST /courses/{course_id}/members/batch",
+        "email",
+        "FORBIDDEN",
+        lambda world, name: [{"email": name, "role": "tutor"}],
+        "absent@example.edu",
+    ),
     Crossing("far_key", "POST /sessions", "home", "ACTIVITY_NOT_FOUND", put(student_id="s")("activity_id"), "nowhere"),
     Crossing(
         "far_student",

@@ -60,7 +60,18 @@ QUESTIONS = [
     Question("former", "POST /exercises/{exercise_id}/hints/reveal", 403),
     Question("former", "POST /exercises/{exercise_id}/attempts", 403, {"submitted_code": "x"}),
     Question("former", "POST /sessions", 403, {"activity_id": "home"}),
+    # Whose course it is not.
+    Question("far_student", "POST /sessions", 422, {"activity_id": "home"}, "COURSE_NOT_YOURS"),
+    Question("admin", "POST /sessions", 422, {"activity_id": "home", "student_id": "nowhere"}, "STUDENT_NOT_IN_COURSE"),
+    Question("key", "POST /sessions", 422, {"activity_id": "home", "student_id": "former"}, "STUDENT_NOT_IN_COURSE"),
+    # What somebody wrote in a course counts no more once they have left it.
+    Question("left", "GET /sessions/{session_id@left}", 404),
+    Question("left", "POST /sessions/{session_id@left}/evaluations/generate", 404),
+    Question("left", "PATCH /activities/home-left", 403, {"title": "Mine"}),
+    Question("left", "POST /activities/home-left/archive", 403),
+    Question("left", "POST /alerts", 404, ALERT | {"scope": "activity", "activity_id": "home-left"}),
     # Fields that are not theirs.
+    Question("teacher", "PATCH /activities/{activity_id}", 403, {"teacher_id": "{teacher_id}"}),
     Question("owner", "PATCH /sessions/{session_id}", 403, {"session_metrics": {}}),
     Question("owner", "PATCH /sessions/{session_id}", 403, {"cognitive_status": {}}),
     Question("owner", "POST /interviews/{interview_id@asked}/responses", 403, {"response": "x", "evaluation": {}}),

@@ -47,6 +47,11 @@ GET /auth/me
 PATCH /auth/me
 PUT /auth/password
 POST /auth/logout
+GET /auth/me/invitations
+# An invitation is answered by the person who has it, and by no other.
+: yes 404 404 404 404 404 404 403 403 404
+POST /auth/me/invitations/{invitation_id}/accept
+POST /auth/me/invitations/{invitation_id}/decline
 
 # Accounts, keys and platforms are an admin's; so is removing a session or a subject.
 : 403 403 403 403 403 403 403 403 403 yes
@@ -62,6 +67,7 @@ POST /users/{user_id}/reactivate
 POST /users/{user_id}/password-reset
 GET /api-keys
 POST /api-keys
+PATCH /api-keys/{key_id}
 DELETE /api-keys/{key_id}
 GET /lti/deployments
 POST /lti/deployments

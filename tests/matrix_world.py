@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
 from cortez import tables
-from cortez.accounts.models import CourseMember, RefreshToken, Role, Scope, User
+from cortez.accounts.models import CourseInvitation, CourseMember, RefreshToken, Role, Scope, User
 from cortez.db import Base, utc_now
 from cortez.exercises.models import (
     ExerciseAttempt,
@@ -256,6 +256,19 @@ async def others(make: Make, world: World) -> None:
     }
     await keep(make, world.at, rows)
     world.at["{session_id@guest}"] = str(session.id)
+    await left(make, world)
+
+
+async def left(make: Make, world: World) -> None:
+    """A teacher who wrote an activity of the course and is no member any more; an invitation; an e-mail."""
+    owner, writer = world.who["owner"], await make.teacher()
+    await make.activity(activity_id="home-left", title="Open", teacher_id=writer.id, course_id="home")
+    session = await make.session(owner, activity_id="home-left", course_id="home")
+    invited = CourseInvitation(course_id="home-guest", user_id=owner.id, role="student")
+    await keep(make, world.at, {"{session_id@left}": session, "{invitation_id}": invited})
+    known = await make.student()
+    world.at |= {"{email}": f"{known.student_id}@example.edu", "{teacher_id}": str(world.who["teacher"].id)}
+    world.who["left"] = writer
 
 
 async def attended(make: Make, someone: Someone, course: str) -> dict[str, Any]:

@@ -11,13 +11,15 @@ from routes import PAGE, calls, page
 CONTRACT = """
 POST /auth/register /auth/login /auth/refresh /auth/logout /auth/password-reset
 GET,PATCH /auth/me
+GET /auth/me/invitations
+POST /auth/me/invitations/{}/accept /auth/me/invitations/{}/decline
 PUT /auth/password
 GET,POST /users
 GET,PATCH,DELETE /users/{}
 PUT /users/{}/roles
 POST /users/{}/verify /users/{}/deactivate /users/{}/reactivate /users/{}/password-reset
 GET,POST /api-keys
-DELETE /api-keys/{}
+PATCH,DELETE /api-keys/{}
 GET,POST /courses
 GET,PATCH /courses/{}
 GET /courses/{}/members

@@ -39,6 +39,7 @@ TOPS = {
     "app",
     "cli",
     "commands",
+    "doctor_records",
     "adopt_command",
     "export_commands",
     "tables",

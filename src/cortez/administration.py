@@ -23,6 +23,7 @@ from cortez.content.storage import Storage
 from cortez.db import utc_now
 from cortez.demo.load import load as load_demo
 from cortez.doctor import GOOD, NOTE, ODD, Finding, examine, examine_schema
+from cortez.doctor_records import of_records
 from cortez.export_commands import export
 from cortez.faults import name_of
 from cortez.oversight.profiles import rebuild as rebuild_profiles
@@ -62,8 +63,8 @@ def migrate(settings: Settings, sql: bool, check: bool) -> None:
 @click.pass_obj
 @coroutine
 async def doctor(settings: Settings) -> None:
-    """Check settings, secrets, storage, database, timeouts, clock and schema; say what to do about what is wrong."""
-    report(await examine(settings), {GOOD, ODD})
+    """Check settings, secrets, storage, database, timeouts, clock, schema and records; say what to do about each."""
+    report(await examine(settings, of_records), {GOOD, ODD})
 
 
 def report(found: list[Finding], accepted: set[str]) -> None:

@@ -51,9 +51,9 @@ class Finding(NamedTuple):
 Look = Callable[[Connection], list[Finding]]
 
 
-async def examine(settings: Settings) -> list[Finding]:
-    """Everything; what lies behind a connection only where there is one."""
-    return await look(settings, of_server, of_schema, partial(of_files, Path(settings.files)))
+async def examine(settings: Settings, *more: Look) -> list[Finding]:
+    """Everything, and more where that is given; what lies behind a connection only where there is one."""
+    return await look(settings, of_server, of_schema, partial(of_files, Path(settings.files)), *more)
 
 
 async def glance(settings: Settings) -> list[Finding]:

@@ -1,0 +1,127 @@
+"""What `cortez doctor` finds in the rows that an admin should look at: counted, and a few of them by their ids."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Select, and_, func, or_, select
+
+from cortez.accounts.models import ApiKey, Course, CourseMember, CourseRole, Role, User
+from cortez.activities.models import Activity, ActivityStatus
+from cortez.content.models import Subject, SubjectTeacher
+from cortez.db import holds
+from cortez.doctor import GOOD, ODD, Finding, of_revision
+from cortez.exercises.models import ExerciseAttempt
+from cortez.oversight.models import AlertScope, RemediationPlan, RiskAlert
+from cortez.sessions.models import LearningSession
+
+NAMED = 5
+
+
+class Question(NamedTuple):
+    """What is asked of one kind of row: `rows` gives the ids of those to look at; `said` of them and what to do."""
+
+    area: str
+    rows: Select[Any]
+    said: str
+
+
+def active(role: Role) -> Any:
+    return and_(User.is_active.is_(True), holds(User.roles, role.value))
+
+
+def teaches(course_id: Any) -> Any:
+    """Memberships of a course's teachers."""
+    return select(CourseMember.id).where(
+        CourseMember.course_id == course_id, CourseMember.role == CourseRole.TEACHER.value
+    )
+
+
+ADMIN = select(User.id).where(User.id == ApiKey.created_by, active(Role.ADMIN)).exists()
+TEACHER = teaches(Course.course_id).join(User, User.id == CourseMember.user_id).where(User.is_active.is_(True)).exists()
+OWNER = or_(
+    select(User.id).where(User.id == Activity.teacher_id, holds(User.roles, Role.ADMIN.value)).exists(),
+    and_(Activity.teacher_id.is_not(None), Activity.course_id.is_(None)),
+    teaches(Activity.course_id).where(CourseMember.user_id == Activity.teacher_id).exists(),
+)
+BEFORE = select(LearningSession.id).where(
+    LearningSession.student_id == User.student_id,
+    LearningSession.user_id.is_(None),
+    LearningSession.created_at < User.created_at,
+)
+LOOKED_AFTER = select(SubjectTeacher.id).where(SubjectTeacher.subject_code == Subject.code).exists()
+
+QUESTIONS = [
+    Question(
+        "keys",
+        select(ApiKey.id).where(ApiKey.created_by.is_(None)),
+        "name no admin who answers for them. Set created_by (PATCH /api-keys/ID), or remove them",
+    ),
+    Question(
+        "keys",
+        select(ApiKey.id).where(ApiKey.created_by.is_not(None), ~ADMIN),
+        "do not work, since their maker is no active admin. Set created_by (PATCH /api-keys/ID), or remove them",
+    ),
+    Question("courses", select(Course.course_id).where(~TEACHER), "have no teacher. Add one"),
+    Question(
+        "activities",
+        select(Activity.activity_id).where(Activity.status != ActivityStatus.ARCHIVED.value, ~OWNER),
+        "have no owner who teaches their course. Give them to one (PATCH /activities/ID, teacher_id)",
+    ),
+    Question(
+        "accounts",
+        select(User.id).where(BEFORE.exists()),
+        "have a student_id under which sessions were recorded before. Check that it is the same person",
+    ),
+    Question(
+        "plans",
+        select(RemediationPlan.id).where(RemediationPlan.course_id.is_(None), RemediationPlan.activity_id.is_(None)),
+        "belong to no course: their student, their author and admins see them",
+    ),
+    Question(
+        "alerts",
+        select(RiskAlert.id).where(
+            RiskAlert.scope == AlertScope.STUDENT.value,
+            RiskAlert.course_id.is_(None),
+            RiskAlert.activity_id.is_(None),
+        ),
+        "are about a student and belong to no course: who they are assigned to and admins see them",
+    ),
+    Question(
+        "attempts",
+        select(ExerciseAttempt.id).where(ExerciseAttempt.session_id.is_(None), ExerciseAttempt.course_id.is_(None)),
+        "belong to no session and no course: their student, admins and keys without a limit see them",
+    ),
+    Question(
+        "subjects",
+        select(Subject.code).where(~LOOKED_AFTER),
+        "have no teacher, so that only admins change their exercises. Name one (PUT /subjects/CODE/teachers/ID)",
+    ),
+]
+
+
+def of_records(connection: Connection) -> list[Finding]:
+    """Nothing where the schema is not that of this version."""
+    if of_revision(connection):
+        return []
+    return list(odd(connection)) or [Finding(GOOD, "records", "nothing that an admin should look at")]
+
+
+def odd(connection: Connection) -> Iterator[Finding]:
+    for question in QUESTIONS:
+        count = connection.scalar(select(func.count()).select_from(question.rows.subquery()))
+        if count:
+            few = question.rows.order_by(*question.rows.selected_columns).limit(NAMED)
+            yield found(question.area, count, question.said, connection.scalars(few).all())
+    if lost := of_absent_courses(connection):
+        yield found("keys", len(lost), "are for courses that do not exist. Remove them", lost[:NAMED])
+
+
+def found(area: str, count: int, said: str, ids: Any) -> Finding:
+    return Finding(ODD, area, f"{count} {said}: {', '.join(map(str, ids))}")
+
+
+def of_absent_courses(connection: Connection) -> list[Any]:
+    """The keys that are limited to a course which is not there."""
+    limited = connection.execute(select(ApiKey.id, ApiKey.course_ids).where(ApiKey.course_ids.is_not(None))).all()
+    there = set(connection.scalars(select(Course.course_id))) if limited else set()
+    return [key.id for key in limited if not there.issuperset(key.course_ids)]

@@ -1,0 +1,115 @@
+"""What `cortez doctor` says of rows that an admin should look at."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from cortez.accounts.models import ApiKey, CourseMember, User
+from cortez.content.models import Subject, SubjectTeacher
+from cortez.db import utc_now
+from cortez.doctor import GOOD, ODD
+from cortez.doctor_records import NAMED, of_records
+from cortez.exercises.models import ExerciseAttempt
+from cortez.oversight.models import RemediationPlan, RiskAlert
+from cortez.security import digest, new_secret
+from cortez.sessions.models import LearningSession
+from factory import Make
+
+
+async def odd(make: Make) -> dict[str, list[str]]:
+    """The findings by what they are about."""
+    async with make.database.engine.connect() as connection:
+        found = await connection.run_sync(of_records)
+    if [one.mark for one in found] == [GOOD]:
+        return {}
+    assert {one.mark for one in found} == {ODD}
+    areas: dict[str, list[str]] = {}
+    for one in found:
+        areas.setdefault(one.area, []).append(one.said)
+    return areas
+
+
+def key_of(maker: Any, **values: Any) -> ApiKey:
+    return ApiKey(name="x", key_hash=digest(new_secret("ck_")), created_by=maker and maker.id, **values)
+
+
+async def test_where_all_is_well_there_is_one_line(make: Make) -> None:
+    admin, course = await make.admin(), await make.course()
+    teacher, student = await make.teacher(course=course), await make.student(course=course)
+    await make.add(key_of(admin, course_ids=[course]), key_of(admin))
+    for values in ({"course_id": course, "teacher_id": teacher.id}, {"teacher_id": teacher.id}):
+        activity = await make.activity(**values)
+        await make.session(student, activity_id=activity.activity_id)
+    await make.activity(course_id=course, teacher_id=admin.id)
+    await make.add(Subject(code="S", name="S", language="python"))
+    await make.add(SubjectTeacher(subject_code="S", user_id=teacher.id))
+    assert await odd(make) == {}
+
+
+async def test_keys_that_no_admin_answers_for_are_named(make: Make) -> None:
+    left = await make.admin(is_active=False)
+    keys = [key_of(None), key_of(left), key_of(await make.teacher()), key_of(await make.admin(), course_ids=["gone"])]
+    await make.add(*keys)
+    none, stopped, elsewhere = (await odd(make))["keys"]
+    assert none.startswith("1 name no admin")
+    assert none.endswith(f": {keys[0].id}")
+    assert stopped.startswith("2 do not work")
+    assert {str(keys[1].id), str(keys[2].id)} == set(stopped.rpartition(": ")[2].split(", "))
+    assert elsewhere == f"1 are for courses that do not exist. Remove them: {keys[3].id}"
+
+
+async def test_courses_and_activities_that_no_teacher_leads_are_named(make: Make) -> None:
+    course, other = await make.course("led"), await make.course("left")
+    owner, gone = await make.teacher(course=course), await make.teacher()
+    await make.user(course=other)
+    await make.add(CourseMember(course_id=other, user_id=(await make.teacher(is_active=False)).id, role="teacher"))
+    activities: dict[str, dict[str, Any]] = {
+        "own": {"course_id": course, "teacher_id": owner.id},
+        "removed": {"course_id": course, "teacher_id": gone.id},
+        "ownerless": {"course_id": course},
+        "loose": {},
+        "archived": {"status": "archived"},
+    }
+    for activity_id, values in activities.items():
+        await make.activity(activity_id=activity_id, **values)
+    found = await odd(make)
+    assert [said.rpartition(": ")[2] for said in found["courses"]] == ["left"]
+    assert [said.rpartition(": ")[2] for said in found["activities"]] == ["loose, ownerless, removed"]
+
+
+async def test_accounts_whose_student_id_was_worked_under_before_are_named(make: Make) -> None:
+    activity = (await make.activity(teacher_id=(await make.teacher()).id)).activity_id
+    await make.add(LearningSession(student_id="al-1", activity_id=activity, created_at=utc_now() - timedelta(days=1)))
+    late, usual = await make.student(student_id="al-1"), await make.student(student_id="al-2")
+    await make.session(usual, activity_id=activity)
+    assert [said.rpartition(": ")[2] for said in (await odd(make))["accounts"]] == [str(late.id)]
+    assert len(await make.all(User)) == 3
+
+
+@pytest.mark.parametrize("area", ["plans", "alerts", "attempts", "subjects"])
+async def test_what_belongs_to_no_course_or_teacher_is_counted(make: Make, area: str) -> None:
+    now, course = utc_now(), await make.course()
+    await make.teacher(course=course)
+    exercise = await make.exercise()
+    plan = {"student_id": "s", "plan_type": "tutoring", "description": "x", "start_date": now}
+    plan |= {"target_completion_date": now + timedelta(days=1)}
+    alert = {"alert_type": "pattern_anomaly", "severity": "low", "title": "x", "description": "x"}
+    alert |= {"student_id": "s", "scope": "student"}
+    tried = {"exercise_id": exercise.id, "student_id": "s", "submitted_code": "x"}
+    for _ in range(NAMED + 1):
+        if area == "plans":
+            await make.add(RemediationPlan(**plan), RemediationPlan(**plan, course_id=course))
+        elif area == "alerts":
+            rule = f"rule-{make.number()}"
+            await make.add(RiskAlert(**alert, detection_rule=rule))
+            await make.add(RiskAlert(**alert, detection_rule=rule, course_id=course))
+        elif area == "attempts":
+            await make.add(ExerciseAttempt(**tried, attempt_number=make.number()))
+            await make.add(ExerciseAttempt(**tried, attempt_number=make.number(), course_id=course))
+        else:
+            await make.exercise()
+    (said,) = (await odd(make))[area]
+    count = NAMED + 1 + (area == "subjects")
+    assert said.startswith(f"{count} ")
+    assert len(said.rpartition(": ")[2].split(", ")) == NAMED
