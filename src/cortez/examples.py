@@ -37,18 +37,21 @@ EXAMPLES: dict[str, Any] = {
     "CoursePatch": {"title": "Programming 2, evening class"},
     "EnrolIn": {"email": "eva@example.edu", "name": "Eva Soto", "student_id": "al-0042", "role": "student"},
     "EnrolResult": {
-        "created": 1,
-        "added": 0,
+        "created": 0,
+        "added": 1,
+        "invited": 0,
         "changed": 0,
         "unchanged": 0,
         "rejected": 1,
         "items": [
-            {"index": 0, "status": "created", "user_id": USER},
+            {"index": 0, "status": "added"},
             {
                 "index": 1,
                 "status": "rejected",
-                "code": "STUDENT_ID_MISMATCH",
-                "errors": [{"pointer": "", "detail": "The account with this e-mail has another student_id."}],
+                "code": "FORBIDDEN",
+                "errors": [
+                    {"pointer": "", "detail": "A teacher's list adds students; an admin's also teachers and tutors."}
+                ],
             },
         ],
     },
