@@ -99,13 +99,15 @@ def student_of(given: str | None, principal: Principal) -> str:
 async def change_session(
     session_id: FromPath[UUID], data: JSONBody[SessionPatch], sessions: Sessions, match: NamedDependency[Match]
 ) -> SessionOut:
-    """A student may change mode, simulator_type and learning_objective of their own; the rest is the tutor's."""
+    """A student may change mode, simulator_type and learning_objective of their own; the rest is the tutor's.
+
+    Once the session is over a student changes nothing: 409 SESSION_CLOSED.
+    """
     changes = data.changes()
-    if not (sessions.principal.is_key or sessions.principal.is_admin) and {"cognitive_status", "session_metrics"} & set(
-        changes
-    ):
+    is_student = not (sessions.principal.is_key or sessions.principal.is_admin)
+    if is_student and {"cognitive_status", "session_metrics"} & set(changes):
         raise Forbidden(None, "Only the tutor agent writes cognitive_status and session_metrics.")
-    found = await sessions.worked(session_id)
+    found = await (sessions.open if is_student else sessions.worked)(session_id)
     match.check(found.updated_at)
     check_simulator({"mode": found.mode, "simulator_type": found.simulator_type} | changes)
     return SessionOut.of(await sessions.change(found, changes))
