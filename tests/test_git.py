@@ -50,10 +50,11 @@ def file(path: str, added: int, deleted: int = 0, **values: Any) -> dict[str, An
 
 
 class Work:
-    """A student's session of two hours, and who else is about."""
+    """A student's session of two hours that is long over, the agent that delivers late, and who else is about."""
 
-    def __init__(self, make: Make, ana: Someone, session: LearningSession, course: str) -> None:
-        self.make, self.ana, self.session, self.course = make, ana, session, course
+    def __init__(self, make: Make, people: tuple[Someone, Someone], session: LearningSession, course: str) -> None:
+        self.make, self.session, self.course = make, session, course
+        self.ana, self.agent = people
         self.path = f"/sessions/{session.id}/git-traces"
 
 
@@ -64,7 +65,7 @@ async def work(make: Make) -> Work:
     ana = await make.student(course=course)
     values = {"activity_id": activity.activity_id, "course_id": course, "status": "completed"}
     session = await make.session(ana, start_time=START, end_time=END, **values)
-    return Work(make, ana, session, course)
+    return Work(make, (ana, await make.key("git")), session, course)
 
 
 @pytest.fixture
@@ -98,16 +99,16 @@ def bundle_of(repo: Repo) -> bytes:
 
 async def test_a_history_imported_twice_is_stored_once(work: Work, repository: Repo) -> None:
     bundle = bundle_of(repository)
-    first = await work.ana.post(f"{work.path}/import", content=bundle, headers=BUNDLE)
+    first = await work.agent.post(f"{work.path}/import", content=bundle, headers=BUNDLE)
     assert (first.status_code, first.json()) == (200, {"created": 3, "duplicate": 0, "outside": 1}), first.text
     stored = await work.make.all(GitTrace)
-    again = await work.ana.post(f"{work.path}/import", content=bundle, headers=BUNDLE)
+    again = await work.agent.post(f"{work.path}/import", content=bundle, headers=BUNDLE)
     assert again.json() == {"created": 0, "duplicate": 3, "outside": 1}
     assert [row.to_dict() for row in await work.make.all(GitTrace)] == [row.to_dict() for row in stored]
 
 
 async def test_an_imported_commit_says_what_git_says_of_it(work: Work, repository: Repo) -> None:
-    await work.ana.post(f"{work.path}/import", content=bundle_of(repository), headers=BUNDLE)
+    await work.agent.post(f"{work.path}/import", content=bundle_of(repository), headers=BUNDLE)
     _, second, third = (await work.ana.get(work.path)).json()["items"]
     tip = repository[repository.head()]
     assert isinstance(tip, Commit)
@@ -129,7 +130,7 @@ async def test_an_imported_commit_says_what_git_says_of_it(work: Work, repositor
 async def test_parallel_imports_of_one_history_store_it_once(work: Work, repository: Repo) -> None:
     bundle = bundle_of(repository)
     answers = await asyncio.gather(
-        *[work.ana.post(f"{work.path}/import", content=bundle, headers=BUNDLE) for _ in range(4)]
+        *[work.agent.post(f"{work.path}/import", content=bundle, headers=BUNDLE) for _ in range(4)]
     )
     assert sorted(answer.json()["created"] for answer in answers) == [0, 0, 0, 3]
     assert len(await work.make.all(GitTrace)) == 3
@@ -143,10 +144,10 @@ async def test_a_history_is_parsed_while_no_connection_is_held(work: Work, repos
     for name, listener in listeners.items():
         event.listen(pool, name, listener)
     try:
-        await work.ana.post(f"{work.path}/import", content=b"nothing", headers=BUNDLE)
+        await work.agent.post(f"{work.path}/import", content=b"nothing", headers=BUNDLE)
         assert seen == ["out", "in"] * 2
         seen.clear()
-        await work.ana.post(f"{work.path}/import", content=bundle_of(repository), headers=BUNDLE)
+        await work.agent.post(f"{work.path}/import", content=bundle_of(repository), headers=BUNDLE)
         assert seen == ["out", "in"] * 3
     finally:
         for name, listener in listeners.items():
@@ -165,7 +166,7 @@ async def test_a_log_imported_twice_is_stored_once(work: Work) -> None:
         + record(1, START - timedelta(hours=1), "Earlier", "1\t0\ta.py\n create mode 100644 a.py\n")
     )
     for expected in ({"created": 2, "duplicate": 0, "outside": 1}, {"created": 0, "duplicate": 2, "outside": 1}):
-        answer = await work.ana.post(f"{work.path}/import", content=log.encode(), headers=LOG)
+        answer = await work.agent.post(f"{work.path}/import", content=log.encode(), headers=LOG)
         assert (answer.status_code, answer.json()) == (200, expected), answer.text
     second, third = (await work.ana.get(work.path)).json()["items"]
     assert (second["total_lines_added"], second["total_lines_deleted"]) == (124, 100)
@@ -191,15 +192,15 @@ async def test_a_log_imported_twice_is_stored_once(work: Work) -> None:
     ],
 )
 async def test_what_is_no_history_is_refused(work: Work, kind: str, content: bytes, code: str) -> None:
-    answer = await work.ana.post(f"{work.path}/import", content=content, headers={"content-type": kind})
+    answer = await work.agent.post(f"{work.path}/import", content=content, headers={"content-type": kind})
     assert (answer.status_code, answer.json()["code"]) == (422, code), answer.text
     assert await work.make.all(GitTrace) == []
 
 
 async def test_another_media_type_or_a_larger_body_is_refused(work: Work) -> None:
     path = f"{work.path}/import"
-    assert (await work.ana.post(path, content=b"{}", headers={"content-type": "application/json"})).status_code == 415
-    assert (await work.ana.post(path, content=bytes(20_000_001), headers=BUNDLE)).status_code == 413
+    assert (await work.agent.post(path, content=b"{}", headers={"content-type": "application/json"})).status_code == 415
+    assert (await work.agent.post(path, content=bytes(20_000_001), headers=BUNDLE)).status_code == 413
 
 
 def pack_of(*objects: bytes) -> bytes:
@@ -237,7 +238,7 @@ def bombs() -> Iterator[Any]:
 
 @pytest.mark.parametrize("bundle", list(bombs()))
 async def test_a_bomb_is_refused_before_it_is_unpacked(work: Work, bundle: bytes) -> None:
-    answer = await work.ana.post(f"{work.path}/import", content=bundle, headers=BUNDLE)
+    answer = await work.agent.post(f"{work.path}/import", content=bundle, headers=BUNDLE)
     assert (answer.status_code, answer.json()["code"]) == (422, "BUNDLE_TOO_LARGE"), answer.text
 
 
@@ -267,7 +268,7 @@ async def test_a_tree_that_unfolds_without_end_is_refused(work: Work) -> None:
     for _ in range(10):
         trees.append(tree_of(*[(b"%d" % n, trees[-1]) for n in range(10)]))
     bundle = crafted(*trees, tree=trees[-1])
-    answer = await work.ana.post(f"{work.path}/import", content=bundle, headers=BUNDLE)
+    answer = await work.agent.post(f"{work.path}/import", content=bundle, headers=BUNDLE)
     assert (answer.status_code, answer.json()["code"]) == (422, "BUNDLE_TOO_LARGE"), answer.text
 
 
@@ -276,7 +277,7 @@ async def test_lines_that_are_slow_to_compare_are_counted_all_the_same(work: Wor
     blob = Blob.from_string(b"".join(lines))
     tree = tree_of((b"big.txt", blob), (b"nul\x01.bin", Blob.from_string(b"a\0b")))
     bundle = crafted(blob, Blob.from_string(b"a\0b"), tree, tree=tree)
-    answer = await work.ana.post(f"{work.path}/import", content=bundle, headers=BUNDLE)
+    answer = await work.agent.post(f"{work.path}/import", content=bundle, headers=BUNDLE)
     assert answer.json()["created"] == 1, answer.text
     (stored,) = (await work.ana.get(work.path)).json()["items"]
     assert (stored["total_lines_added"], stored["complexity_delta"]) == (30_000, None)
@@ -292,7 +293,7 @@ async def test_a_bundle_that_lacks_objects_says_how_to_make_a_whole_one(work: Wo
         crafted(blob, tree=tree),
         crafted(blob, tree, tree=tree, before=b"-" + b"2" * 40 + b" earlier\n"),
     ):
-        answer = await work.ana.post(f"{work.path}/import", content=bundle, headers=BUNDLE)
+        answer = await work.agent.post(f"{work.path}/import", content=bundle, headers=BUNDLE)
         assert (answer.status_code, answer.json()["code"]) == (422, "BUNDLE_INCOMPLETE"), answer.text
         assert "git bundle create" in answer.json()["detail"]
 
@@ -300,9 +301,9 @@ async def test_a_bundle_that_lacks_objects_says_how_to_make_a_whole_one(work: Wo
 async def test_a_commit_beyond_any_calendar_lies_outside(work: Work) -> None:
     tree = tree_of()
     bundle = crafted(tree, tree=tree, moment=START)
-    assert (await work.ana.post(f"{work.path}/import", content=bundle, headers=BUNDLE)).json()["created"] == 1
+    assert (await work.agent.post(f"{work.path}/import", content=bundle, headers=BUNDLE)).json()["created"] == 1
     far = crafted(tree, tree=tree, moment=datetime(9999, 12, 31, tzinfo=UTC))
-    answer = await work.ana.post(f"{work.path}/import", content=far, headers=BUNDLE)
+    answer = await work.agent.post(f"{work.path}/import", content=far, headers=BUNDLE)
     assert answer.json() == {"created": 0, "duplicate": 0, "outside": 1}
 
 
@@ -313,7 +314,7 @@ async def test_one_commit_is_stored_once(work: Work) -> None:
         remote_url="https://ana:secret@example.edu/ana/work.git",
         commit_hash="A" * 40,
     )
-    answer = await work.ana.post(work.path, json=sent)
+    answer = await work.agent.post(work.path, json=sent)
     assert answer.status_code == 201, answer.text
     made = answer.json()
     assert answer.headers["location"] == f"/api/v1/git-traces/{made['id']}"
@@ -321,7 +322,7 @@ async def test_one_commit_is_stored_once(work: Work) -> None:
     assert (made["total_lines_added"], made["total_lines_deleted"], made["complexity_delta"]) == (302, 1, -1)
     assert made["detected_patterns"] == ["large_addition", "print_statements"]
     assert made["remote_url"] == "https://example.edu/ana/work.git"
-    again = await work.ana.post(work.path, json=sent | {"commit_message": "Other"})
+    again = await work.agent.post(work.path, json=sent | {"commit_message": "Other"})
     assert (again.status_code, again.json()) == (200, made)
     assert (await work.ana.get(f"/git-traces/{made['id']}")).json() == made
 
@@ -329,13 +330,13 @@ async def test_one_commit_is_stored_once(work: Work) -> None:
 async def test_the_same_commit_may_belong_to_two_sessions(work: Work) -> None:
     other = await work.make.session(work.ana, start_time=START, end_time=END)
     for session in (work.session, other):
-        assert (await work.ana.post(f"/sessions/{session.id}/git-traces", json=a_commit())).status_code == 201
+        assert (await work.agent.post(f"/sessions/{session.id}/git-traces", json=a_commit())).status_code == 201
 
 
 @pytest.mark.parametrize(("minutes", "status"), [(-6, 422), (-4, 201), (60, 201), (124, 201), (126, 422)])
 async def test_only_commits_made_during_the_session_belong_to_it(work: Work, minutes: int, status: int) -> None:
     moment = START + timedelta(minutes=minutes)
-    answer = await work.ana.post(work.path, json=a_commit(timestamp=moment.isoformat()))
+    answer = await work.agent.post(work.path, json=a_commit(timestamp=moment.isoformat()))
     assert answer.status_code == status, answer.text
     assert status == 201 or answer.json()["code"] == "COMMIT_OUTSIDE_SESSION"
 
@@ -344,13 +345,13 @@ async def test_an_open_session_takes_commits_until_now(work: Work) -> None:
     session = await work.make.session(work.ana, start_time=START)
     path = f"/sessions/{session.id}/git-traces"
     now = utc_now()
-    assert (await work.ana.post(path, json=a_commit(1, timestamp=now.isoformat()))).status_code == 201
+    assert (await work.agent.post(path, json=a_commit(1, timestamp=now.isoformat()))).status_code == 201
     later = (now + timedelta(minutes=10)).isoformat()
-    assert (await work.ana.post(path, json=a_commit(2, timestamp=later))).status_code == 422
+    assert (await work.agent.post(path, json=a_commit(2, timestamp=later))).status_code == 422
 
 
 async def test_each_item_of_a_batch_is_judged_for_itself(work: Work) -> None:
-    await work.ana.post(work.path, json=a_commit(1))
+    await work.agent.post(work.path, json=a_commit(1))
     items: list[Any] = [
         a_commit(1),
         a_commit(2),
@@ -361,7 +362,7 @@ async def test_each_item_of_a_batch_is_judged_for_itself(work: Work) -> None:
         17,
         a_commit(6),
     ]
-    answer = (await work.ana.post(f"{work.path}/batch", json=items)).json()
+    answer = (await work.agent.post(f"{work.path}/batch", json=items)).json()
     statuses = [item["status"] for item in answer["items"]]
     assert statuses == ["duplicate", "created", "duplicate", "rejected", "rejected", "rejected", "rejected", "created"]
     assert (answer["created"], answer["duplicate"], answer["rejected"]) == (2, 2, 4)
@@ -370,19 +371,19 @@ async def test_each_item_of_a_batch_is_judged_for_itself(work: Work) -> None:
     assert answer["items"][3]["code"] == "COMMIT_OUTSIDE_SESSION"
     assert answer["items"][4]["errors"][0]["pointer"] == "/commit_hash"
     assert len(await work.make.all(GitTrace)) == 3
-    whole = await work.ana.post(f"{work.path}/batch?atomic=true", json=[a_commit(7), 17])
+    whole = await work.agent.post(f"{work.path}/batch?atomic=true", json=[a_commit(7), 17])
     assert (whole.status_code, whole.json()["code"]) == (422, "BATCH_REJECTED")
     assert len(await work.make.all(GitTrace)) == 3
 
 
 async def test_a_batch_has_bounds(work: Work) -> None:
     path = f"{work.path}/batch"
-    many = await work.ana.post(path, json=[a_commit(n) for n in range(1_001)])
+    many = await work.agent.post(path, json=[a_commit(n) for n in range(1_001)])
     assert (many.status_code, many.json()["code"]) == (422, "TOO_MANY_ITEMS")
-    assert (await work.ana.post(path, json={"a": 1})).status_code == 422
+    assert (await work.agent.post(path, json={"a": 1})).status_code == 422
     json_ = {"content-type": "application/json"}
-    assert (await work.ana.post(path, content=b"[{]", headers=json_)).status_code == 400
-    assert (await work.ana.post(path, json=[])).json()["items"] == []
+    assert (await work.agent.post(path, content=b"[{]", headers=json_)).status_code == 400
+    assert (await work.agent.post(path, json=[])).json()["items"] == []
 
 
 @pytest.mark.parametrize(
@@ -401,7 +402,7 @@ async def test_a_batch_has_bounds(work: Work) -> None:
     ],
 )
 async def test_a_wrong_commit_is_refused(work: Work, wrong: dict[str, Any]) -> None:
-    answer = await work.ana.post(work.path, json=a_commit(**wrong))
+    answer = await work.agent.post(work.path, json=a_commit(**wrong))
     assert answer.status_code == 422, answer.text
     assert await work.make.all(GitTrace) == []
 
@@ -420,7 +421,7 @@ async def test_a_commit_is_tied_to_the_step_nearest_in_time(work: Work) -> None:
     cases = {1: (15, before, "planificacion", 5), 2: (18, after, "depuracion", 8), 3: (72, stored, "reflexion", 2)}
     cases |= {4: (100, stored, "reflexion", 30), 5: (100.1, None, None, None), 6: (-2, before, "planificacion", None)}
     items = [a_commit(n, timestamp=(START + timedelta(minutes=case[0])).isoformat()) for n, case in cases.items()]
-    assert (await work.ana.post(f"{work.path}/batch", json=items)).json()["created"] == len(cases)
+    assert (await work.agent.post(f"{work.path}/batch", json=items)).json()["created"] == len(cases)
     for shown, (minutes, id_, state, since) in zip(
         (await work.ana.get(work.path)).json()["items"], cases.values(), strict=True
     ):
@@ -435,7 +436,7 @@ async def history(work: Work) -> list[dict[str, Any]]:
     commits = [a_commit(n, files_changed=[file(path, up, down)]) for n, (up, down, path) in sizes.items()]
     for commit_, minutes in zip(commits, (5, 20, 21, 70, 115), strict=True):
         commit_["timestamp"] = (START + timedelta(minutes=minutes)).isoformat()
-    await work.ana.post(f"{work.path}/batch", json=commits[::-1])
+    await work.agent.post(f"{work.path}/batch", json=commits[::-1])
     for minutes, type_ in ((0, "student_prompt"), (18, "ai_response"), (45, "student_prompt"), (72, "ai_response")):
         await work.make.trace(
             work.session, occurred_at=START + timedelta(minutes=minutes), interaction_type=type_, content="x"
@@ -506,7 +507,7 @@ async def test_the_number_of_statements_does_not_grow_with_the_commits(work: Wor
 
         event.listen(engine, "before_cursor_execute", note)
         items = [a_commit(n * 1_000 + i, timestamp=START.isoformat()) for i in range(size)]
-        answer = await work.ana.post(f"{work.path}/batch", json=items)
+        answer = await work.agent.post(f"{work.path}/batch", json=items)
         await work.ana.get(f"{work.path}/correlation")
         event.remove(engine, "before_cursor_execute", note)
         assert answer.json()["created"] == size
@@ -521,7 +522,7 @@ async def test_who_may_write_and_who_may_read(work: Work) -> None:
     stranger, classmate = await make.teacher(), await make.student(course=work.course)
     git, traces = await make.key("git"), await make.key("traces")
     body = json.dumps([a_commit(2)])
-    made = (await work.ana.post(work.path, json=a_commit(1))).json()
+    made = (await work.agent.post(work.path, json=a_commit(1))).json()
     bodies: dict[str, tuple[str, dict[str, str]]] = {
         "": (json.dumps(a_commit(1)), {"content-type": "application/json"}),
         "/batch": (body, {"content-type": "application/json"}),
@@ -552,7 +553,7 @@ async def test_one_who_teaches_and_learns_adds_to_their_own_sessions_only(work: 
 
 
 async def test_a_list_of_commits_is_paged(work: Work) -> None:
-    await work.ana.post(f"{work.path}/batch", json=[a_commit(n) for n in range(1, 8)])
+    await work.agent.post(f"{work.path}/batch", json=[a_commit(n) for n in range(1, 8)])
     first = (await work.ana.get(f"{work.path}?limit=4&count=true")).json()
     rest = (await work.ana.get(f"{work.path}?cursor={first['next_cursor']}")).json()
     assert first["total"] == 7

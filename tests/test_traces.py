@@ -101,7 +101,7 @@ async def test_a_trace_comes_back_as_it_was_sent(make: Make) -> None:
 async def test_a_closed_session_takes_only_what_happened_before_its_end(make: Make) -> None:
     key = await make.key()
     end = utc_now() - timedelta(hours=1)
-    session = await make.session(status="abandoned", end_time=end)
+    session = await make.session(status="completed", end_time=end)
     path = f"/sessions/{session.id}/traces"
     late = [ANSWER | {"occurred_at": text(end + timedelta(seconds=seconds))} for seconds in (-60, 0, 1)]
     assert codes(await key.post(f"{path}/batch", json=[*late, ANSWER])) == [

@@ -13,13 +13,15 @@ from uuid_utils.compat import uuid7
 
 from cortez.batches import BatchResult, ItemResult, answer_of, refuse_rejections
 from cortez.db import utc_now
-from cortez.errors import CortezError, Invalid
+from cortez.errors import Conflict, CortezError, Invalid
 from cortez.schemas import stored
+from cortez.sessions.rules import FINAL
 from cortez.traces.git_bundle import Found, Window, read_commits
 from cortez.traces.git_log import read_log
 from cortez.traces.git_repository import GitSessionRepository, GitTraceRepository
 from cortez.traces.git_rules import Commit, complexity_of, links_of, patterns_of, window_of
 from cortez.traces.git_schemas import GitTraceIn, ImportResult
+from cortez.traces.lateness import closed_to_student, judged_among
 
 # One history at a time: what one may take of memory is bounded, and so is then what all may take.
 READER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="git")
@@ -64,8 +66,13 @@ class GitIngest:
         return answer_of(outcomes)
 
     async def history(self, session_id: UUID, found: Found) -> ImportResult:
-        """Stored where they are new. The window was read before the parse; what it admitted is judged once more."""
+        """Stored where they are new. The window was read before the parse; what it admitted is judged once more.
+
+        Raises Conflict (SESSION_CLOSED) where one of them comes too late.
+        """
         outcomes = await self._store(session_id, found.commits)
+        if closed := next((outcome for outcome in outcomes if isinstance(outcome, Conflict)), None):
+            raise closed
         count = Counter(outcome.status for outcome in outcomes if isinstance(outcome, ItemResult))
         outside = found.outside + sum(isinstance(outcome, CortezError) for outcome in outcomes)
         return ImportResult(count["created"], count["duplicate"], outside)
@@ -75,6 +82,7 @@ class GitIngest:
         session = await self.sessions.writable(session_id, lock=True)
         now = utc_now()
         first, last = window_of(session, now)
+        closed = await self._closed(session, now)
         known = await self.commits.by_hashes(session_id, {commit.commit_hash for commit in commits})
         fresh: dict[UUID, Commit] = {}
         results: list[ItemResult | CortezError] = []
@@ -85,12 +93,20 @@ class GitIngest:
                 results.append(
                     Invalid.at("/timestamp", "The commit was not made during the session.", "COMMIT_OUTSIDE_SESSION")
                 )
+            elif closed:
+                results.append(closed)
             else:
                 id_ = known[commit.commit_hash] = uuid7()
                 fresh[id_] = commit
                 results.append(ItemResult(index=index, id=id_, status="created"))
         await self.commits.store(await self._rows(session, fresh, now))
         return results
+
+    async def _closed(self, session: Any, now: datetime) -> Conflict | None:
+        """Why a student may add no commit to the session, if so."""
+        if session.status not in FINAL or self.commits.principal.may("key:git"):
+            return None
+        return closed_to_student(session, now, await judged_among(self.commits.session, [session.id]))
 
     async def _rows(self, session: Any, fresh: dict[UUID, Commit], now: datetime) -> list[dict[str, Any]]:
         """Commit i is stored i microseconds later, so that the order of one second's commits stays."""
@@ -120,6 +136,7 @@ def row_of(commit: Commit, session: Any) -> dict[str, Any]:
         "session_id": session.id,
         "student_id": session.student_id,
         "activity_id": session.activity_id,
+        "late": session.status in FINAL,
         "is_merge": commit.is_merge,
         "is_revert": commit.is_revert,
         "detected_patterns": patterns_of(commit),

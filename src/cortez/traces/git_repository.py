@@ -80,7 +80,7 @@ class GitSessionRepository(SessionRepository):
 
     async def writable(self, session_id: UUID, *, lock: bool) -> Any:
         """Raises NotFound, or Forbidden where a person would write into another's session."""
-        names = ("id", "student_id", "activity_id", "start_time", "end_time")
+        names = ("id", "student_id", "activity_id", "status", "start_time", "end_time")
         columns = (LearningSession.__table__.c[name] for name in names)
         statement = self.select(*columns).where(LearningSession.id == session_id)
         if lock:

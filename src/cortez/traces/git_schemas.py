@@ -80,6 +80,8 @@ def without_credentials(url: str | None) -> str | None:
 
 
 class GitTraceOut(Resource):
+    """A git event; `late` where it was delivered after the session's end."""
+
     session_id: UUID
     student_id: str
     activity_id: str
@@ -104,6 +106,7 @@ class GitTraceOut(Resource):
     time_since_last_interaction_minutes: int | None
     repo_path: str | None
     remote_url: str | None
+    late: bool
     message_truncated: bool
     diff_truncated: bool
 

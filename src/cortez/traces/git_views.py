@@ -15,7 +15,10 @@ from cortez.traces.models import CognitiveState, InteractionType
 
 
 class EvolutionStep(Struct, frozen=True, kw_only=True):
-    """One commit in its place; cumulative figures include it, `message` is its first line."""
+    """One commit in its place; cumulative figures include it, `message` is its first line.
+
+    `late` where it was delivered after the session's end.
+    """
 
     id: UUID
     commit_hash: str
@@ -24,6 +27,7 @@ class EvolutionStep(Struct, frozen=True, kw_only=True):
     message: str
     is_merge: bool
     is_revert: bool
+    late: bool
     lines_added: int
     lines_deleted: int
     files: int
@@ -83,7 +87,7 @@ class Correlation(Struct, frozen=True):
     after_ai_response: float | None
 
 
-SAME = ("id", "commit_hash", "timestamp", "branch_name", "is_merge", "is_revert", "detected_patterns")
+SAME = ("id", "commit_hash", "timestamp", "branch_name", "is_merge", "is_revert", "late", "detected_patterns")
 
 
 def evolution(rows: Sequence[Any]) -> Evolution:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, Struct
-from sqlalchemy import Uuid, bindparam, insert, select
+from sqlalchemy import Uuid, bindparam, insert, select, update
 from uuid_utils.compat import uuid7
 
 from cortez.batches import BatchResult, ItemResult, answer_of, read, refuse_rejections
@@ -17,14 +17,15 @@ from cortez.driver import fetch, name_author
 from cortez.errors import Conflict, CortezError, Forbidden, Invalid, NotFound
 from cortez.privacy import ERASED
 from cortez.security import Principal
-from cortez.sessions.models import SessionStatus
+from cortez.sessions.models import LearningSession, SessionStatus
 from cortez.sessions.repository import SESSIONS, SessionRepository
 from cortez.statements import Kept
+from cortez.traces.lateness import closed_to_student, judged_among
 from cortez.traces.models import InteractionType
 from cortez.traces.repository import SHOWN, TRACES
 from cortez.traces.schemas import AHEAD, Analysis, SessionTraceIn, TraceIn, TraceOut, column_of
 
-JUDGED = [SESSIONS.c[name] for name in ("id", "student_id", "activity_id", "status", "end_time")]
+JUDGED = [SESSIONS.c[name] for name in ("id", "student_id", "activity_id", "status", "start_time", "end_time")]
 STORE = Kept(insert(TRACES).values({column.name: bindparam(column.name) for column in TRACES.c}).returning(*SHOWN))
 STORED = Kept(
     select(TRACES.c.id, TRACES.c.session_id, TRACES.c.ingest_digest).where(
@@ -54,6 +55,7 @@ PLACE = ("session_id", "id", "student_id", "activity_id", "ingest_digest", "late
 UNSAID: Row = tuple(usual(TRACES.c[name]) for name in Analysis.__struct_fields__)  # an analysis that says nothing
 LAST = TraceIn.__struct_fields__.index("id")
 COLUMNS = (*PLACE, *map(column_of, TraceIn.__struct_fields__[:LAST]))
+OCCURRED = COLUMNS.index("occurred_at")
 
 
 class Item(Struct, frozen=True):
@@ -77,6 +79,7 @@ class Known(Struct, frozen=True):
     now: datetime
     sessions: dict[UUID, Any]
     traces: dict[UUID, Whose]  # stored, or earlier in this batch
+    judged: set[UUID]  # of the principal's own sessions that are over
 
     def open(self) -> set[UUID]:
         return {id_ for id_, session in self.sessions.items() if session.status in OPEN}
@@ -126,8 +129,18 @@ class Ingest:
         rows: list[Row] = []
         results = [self._judge(item, known, rows) for item in items]
         ended = {session_id for session_id, *_ in rows} - known.open()
-        student_changed(self.session, *(known.sessions[id_].student_id for id_ in ended))
+        if ended:
+            student_changed(self.session, *(known.sessions[id_].student_id for id_ in ended))
+            await self._move_ends(known, [row for row in rows if row[0] in ended])
         return results, rows
+
+    async def _move_ends(self, known: Known, rows: list[Row]) -> None:
+        """The end of an abandoned session was a guess: a step that is known to have come later moves it."""
+        last = {row[0]: row[OCCURRED] for row in sorted(rows, key=lambda row: row[OCCURRED])}
+        for id_, moment in last.items():
+            if moment > known.sessions[id_].end_time:
+                moved = update(LearningSession).where(LearningSession.id == id_).values(end_time=moment)
+                await self.session.execute(moved.execution_options(synchronize_session=False))
 
     async def _know(self, items: list[Item], session_ids: set[UUID]) -> Known:
         """The sessions first, locked; then what is stored.
@@ -138,7 +151,13 @@ class Ingest:
         sessions = {row.id: row for row in locked}
         ids = ({item.trace.id for item in items} | {item.trace.parent_trace_id for item in items}) - {None}
         found = await fetch(self.session, STORED, {"ids": list(ids)}) if ids else ()
-        return Known(utc_now(), sessions, {row.id: Whose(row.session_id, row.ingest_digest) for row in found})
+        traces = {row.id: Whose(row.session_id, row.ingest_digest) for row in found}
+        over = [row.id for row in locked if row.status not in OPEN and self._is_own(row)]
+        return Known(utc_now(), sessions, traces, await judged_among(self.session, over) if over else set())
+
+    def _is_own(self, session: Any) -> bool:
+        """Whether the principal is the student of the session, and nothing more."""
+        return not self.is_tutor_agent and self.principal.student_id == session.student_id
 
     def _judge(self, item: Item, known: Known, rows: list[Row]) -> ItemResult | CortezError:
         """Decide on one item; a good one joins `rows`."""
@@ -149,7 +168,7 @@ class Ingest:
         own = Whose(item.session_id, item.trace.digest() if given else None)
         if given and (there := known.traces.get(given)):
             return again(item, is_same=there == own)
-        if refusal := self._refusal(item.trace, session, known.now):
+        if refusal := self._refusal(item.trace, session, known):
             return refusal
         parent = item.trace.parent_trace_id
         if parent and (parent not in known.traces or known.traces[parent].session_id != item.session_id):
@@ -159,18 +178,27 @@ class Ingest:
         rows.append(row_of(id_, item, own, session, known.now))
         return ItemResult(index=item.index, id=id_, status="created")
 
-    def _refusal(self, trace: TraceIn, session: Any, now: datetime) -> CortezError | None:
+    def _refusal(self, trace: TraceIn, session: Any, known: Known) -> CortezError | None:
         """Why this principal may not add this trace to this session now, if so."""
         if not self.is_tutor_agent and (forbidden := forbidden_for(trace, self.principal, session.student_id)):
             return Forbidden("FORBIDDEN", forbidden)
-        if trace.occurred_at and trace.occurred_at > now + AHEAD:
+        if trace.occurred_at and trace.occurred_at > known.now + AHEAD:
             return Invalid.at("/occurred_at", "This lies more than five minutes ahead.")
+        if trace.occurred_at and self._is_own(session) and trace.occurred_at < session.start_time - AHEAD:
+            return Invalid.at("/occurred_at", "This lies more than five minutes before the session's start.")
         if session.student_id.startswith(ERASED):
             return Conflict("SESSION_CLOSED", "The student of this session was erased.")
-        late = trace.occurred_at and session.end_time and trace.occurred_at <= session.end_time
-        if session.status in OPEN or late:
-            return None
-        return Conflict("SESSION_CLOSED", f"The session is {session.status}; send occurred_at for a late delivery.")
+        return None if session.status in OPEN else self._too_late(trace, session, known)
+
+    def _too_late(self, trace: TraceIn, session: Any, known: Known) -> Conflict | None:
+        """Why the trace may not be added to the session that is over, if so."""
+        if trace.occurred_at is None or session.end_time is None:
+            said = f"The session is {session.status}; send occurred_at for a late delivery."
+            return Conflict("SESSION_CLOSED", said)
+        is_guess = self.is_tutor_agent and session.status == SessionStatus.ABANDONED
+        if trace.occurred_at > session.end_time and not is_guess:
+            return Conflict("SESSION_CLOSED", f"The session is {session.status}; this happened after its end.")
+        return closed_to_student(session, known.now, known.judged) if self._is_own(session) else None
 
 
 def again(item: Item, *, is_same: bool) -> ItemResult | CortezError:

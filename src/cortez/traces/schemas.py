@@ -94,6 +94,8 @@ class TracePatch(Analysis, kw_only=True):
 
 
 class TraceOut(Resource):
+    """A step; `late` where it was delivered after the session's end."""
+
     session_id: UUID
     student_id: str
     activity_id: str
@@ -117,6 +119,7 @@ class TraceOut(Resource):
     parent_trace_id: UUID | None
     agent_id: str | None
     occurred_at: datetime | None
+    late: bool
 
     @classmethod
     def of(cls, trace: CognitiveTrace) -> Self:

@@ -1,0 +1,229 @@
+"""What comes after a session's end: from whom, until when, and that it is said wherever it is shown."""
+
+import json
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from httpx import Response
+
+from cortez.db import utc_now
+from cortez.sessions.models import LearningSession
+from cortez.traces.git_models import GitTrace
+from cortez.traces.models import CognitiveTrace
+from factory import Group, Make, Someone
+from watching import statements
+
+ASK: dict[str, Any] = {"interaction_type": "student_prompt", "content": "Why?"}
+ANSWER: dict[str, Any] = {"interaction_type": "ai_response", "content": "Because."}
+BEGAN, ENDED = timedelta(hours=1), timedelta(minutes=2)  # ago
+LOG = {"content-type": "text/plain"}
+
+
+def ago(span: timedelta) -> str:
+    return (utc_now() - span).isoformat()
+
+
+async def over(make: Make, student: Someone, ended: timedelta = ENDED, **values: Any) -> LearningSession:
+    """A session of the student that ended so long ago."""
+    now = utc_now()
+    times = {"start_time": now - BEGAN, "end_time": now - ended}
+    return await make.session(student, **({"status": "completed"} | times | values))
+
+
+def commit(number: int, moment: datetime) -> dict[str, Any]:
+    names = {"commit_message": "Step", "author_name": "Ana", "author_email": "ana@example.edu"}
+    return {"commit_hash": f"{number:040x}", "timestamp": moment.isoformat(), **names}
+
+
+def log_of(number: int, moment: datetime) -> str:
+    return f"\x1e{number:040x}\x1f\x1fAna\x1fana@example.edu\x1f{moment.isoformat()}\x1frefs/heads/main\x1fStep\x1f\n"
+
+
+async def deliver(someone: Someone, session: LearningSession, span: timedelta = ENDED) -> dict[str, Response]:
+    """A step and a commit of two minutes before the end (or so long ago), each way that there is."""
+    path, then = f"/sessions/{session.id}", utc_now() - span - timedelta(minutes=2)
+    step = ASK | {"occurred_at": then.isoformat()}
+    moved = step | {"session_id": str(session.id)}
+    return {
+        "step": await someone.post(f"{path}/traces", json=step),
+        "batch": await someone.post(f"{path}/traces/batch", json=[step]),
+        "of many": await someone.post("/traces/batch", json=[moved]),
+        "whole": await someone.post("/traces/batch?atomic=true", json=[moved]),
+        "commit": await someone.post(f"{path}/git-traces", json=commit(1, then)),
+        "commits": await someone.post(f"{path}/git-traces/batch", json=[commit(2, then)]),
+        "import": await someone.post(f"{path}/git-traces/import", content=log_of(3, then), headers=LOG),
+    }
+
+
+def stored(answers: dict[str, Response]) -> set[str]:
+    """Those that were stored. The others were refused as too late."""
+    found = {name for name, answer in answers.items() if answer.status_code == 201 or answer.json().get("created")}
+    for name in answers.keys() - found:
+        assert "SESSION_CLOSED" in answers[name].text, (name, answers[name].text)
+    return found
+
+
+async def test_a_student_delivers_late_within_ten_minutes_of_the_end(make: Make) -> None:
+    student = await make.student()
+    answers = await deliver(student, await over(make, student))
+    assert stored(answers) == answers.keys()
+    assert {row.late for model in (CognitiveTrace, GitTrace) for row in await make.all(model)} == {True}
+    long_ago = timedelta(minutes=11)
+    refused = await deliver(student, await over(make, student, long_ago), long_ago)
+    assert stored(refused) == set()
+    assert "within 10 minutes of its end" in refused["step"].json()["detail"]
+
+
+@pytest.mark.parametrize("judgement", ["evaluation", "resolved finding"])
+async def test_a_student_adds_nothing_to_a_session_that_was_judged(make: Make, judgement: str) -> None:
+    student = await make.student()
+    session = await over(make, student)
+    await make.risk(session)  # found, and not judged
+    assert stored(await deliver(student, session)) != set()
+    if judgement == "evaluation":
+        await make.evaluation(session)
+    else:
+        await make.risk(session, resolved=True, resolution="confirmed")
+    path, then = f"/sessions/{session.id}", utc_now() - ENDED - timedelta(minutes=1)
+    again = await student.post(f"{path}/traces", json=ASK | {"occurred_at": then.isoformat()})
+    assert (again.status_code, again.json()["code"]) == (409, "SESSION_CLOSED")
+    assert "has been judged" in again.json()["detail"]
+    assert (await student.post(f"{path}/git-traces", json=commit(9, then))).json()["code"] == "SESSION_CLOSED"
+    imported = await student.post(f"{path}/git-traces/import", content=log_of(8, then), headers=LOG)
+    assert (imported.status_code, imported.json()["code"]) == (409, "SESSION_CLOSED")
+    once_more = await student.post(f"{path}/git-traces/import", content=log_of(3, then), headers=LOG)
+    assert once_more.json() == {"created": 0, "duplicate": 1, "outside": 0}
+
+
+async def test_another_session_s_judgement_is_not_this_one_s(make: Make) -> None:
+    student = await make.student()
+    await make.evaluation(await over(make, student))
+    answers = await deliver(student, await over(make, student))
+    assert stored(answers) == answers.keys()
+
+
+async def test_the_record_that_was_judged_stays_as_it_was(make: Make) -> None:
+    """H7: thirty justified steps after the evaluation made 8.11 of 0.0."""
+    group = await make.group()
+    for _ in range(5):
+        assert (await group.student.post(f"{group.path}/traces", json=ASK)).status_code == 201
+    assert (await group.student.post(f"{group.path}/complete")).status_code == 200
+    first = await group.teacher.post(f"{group.path}/evaluations/generate")
+    assert first.json()["overall_score"] == 0.0
+    better = {
+        "interaction_type": "hypothesis_formulation",
+        "content": "x",
+        "decision_justification": "Because I thought about it for a long time.",
+        "occurred_at": ago(timedelta(seconds=1)),
+    }
+    tried = await group.student.post(f"{group.path}/traces/batch", json=[better] * 30)
+    assert (tried.json()["created"], tried.json()["rejected"]) == (0, 30)
+    assert (await group.teacher.post(f"{group.path}/evaluations/generate")).json()["overall_score"] == 0.0
+    changed = {"mode": "practice", "learning_objective": {"title": "rewritten"}}
+    refused = await group.student.patch(group.path, json=changed)
+    assert (refused.status_code, refused.json()["code"]) == (409, "SESSION_CLOSED")
+    assert (await make.all(LearningSession))[0].learning_objective == {}
+
+
+async def test_keys_deliver_late_as_before_also_what_was_judged(make: Make) -> None:
+    student, key = await make.student(), await make.key()
+    day = timedelta(days=1)
+    session = await over(make, student, day, start_time=utc_now() - 2 * day)
+    await make.evaluation(session)
+    agents = {"traces": key, "git": await make.key("git")}
+    path, then = f"/sessions/{session.id}", utc_now() - day - timedelta(minutes=1)
+    step = ANSWER | {"occurred_at": then.isoformat()}
+    assert (await agents["traces"].post(f"{path}/traces", json=step)).json()["late"] is True
+    assert (await agents["git"].post(f"{path}/git-traces", json=commit(1, then))).json()["late"] is True
+    assert (await key.post(f"{path}/traces", json=ANSWER)).json()["code"] == "SESSION_CLOSED"
+    after = ANSWER | {"occurred_at": ago(timedelta(hours=1))}
+    refused = await key.post(f"{path}/traces", json=after)
+    assert (refused.status_code, refused.json()["code"]) == (409, "SESSION_CLOSED")
+    assert "after its end" in refused.json()["detail"]
+
+
+async def end_of(make: Make, id_: UUID) -> datetime:
+    [found] = [one for one in await make.all(LearningSession) if one.id == id_]
+    assert found.end_time
+    end: datetime = found.end_time
+    return end
+
+
+async def test_the_end_of_an_abandoned_session_was_a_guess(make: Make) -> None:
+    """A key delivers what came later, and the end moves to it."""
+    student, key = await make.student(), await make.key()
+    day = timedelta(days=1)
+    session, other = [await over(make, student, day, status="abandoned", start_time=utc_now() - 2 * day) for _ in "ab"]
+    later, latest = utc_now() - timedelta(hours=3), utc_now() - timedelta(hours=2)
+    steps = [ANSWER | {"occurred_at": moment.isoformat()} for moment in (latest, later)]
+    named = ANSWER | {"occurred_at": ago(timedelta(days=1, hours=1)), "session_id": str(other.id)}
+    moved = [step | {"session_id": str(session.id)} for step in steps]
+    assert (await key.post("/traces/batch", json=[*moved, named])).json()["created"] == 3
+    assert await end_of(make, session.id) == latest
+    assert await end_of(make, other.id) == other.end_time
+    assert {trace.late for trace in await make.all(CognitiveTrace)} == {True}
+    single = await key.post(f"/sessions/{other.id}/traces", json=steps[1])
+    assert (single.status_code, single.json()["late"]) == (201, True)
+    assert await end_of(make, other.id) == later
+    bare = await key.post(f"/sessions/{session.id}/traces", json=ANSWER)
+    assert (bare.status_code, bare.json()["code"]) == (409, "SESSION_CLOSED")
+    own = await student.post(f"/sessions/{session.id}/traces", json=ASK | {"occurred_at": utc_now().isoformat()})
+    assert (own.status_code, own.json()["code"]) == (409, "SESSION_CLOSED")
+    whole = [moved[0] | {"occurred_at": utc_now().isoformat()}, "no step"]
+    assert (await key.post("/traces/batch?atomic=true", json=whole)).status_code == 422
+    assert await end_of(make, session.id) == latest
+
+
+async def test_a_teacher_s_feedback_comes_as_before(make: Make) -> None:
+    group = await make.group()
+    course = {"course_id": "c", "activity_id": "a"}
+    session = await over(make, group.student, timedelta(minutes=50), **course)
+    await make.evaluation(session)
+    said = {"interaction_type": "teacher_feedback", "content": "Good.", "occurred_at": ago(timedelta(minutes=55))}
+    assert (await group.teacher.post(f"/sessions/{session.id}/traces", json=said)).status_code == 201
+
+
+async def test_a_student_s_step_is_not_older_than_the_session(make: Make) -> None:
+    student, key = await make.student(), await make.key()
+    session = await make.session(student, start_time=utc_now() - BEGAN)
+    path = f"/sessions/{session.id}/traces"
+    for minutes, status in ((4, 201), (6, 422)):
+        step = ASK | {"occurred_at": ago(BEGAN + timedelta(minutes=minutes))}
+        answer = await student.post(path, json=step)
+        assert answer.status_code == status, answer.text
+    assert answer.json()["errors"][0]["pointer"] == "/occurred_at"
+    old = {"occurred_at": "1971-01-01T00:00:00Z"}
+    assert (await student.post(f"{path}/batch", json=[ASK | old])).json()["rejected"] == 1
+    assert (await key.post(path, json=ANSWER | old)).status_code == 201
+
+
+async def test_nothing_more_is_asked_of_the_database_before_the_end(make: Make) -> None:
+    """Whether a session was judged is looked up for a student's late step, and for nothing else."""
+    student, key = await make.student(), await make.key()
+    going, done = await make.session(student), await over(make, student)
+
+    async def asked(someone: Someone, session: LearningSession, **values: Any) -> list[str]:
+        with statements(make.database) as seen:
+            sent = await someone.post(f"/sessions/{session.id}/traces/batch", json=[ASK | values])
+        assert sent.json()["created"] == 1
+        return [one for one in seen if "EXISTS" in one and "FROM evaluations" in one]
+
+    late = {"occurred_at": ago(ENDED + timedelta(seconds=1))}
+    assert await asked(student, going) == await asked(key, going) == await asked(key, done, **late) == []
+    assert len(await asked(student, done, **late)) == 1
+
+
+@pytest.mark.parametrize("status", ["completed", "aborted", "abandoned"])
+async def test_a_student_changes_no_session_that_is_over(make: Make, status: str) -> None:
+    student, key, admin = await make.student(), await make.key(), await make.admin()
+    session = await over(make, student, status=status)
+    path, change = f"/sessions/{session.id}", {"mode": "practice"}
+    for nothing in ({}, change):
+        refused = await student.patch(path, json=nothing)
+        assert (refused.status_code, refused.json()["code"]) == (409, "SESSION_CLOSED")
+    for someone in (key, admin):
+        assert (await someone.patch(path, json=change)).status_code == 200
+    going = await make.session(student, status="paused")
+    assert (await student.patch(f"/sessions/{going.id}", json=change)).status_code == 200
