@@ -64,9 +64,8 @@ class Ledger:
         """A step that the service acknowledged, with the keys of its session."""
         own = {"session_id": session["id"], "student_id": session["student_id"]}
         keys = own | {"activity_id": session["activity_id"], "course_id": session["course_id"]}
-        self.traces.append(
-            {"ai_involvement": 0.0, "cognitive_state": None} | trace | keys | {"happened": moment(happened)}
-        )
+        came = {"happened": moment(happened), "late": session["status"] not in ("active", "paused")}
+        self.traces.append({"ai_involvement": 0.0, "cognitive_state": None} | trace | keys | came)
 
 
 class School:

@@ -138,6 +138,7 @@ def traceability(ledger: Ledger, **equal: str) -> Json:
             "intents": count(one.get("cognitive_intent") for one in work.traces),
             "justified_share": about(work.justified_share),
         },
+        "late": {"steps": sum(one["late"] for one in work.traces), "commits": 0},
     }
 
 
@@ -173,6 +174,7 @@ def cognitive_path(ledger: Ledger, session_id: str) -> Json:
         "phases": phases,
         "transitions": count(pairwise(names)),
         "dependency": [(share, about(fmean(shares[max(0, n - 4) : n + 1]))) for n, share in enumerate(shares)],
+        "late": sum(one["late"] for one in traces),
     }
 
 
@@ -233,6 +235,7 @@ def past_session(ledger: Ledger, session_id: str) -> Json:
     same = ("id", "activity_id", "course_id", "mode", "status", "start_time", "end_time", "created_at")
     return {name: session[name] for name in same} | {
         "traces": len(work.traces),
+        "late": sum(one["late"] for one in work.traces),
         "ai_involvement": about(work.share),
         "commits": len(work.commits),
         "attempts": len(work.attempts),

@@ -181,16 +181,13 @@ async def record(school: School, lesson: Lesson, session: Json, steps: list[Json
 
 
 async def write_own(school: School, student: Someone, lesson: Lesson, session: Json) -> None:
-    """Steps that students write themselves; in the project one of them does not say when."""
-    steps: list[Json] = [
-        {"interaction_type": "strategy_change", "content": "Again.", "occurred_at": at(school, lesson, 1_000)}
-    ]
+    """Steps that students write themselves, as they happen: their session began today."""
+    steps: list[Json] = [{"interaction_type": "strategy_change", "content": "Again."}]
     if lesson is PROJECT:
         steps.append({"interaction_type": PROMPT, "content": "Am I done?"})
     for step in steps:
         found = await made(student.post(f"/sessions/{session['id']}/traces", json=step))
-        happened = step.get("occurred_at", found["created_at"])
-        school.ledger.note_trace(session, step | {"id": found["id"]}, happened)
+        school.ledger.note_trace(session, step | {"id": found["id"]}, found["created_at"])
 
 
 async def practise(school: School, student: Someone, session: Json, luck: Random) -> None:

@@ -59,4 +59,4 @@ async def test_a_session_without_traces_has_an_empty_path(make: Make) -> None:
     student = await make.student()
     session = await make.session(student)
     path = (await student.get(f"/sessions/{session.id}/cognitive-path")).json()
-    assert path == {"phases": [], "transitions": [], "dependency": []}
+    assert path == {"phases": [], "transitions": [], "dependency": [], "late": 0}

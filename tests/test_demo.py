@@ -11,6 +11,7 @@ from cortez.demo.load import load
 from cortez.demo.people import PASSWORD, TEACHER
 from cortez.security import Passwords
 from cortez.sessions.models import LearningSession
+from cortez.traces.git_models import GitTrace
 from cortez.traces.models import CognitiveState, CognitiveTrace
 from factory import Make
 from test_schema import AUDITED
@@ -48,6 +49,8 @@ async def test_loading_twice_adds_nothing_and_its_people_can_sign_in(database: D
     async with database.reading() as session:
         assert await session.scalar(select(func.count()).select_from(CognitiveTrace)) == first[1]
         assert await session.scalar(select(func.sum(LearningSession.trace_count))) == first[1]
+        late = [await session.scalar(select(func.count()).where(one.late)) for one in (CognitiveTrace, GitTrace)]
+        assert late == [0, 0]
         empty = [name for name in AUDITED if not await session.scalar(select(func.count()).select_from(text(name)))]
     assert empty == []
     admin = await make.admin()

@@ -31,7 +31,7 @@ class Step:
     def __init__(self, state: str | None = None, type_: str = "student_prompt", reason: str | None = None) -> None:
         self.id = uuid7()
         self.cognitive_state, self.interaction_type, self.decision_justification = state, type_, reason
-        self.ai_involvement = 0.0
+        self.ai_involvement, self.late = 0.0, False
 
 
 PLAN, WRITE, TEST, LOOK = "planificacion", "implementacion", "validacion", "exploracion"

@@ -1,9 +1,8 @@
 """What comes after a session's end: from whom, until when, and that it is said wherever it is shown."""
 
-import json
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 from httpx import Response
@@ -227,3 +226,84 @@ async def test_a_student_changes_no_session_that_is_over(make: Make, status: str
         assert (await someone.patch(path, json=change)).status_code == 200
     going = await make.session(student, status="paused")
     assert (await student.patch(f"/sessions/{going.id}", json=change)).status_code == 200
+
+
+async def judged_late(make: Make) -> Group:
+    """Six steps, of which the last came late; it and the first ask for a whole solution."""
+    group = await make.group()
+    for content in ("Give me the code.", *["Why?"] * 4):
+        assert (await group.student.post(f"{group.path}/traces", json=ASK | {"content": content})).status_code == 201
+    assert (await group.student.post(f"{group.path}/complete")).status_code == 200
+    step = ASK | {"content": "Do my homework for me.", "occurred_at": ago(timedelta(seconds=1))}
+    assert (await group.student.post(f"{group.path}/traces", json=step)).status_code == 201
+    return group
+
+
+async def test_a_late_step_says_so_wherever_it_is_shown(make: Make) -> None:
+    group = await judged_late(make)
+    agent = await make.key("git")
+    made = await agent.post(f"{group.path}/git-traces", json=commit(1, utc_now()))
+    assert (made.status_code, made.json()["late"]) == (201, True)
+    listed = (await group.teacher.get(f"{group.path}/traces")).json()["items"]
+    assert sorted(one["late"] for one in listed) == [False] * 5 + [True]
+    whole = (await group.teacher.get(f"{group.path}?include=traces")).json()["traces"]
+    assert sorted(one["late"] for one in whole) == [False] * 5 + [True]
+    for kind in ("csv", "ndjson"):
+        lines = (await group.teacher.get(f"/exports/traces?format={kind}")).text.splitlines()
+        assert sum("true" in line for line in lines) == 1
+    exported = await group.teacher.get(f"/exports/sessions/{group.session.id}")
+    assert sum(one["late"] for one in exported.json()["traces"]) == 1
+    assert [one["late"] for one in exported.json()["git_traces"]] == [True]
+    assert (await group.teacher.get(f"{group.path}/cognitive-path")).json()["late"] == 1
+    both = {"steps": 1, "commits": 1}
+    about = f"/students/{group.student.student_id}"
+    assert (await group.teacher.get(f"{group.path}/traceability")).json()["late"] == both
+    assert (await group.teacher.get(f"{about}/traceability")).json()["late"] == both
+    [past] = (await group.teacher.get(f"{about}/history")).json()["items"]
+    assert (past["traces"], past["late"]) == (6, 1)
+    evolution = (await group.teacher.get(f"{group.path}/git-traces/evolution")).json()
+    assert [one["late"] for one in evolution["commits"]] == [True]
+
+
+async def test_a_finding_says_whether_it_goes_by_late_steps(make: Make) -> None:
+    group = await judged_late(make)
+    found = (await group.teacher.post(f"{group.path}/risks/analyze")).json()["items"]
+    late_step = next(trace.id for trace in await make.all(CognitiveTrace) if trace.late)
+    assert sorted(one["late"] for one in found if one["rule"] == "delegation") == [False, True]
+    assert all(one["late"] == (str(late_step) in one["trace_ids"]) for one in found)
+    seen = {"risk_type": "plagiarism", "risk_level": "low", "description": "x"}
+    in_time = next(trace.id for trace in await make.all(CognitiveTrace) if not trace.late)
+    for ids, late in (([], False), ([in_time], False), ([in_time, late_step], True)):
+        body = seen | {"trace_ids": [str(id_) for id_ in ids]}
+        made = await group.key.post(f"{group.path}/risks", json=body)
+        assert (made.status_code, made.json()["late"]) == (201, late), made.text
+    assert (await group.teacher.get(f"/risks/{made.json()['id']}")).json()["late"] is True
+
+
+async def test_an_evaluation_counts_late_steps_or_leaves_them_out(make: Make) -> None:
+    group = await judged_late(make)
+
+    async def generated(query: str = "") -> tuple[Any, ...]:
+        made = await group.teacher.post(f"{group.path}/evaluations/generate{query}")
+        assert made.status_code == 201, made.text
+        evaluation = made.json()
+        analysis = evaluation["reasoning_analysis"]
+        steps = evaluation["ai_dependency_metrics"]["steps"]
+        return evaluation["late"], steps, analysis["late_steps"], analysis["late_steps_left_out"]
+
+    assert await generated() == await generated("?late=true") == (True, 6, 1, 0)
+    assert await generated("?late=false") == (False, 5, 0, 1)
+    late_step = next(trace.id for trace in await make.all(CognitiveTrace) if trace.late)
+    said = {"overall_score": 5, "dimensions": [{"name": "x", "trace_ids": [str(late_step)]}]}
+    assert (await group.key.post(f"{group.path}/evaluations", json=said)).json()["late"] is True
+    assert (await group.key.post(f"{group.path}/evaluations", json={"overall_score": 5})).json()["late"] is False
+
+
+async def test_without_the_late_steps_there_may_be_too_few(make: Make) -> None:
+    student, key, admin = await make.student(), await make.key(), await make.admin()
+    path = f"/sessions/{(await over(make, student)).id}"
+    step = ASK | {"occurred_at": ago(ENDED + timedelta(minutes=1))}
+    assert (await key.post(f"{path}/traces/batch", json=[step] * 5)).json()["created"] == 5
+    refused = await admin.post(f"{path}/evaluations/generate?late=false")
+    assert (refused.status_code, refused.json()["code"]) == (409, "TOO_LITTLE_EVIDENCE")
+    assert (await admin.post(f"{path}/evaluations/generate")).status_code == 201

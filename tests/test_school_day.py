@@ -183,7 +183,8 @@ async def every_session_view_is_what_the_rows_add_up_to(school: School) -> None:
         phases = [one | {name: moment(one[name]) for name in moments} for one in cognitive["phases"]]
         moves = {(one["from"], one["to"]): one["count"] for one in cognitive["transitions"]}
         curve = [(one["ai_involvement"], one["moving_average"]) for one in cognitive["dependency"]]
-        assert {"phases": phases, "transitions": moves, "dependency": curve} == expected
+        late = cognitive["late"]
+        assert {"phases": phases, "transitions": moves, "dependency": curve, "late": late} == expected
 
 
 async def every_view_of_a_student_is_what_the_rows_add_up_to(school: School) -> None:

@@ -176,6 +176,7 @@ async def expected_traceability(school: School, *sessions: LearningSession) -> d
             "intents": counted(trace.cognitive_intent for trace in traces),
             "justified_share": pytest.approx(sum(map(justified, traces)) / len(own), abs=1e-4),
         },
+        "late": {"steps": sum(trace.late for trace in traces), "commits": sum(commit.late for commit in commits)},
     }
 
 
@@ -200,6 +201,7 @@ async def test_an_empty_session_has_an_empty_traceability(make: Make) -> None:
         "n2": {"commits": 0, "tests": 0, "tests_passed": 0},
         "n3": {"prompts": 0, "responses": 0, "ai_share": None},
         "n4": {"states": {}, "intents": {}, "justified_share": None},
+        "late": {"steps": 0, "commits": 0},
     }
 
 

@@ -178,6 +178,7 @@ EXAMPLES: dict[str, Any] = {
             {"occurred_at": START, "ai_involvement": 0.0, "moving_average": 0.0},
             {"occurred_at": LATER, "ai_involvement": 0.4, "moving_average": 0.2},
         ],
+        "late": 0,
     },
     "RiskIn": {"risk_type": "plagiarism", "risk_level": "low", "description": "Two sessions hold the same text."},
     "EvaluationIn": {

@@ -35,15 +35,18 @@ class Dependency(Struct, frozen=True):
 
 
 class CognitivePath(Struct, frozen=True):
+    """`late`: how many of the steps were delivered after the session's end."""
+
     phases: list[Phase]
     transitions: list[Transition]
     dependency: list[Dependency]
+    late: int
 
 
 def cognitive_path(steps: Sequence[Any]) -> CognitivePath:
-    """Of steps in the order they happened (`cognitive_state`, `ai_involvement`, `happened`)."""
+    """Of steps in the order they happened (`cognitive_state`, `ai_involvement`, `late`, `happened`)."""
     phases = phases_of(steps)
-    return CognitivePath(phases, transitions_of(phases), dependency_of(steps))
+    return CognitivePath(phases, transitions_of(phases), dependency_of(steps), sum(step.late for step in steps))
 
 
 def phases_of(steps: Sequence[Any]) -> list[Phase]:

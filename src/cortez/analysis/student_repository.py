@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Select, and_, case, distinct, func, litera
 from cortez.accounts.models import CourseMember, CourseRole, User
 from cortez.accounts.repository import taught_courses
 from cortez.analysis.sql import members, utc_day
-from cortez.analysis.student_schemas import Deliveries, Dialogue, Reasoning, Technique, Traceability
+from cortez.analysis.student_schemas import Deliveries, Dialogue, Late, Reasoning, Technique, Traceability
 from cortez.errors import NotFound
 from cortez.evaluations.models import Evaluation
 from cortez.exercises.models import ExerciseAttempt
@@ -73,16 +73,17 @@ class SessionViews(SessionRepository):
         ids = self.within(condition)
         steps = (await self.session.execute(self._steps(ids))).one()
         attempts = (await self.session.execute(self._attempts(ids))).one()
-        commits = await self.session.scalar(select(func.count()).where(GitTrace.session_id.in_(ids), IS_COMMIT))
+        commits = (await self.session.execute(self._commits(ids))).one()
         return Traceability(
             n1=Deliveries(attempts.number, await self._files(ids)),
-            n2=Technique(commits or 0, attempts.tests, attempts.passed),
+            n2=Technique(commits.number, attempts.tests, attempts.passed),
             n3=Dialogue(steps.prompts, steps.responses, None if steps.ai is None else round(steps.ai, 4)),
             n4=Reasoning(
                 await self._counted(ids, TRACES.c.cognitive_state),
                 await self._counted(ids, TRACES.c.cognitive_intent),
                 share(steps.justified, steps.own),
             ),
+            late=Late(steps.late, commits.late),
         )
 
     def _steps(self, ids: Select[Any]) -> Select[Any]:
@@ -92,7 +93,12 @@ class SessionViews(SessionRepository):
             func.avg(TRACES.c.ai_involvement).label("ai"),
             many(OWN).label("own"),
             many(JUSTIFIED).label("justified"),
+            many(TRACES.c.late.is_(True)).label("late"),
         ).where(TRACES.c.session_id.in_(ids))
+
+    def _commits(self, ids: Select[Any]) -> Select[Any]:
+        columns: list[Any] = [func.count().label("number"), many(GitTrace.late.is_(True)).label("late")]
+        return select(*columns).where(GitTrace.session_id.in_(ids), IS_COMMIT)
 
     def _attempts(self, ids: Select[Any]) -> Select[Any]:
         columns: list[Any] = [func.count().label("number")]
@@ -128,10 +134,12 @@ class SessionViews(SessionRepository):
         )
         commits = select(func.count()).where(GitTrace.session_id == session_id, IS_COMMIT)
         attempts = select(func.count()).where(ExerciseAttempt.session_id == session_id)
+        late = select(func.count()).where(TRACES.c.session_id == session_id, TRACES.c.late.is_(True))
         ai = select(func.avg(TRACES.c.ai_involvement)).where(TRACES.c.session_id == session_id)
         return self.select(
             *(getattr(LearningSession, name) for name in names),
             LearningSession.trace_count.label("traces"),
+            late.scalar_subquery().label("late"),
             ai.scalar_subquery().label("ai_involvement"),
             commits.scalar_subquery().label("commits"),
             attempts.scalar_subquery().label("attempts"),

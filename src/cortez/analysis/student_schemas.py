@@ -44,6 +44,13 @@ class Reasoning(Struct, frozen=True):
     justified_share: float | None
 
 
+class Late(Struct, frozen=True):
+    """What was delivered after a session's end, and is counted with the rest."""
+
+    steps: int
+    commits: int
+
+
 class Traceability(Struct, frozen=True):
     """The four levels: what was delivered, how it was made, what was said, how it was reasoned."""
 
@@ -51,6 +58,7 @@ class Traceability(Struct, frozen=True):
     n2: Technique
     n3: Dialogue
     n4: Reasoning
+    late: Late
 
 
 class RiskStatistics(Struct, frozen=True):
@@ -72,7 +80,8 @@ class RiskStatistics(Struct, frozen=True):
 class PastSession(Struct, frozen=True):
     """A session in a student's history.
 
-    `risks` leaves out those found unfounded; score and level are of the latest evaluation.
+    `risks` leaves out those found unfounded; score and level are of the latest evaluation; `late` counts those of the
+    `traces` that were delivered after the session's end.
     """
 
     id: UUID
@@ -84,6 +93,7 @@ class PastSession(Struct, frozen=True):
     end_time: datetime | None
     created_at: datetime
     traces: int
+    late: int
     ai_involvement: float | None
     commits: int
     attempts: int

@@ -18,7 +18,7 @@ from cortez.demo.material import ASSIGNMENTS, POLICIES
 from cortez.demo.model import NAMESPACE, WEEKS, Session, Student, sessions, students
 from cortez.demo.people import ADMIN, PASSWORD, TEACHER, TUTOR
 from cortez.demo.teaching import teach
-from cortez.demo.work import work
+from cortez.demo.work import commit, work
 from cortez.security import Passwords, Principal
 from cortez.sessions.models import LearningSession
 from cortez.sessions.repository import SessionRepository
@@ -138,13 +138,13 @@ async def store(session: AsyncSession, one: Session) -> int:
             activity_id=one.assignment.activity_id,
             course_id=COURSE,
             start_time=one.start_time,
-            end_time=one.end_time,
-            status=one.status,
             created_at=one.start_time,
             learning_objective={"title": one.assignment.title, "expected_competencies": one.assignment.tags},
         )
     )
     raws = [msgspec.Raw(msgspec.json.encode(trace)) for trace in one.traces]
     result = await Ingest(repository).batch(raws, one.id, atomic=True)
+    await commit(session, one)
+    await repository.change(learning, {"end_time": one.end_time, "status": one.status})  # nothing of it came late
     await work(session, learner(one.student), learning, one)
     return result.created

@@ -27,9 +27,8 @@ COMMITS = 3  # of a session
 
 
 async def work(session: AsyncSession, student: Principal, learning: LearningSession, one: Session) -> None:
-    """All of it, in the unit that stores the session."""
+    """An attempt and, where the session has ended, what was made of it, in the unit that stores the session."""
     chance = random.Random(str(one.id))
-    await commit(session, one)
     await attempt(session, student, learning, one, chance)
     if one.end_time is not None:
         await judge(session, learning)

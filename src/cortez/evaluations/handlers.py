@@ -4,7 +4,7 @@ from uuid import UUID
 
 from litestar import Router, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody
 
 from cortez.dependencies import provided
 from cortez.errors import Invalid
@@ -42,8 +42,9 @@ async def create_evaluation(
     session = await judged(sessions, session_id)
     if data.evaluator == EVALUATOR:
         raise Invalid.at("/evaluator", "This is the service's own; `generate` runs it.", "EVALUATOR_RESERVED")
-    await require_traces(evaluations.session, evaluations.principal, session_id, data.trace_ids(), "/dimensions")
-    values = data.changes()
+    asking = (evaluations.session, evaluations.principal)
+    late = await require_traces(*asking, session_id, data.trace_ids(), "/dimensions")
+    values = data.changes() | {"late": late}
     values["dimensions"] = [
         dimension | {"trace_ids": [str(id_) for id_ in dimension.get("trace_ids", [])]}
         for dimension in values["dimensions"]
@@ -56,11 +57,16 @@ async def create_evaluation(
 
 @post("/sessions/{session_id:uuid}/evaluations/generate", guards=[judges], opt=HEAVY)
 async def generate_evaluation(
-    session_id: FromPath[UUID], sessions: Sessions, evaluations: Evaluations
+    session_id: FromPath[UUID], sessions: Sessions, evaluations: Evaluations, late: FromQuery[bool] = True
 ) -> Answer[EvaluationOut]:
-    """Let the rules evaluate the session as it is now, once more each time; too few steps are a conflict."""
+    """Let the rules evaluate the session as it is now, once more each time; too few steps are a conflict.
+
+    `late=false` leaves out the steps that were delivered after the session's end.
+    """
     session = await judged(sessions, session_id)
-    evaluation = await evaluations.store(session, evaluate(await evaluations.steps(session_id)))
+    left_out = 0 if late else await evaluations.count_late(session_id)
+    found = evaluate(await evaluations.steps(session_id, late=late), left_out)
+    evaluation = await evaluations.store(session, found)
     return created(EvaluationOut.of(evaluation), f"/evaluations/{evaluation.id}")
 
 

@@ -3,6 +3,8 @@
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import func
+
 from cortez.database import student_changed
 from cortez.db import shown
 from cortez.evaluations.models import Evaluation
@@ -16,7 +18,8 @@ EVALUATIONS = Evaluation.__table__
 SHOWN = shown(EVALUATIONS, EvaluationOut)
 MAX_STEPS = 5_000
 STEP = [
-    TRACES.c[name] for name in ("id", "interaction_type", "cognitive_state", "decision_justification", "ai_involvement")
+    TRACES.c[name]
+    for name in ("id", "interaction_type", "cognitive_state", "decision_justification", "ai_involvement", "late")
 ]
 
 
@@ -32,10 +35,16 @@ class EvaluationRepository(OnSession[Evaluation, EvaluationOut]):
         newest = statement.order_by(Evaluation.created_at.desc(), Evaluation.id.desc()).limit(1)
         return self.present(await self.session.scalar(newest), f"of session {session_id}")
 
-    async def steps(self, session_id: UUID) -> list[Any]:
-        """What an evaluation looks at of the first 5,000 steps, in the order they happened."""
+    async def steps(self, session_id: UUID, *, late: bool = True) -> list[Any]:
+        """What an evaluation looks at of the first 5,000 steps, in the order they happened; all, or those not late."""
         mine = TraceRepository(self.session, self.principal).select(*STEP).where(TRACES.c.session_id == session_id)
-        return list(await self.session.execute(mine.order_by(HAPPENED, TRACES.c.id).limit(MAX_STEPS)))
+        wanted = mine if late else mine.where(TRACES.c.late.is_(False))
+        return list(await self.session.execute(wanted.order_by(HAPPENED, TRACES.c.id).limit(MAX_STEPS)))
+
+    async def count_late(self, session_id: UUID) -> int:
+        """How many steps of the session were delivered after its end."""
+        mine = TraceRepository(self.session, self.principal).select(func.count())
+        return await self.session.scalar(mine.where(TRACES.c.session_id == session_id, TRACES.c.late.is_(True))) or 0
 
     async def store(self, session: LearningSession, values: dict[str, Any]) -> Evaluation:
         """One more evaluation of the locked session."""

@@ -75,8 +75,8 @@ def level_of(score: float) -> CompetencyLevel:
     return next((level for least, level in BANDS if score >= least), CompetencyLevel.INICIAL)
 
 
-def evaluate(steps: Sequence[Any]) -> dict[str, Any]:
-    """The columns of an evaluation of these steps, which come in the order they happened.
+def evaluate(steps: Sequence[Any], left_out: int = 0) -> dict[str, Any]:
+    """The columns of an evaluation of these steps, in the order they happened; `left_out` others came late.
 
     Raises Conflict (TOO_LITTLE_EVIDENCE) where fewer than five of them are the student's.
     """
@@ -98,7 +98,8 @@ def evaluate(steps: Sequence[Any]) -> dict[str, Any]:
             "student": areas,
             "teacher": ["Look at the steps behind a figure before you talk about it."],
         },
-        "reasoning_analysis": reasoning(steps, own),
+        "reasoning_analysis": {**reasoning(steps, own), "late_steps_left_out": left_out},
+        "late": any(step.late for step in steps),
         "ai_dependency_score": share,
         "ai_dependency_metrics": {"score": share, "steps": len(steps)},
         "evaluator": EVALUATOR,
@@ -153,7 +154,7 @@ def coherent_moves(own: Iterable[Any]) -> Figure:
     return Figure("coherence", said, [to for to, leaps in changes if not leaps], [to for to, leaps in changes if leaps])
 
 
-def reasoning(steps: Iterable[Any], own: Sequence[Any]) -> dict[str, Any]:
+def reasoning(steps: Sequence[Any], own: Sequence[Any]) -> dict[str, Any]:
     """Counts beside the figures."""
     kinds = [step.interaction_type for step in steps]
     return {
@@ -161,6 +162,7 @@ def reasoning(steps: Iterable[Any], own: Sequence[Any]) -> dict[str, Any]:
         "strategy_changes": kinds.count(InteractionType.STRATEGY_CHANGE),
         "self_corrections": kinds.count(InteractionType.SELF_CORRECTION),
         "ai_critiques": kinds.count(InteractionType.AI_CRITIQUE),
+        "late_steps": sum(step.late for step in steps),
     }
 
 

@@ -54,7 +54,10 @@ class EvaluationIn(Input):
 
 
 class EvaluationOut(Resource):
-    """How a student worked, as `evaluator` saw it. Scores are 0 to 10, dependency is 0 to 1; it is no grade."""
+    """How a student worked, as `evaluator` saw it. Scores are 0 to 10, dependency is 0 to 1; it is no grade.
+
+    `late` where it counts, or names, steps that were delivered after the session's end.
+    """
 
     session_id: UUID
     student_id: str
@@ -71,6 +74,7 @@ class EvaluationOut(Resource):
     ai_dependency_metrics: OptionalDocument
     evaluator: str | None
     evaluator_version: str | None
+    late: bool
 
     @classmethod
     def of(cls, evaluation: Evaluation) -> Self:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
+from msgspec.structs import replace
 from sqlalchemy import String, cast, func, select
 
 from cortez.activities.models import Activity
@@ -32,6 +33,7 @@ COLUMNS = (
             "decision_justification",
             "ai_involvement",
             "occurred_at",
+            "late",
         )
     ),
     func.substr(TRACES.c.content, 1, MAX_TEXT).label("content"),
@@ -65,6 +67,8 @@ async def events_of(risks: RiskRepository, session: LearningSession) -> list[Eve
 
 
 def judge(steps: Sequence[Step], events: Sequence[Event], thresholds: Thresholds) -> list[Finding]:
-    """What every rule says."""
+    """What every rule says, and whether it goes by steps that came late."""
     of_steps = [finding for rule in STEP_RULES for finding in rule(steps, thresholds)]
-    return of_steps + [finding for rule in EVENT_RULES for finding in rule(events)]
+    late = {step.id for step in steps if step.late}
+    marked = [replace(finding, late=not late.isdisjoint(finding.trace_ids)) for finding in of_steps]
+    return marked + [finding for rule in EVENT_RULES for finding in rule(events)]

@@ -29,6 +29,7 @@ class Step(Struct, frozen=True, kw_only=True):
     has_alternatives: bool = False
     ai_involvement: float = 0.0
     occurred_at: datetime | None = None
+    late: bool = False  # delivered after the session's end
 
     @property
     def is_student_s(self) -> bool:
@@ -69,7 +70,8 @@ def is_share(value: Any) -> bool:
 class Finding(Struct, frozen=True, kw_only=True):
     """An indicator: what was seen and what else explains it. `threshold` and `actual` share a unit.
 
-    `subject` names what it is about, so that the same rule finds the same thing once.
+    `subject` names what it is about, so that the same rule finds the same thing once. `late` where one of its steps was
+    delivered after the session's end, which `analysis.judge` says for all rules.
     """
 
     rule: str
@@ -82,6 +84,7 @@ class Finding(Struct, frozen=True, kw_only=True):
     actual: float
     subject: str = SESSION
     trace_ids: tuple[UUID, ...] = ()
+    late: bool = False
     advice: str = "Ask the student how this came about before you judge it."
 
     @property
@@ -101,6 +104,7 @@ class Finding(Struct, frozen=True, kw_only=True):
             "description": f"{self.seen} {self.otherwise}",
             "evidence": [self.seen],
             "trace_ids": [str(id_) for id_ in self.trace_ids],
+            "late": self.late,
             "recommendations": [self.advice],
             "rule_version": self.version,
             "threshold_value": self.threshold,

@@ -54,15 +54,17 @@ def led_sessions(principal: Principal) -> ColumnElement[bool]:
 
 async def require_traces(
     session: AsyncSession, principal: Principal, session_id: UUID, trace_ids: Collection[UUID], pointer: str
-) -> None:
-    """Raises Invalid where one of them is no trace of the session."""
+) -> bool:
+    """Whether one of them came after the session's end. Raises Invalid where one is no trace of the session."""
     wanted = set(trace_ids)
     if not wanted:
-        return
-    traces = TraceRepository(session, principal).select(CognitiveTrace.id)
+        return False
+    traces = TraceRepository(session, principal).select(CognitiveTrace.id, CognitiveTrace.late)
     known = traces.where(CognitiveTrace.session_id == session_id, CognitiveTrace.id.in_(wanted))
-    if missing := sorted(map(str, wanted - set(await session.scalars(known)))):
+    late = {row.id: row.late for row in await session.execute(known)}
+    if missing := sorted(map(str, wanted - late.keys())):
         raise Invalid.at(pointer, f"There is no trace {missing[0]} in this session.", "TRACE_NOT_FOUND")
+    return any(late.values())
 
 
 class RiskRepository(OnSession[Risk, RiskOut]):
@@ -81,8 +83,8 @@ class RiskRepository(OnSession[Risk, RiskOut]):
     async def store(self, session: LearningSession, values: dict[str, Any]) -> Risk:
         """A risk that a person or a machine saw in the locked session."""
         trace_ids = [UUID(id_) for id_ in values["trace_ids"]]
-        await require_traces(self.session, self.principal, session.id, trace_ids, "/trace_ids")
-        risk = await self.add(Risk(**values, **belonging(session)))
+        late = await require_traces(self.session, self.principal, session.id, trace_ids, "/trace_ids")
+        risk = await self.add(Risk(**values, late=late, **belonging(session)))
         student_changed(self.session, session.student_id)
         return risk
 

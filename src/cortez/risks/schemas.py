@@ -60,7 +60,10 @@ class ResolveIn(Input):
 
 
 class RiskOut(Resource):
-    """An indicator for a person to judge, not a verdict. `rule` is there where a rule found it."""
+    """An indicator for a person to judge, not a verdict. `rule` is there where a rule found it.
+
+    `late` where one of the steps that it names was delivered after the session's end.
+    """
 
     session_id: UUID
     student_id: str
@@ -86,6 +89,7 @@ class RiskOut(Resource):
     subject: str | None
     threshold_value: float | None
     actual_value: float | None
+    late: bool
 
     @classmethod
     def of(cls, risk: Risk) -> Self:

@@ -37,8 +37,8 @@ class TraceRepository(OnSession[CognitiveTrace, TraceOut]):
         return super().condition(name)
 
     async def steps(self, session_id: UUID, limit: int) -> list[Any]:
-        """State, time and share of AI of each step, in the order they happened."""
-        columns = (TRACES.c.cognitive_state, TRACES.c.ai_involvement, HAPPENED.label("happened"))
+        """State, time, share of AI and lateness of each step, in the order they happened."""
+        columns = (TRACES.c.cognitive_state, TRACES.c.ai_involvement, TRACES.c.late, HAPPENED.label("happened"))
         statement = self.select(*columns).where(TRACES.c.session_id == session_id)
         return list(await self.session.execute(statement.order_by(HAPPENED, TRACES.c.id).limit(limit)))
 
