@@ -14,7 +14,7 @@ from uuid_utils.compat import uuid7
 from cortez.accounts.models import ApiKey, Course, CourseMember, RefreshToken, Role, User
 from cortez.activities.models import Activity
 from cortez.analysis.models import TraceSequence
-from cortez.content.models import Subject
+from cortez.content.models import Subject, SubjectTeacher
 from cortez.db import Base, utc_now
 from cortez.evaluations.models import Evaluation
 from cortez.exercises.models import Exercise
@@ -114,6 +114,12 @@ class Make:
 
     async def teacher(self, **values: Any) -> Someone:
         return await self.user(Role.TEACHER, **values)
+
+    async def subject_teacher(self, code: str) -> Someone:
+        """A teacher who looks after the subject."""
+        someone = await self.teacher()
+        await self.add(SubjectTeacher(subject_code=code, user_id=someone.id))
+        return someone
 
     async def tutor(self, **values: Any) -> Someone:
         return await self.user(Role.TUTOR, **values)

@@ -110,6 +110,12 @@ QUESTIONS = [
     Question("reader", "GET /exercises/{exercise_id}/tests", 200),
     Question("reader", "GET /exercises/{exercise_id}/hints", 200),
     Question("reader", "GET /exercises/{exercise_id@hidden}", 404),
+    # Who teaches elsewhere takes no exercise from anybody by retiring its subject; a student writes no history anew.
+    Question("far", "PATCH /subjects/{code}", 403, {"is_active": False}, "NOT_SUBJECT_TEACHER"),
+    Question("teacher", "PATCH /subjects/{code}", 200, {"is_active": False}),
+    Question("teacher", "PUT /subjects/{code}/teachers/{user_id@peer}", 404, text="USER_NOT_FOUND"),
+    Question("owner", "PATCH /sessions/{session_id@old}", 409, {"mode": "practice"}, "SESSION_CLOSED"),
+    Question("key", "PATCH /sessions/{session_id@old}", 200, {"mode": "practice"}, hidden="nothing"),
     # What is named must be there.
     Question("teacher", "PUT /courses/home/members/00000000-0000-0000-0000-000000000007", 404, {"role": "student"}),
     Question("admin", "POST /api-keys", 422, {"name": "x", "course_ids": ["nowhere"]}),

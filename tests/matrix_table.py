@@ -155,6 +155,10 @@ PATCH /archivos/{file_id}
 DELETE /archivos/{file_id}
 POST /archivos/{file_id@deleted}/restore
 
+# Those who teach are shown who looks after a subject.
+: 403 403 open open open open open 403 403 open
+GET /subjects/{code}/teachers
+
 # Exercises too; students see no solution, no hidden test and no hint that was not revealed.
 : none none yes yes yes yes yes yes yes yes
 GET /exercises | read grading
@@ -174,6 +178,10 @@ GET /exercises/{exercise_id@deleted} | read grading
 GET /exercises/{exercise_id@deleted}/rubric | read grading
 : 403 403 yes yes yes 403 yes 403 403 yes
 GET /exercises?deleted=true | read grading
+# What grades everybody is changed by the teachers of its subject, who also say who they are.
+: 403 403 403 yes 403 403 403 403 403 yes
+PUT /subjects/{code}/teachers/{user_id@colleague}
+DELETE /subjects/{code}/teachers/{user_id@colleague}
 POST /exercises
 PATCH /exercises/{exercise_id}
 DELETE /exercises/{exercise_id}

@@ -16,6 +16,7 @@ from uuid_utils.compat import uuid7
 
 from cortez import tables
 from cortez.accounts.models import CourseInvitation, CourseMember, RefreshToken, Role, Scope, User
+from cortez.content.models import SubjectTeacher
 from cortez.db import Base, utc_now
 from cortez.exercises.models import (
     ExerciseAttempt,
@@ -63,6 +64,7 @@ async def world_of(app: Litestar, make: Make) -> World:
     made.who = {name: home[name] for name in ("owner", "peer", "guest", "teacher", "assistant", "tutor", "key")}
     made.who |= {"far": far["teacher"], "far_key": far["key"], "admin": await make.admin()}
     made.who |= {"far_tutor": far["tutor"], "far_student": far["owner"]}
+    await subject_teachers(make, made)
     await commuter(make, made)
     await others(make, made)
     await revoked(make, made)
@@ -218,6 +220,14 @@ def descriptions(made: Side, student: str) -> tuple[dict[str, Any], dict[str, An
     plan |= {"target_completion_date": now + timedelta(days=1), "teacher_id": made.people["teacher"].id}
     alert = {"alert_type": "pattern_anomaly", "severity": "low", "title": mark, "description": mark}
     return plan, alert | {"student_id": student, "detection_rule": "x"}
+
+
+async def subject_teachers(make: Make, world: World) -> None:
+    """Home's teacher looks after the subject, with somebody of no course."""
+    colleague = await make.teacher()
+    world.at["{user_id@colleague}"] = str(colleague.id)
+    for someone in (world.who["teacher"], colleague):
+        await make.add(SubjectTeacher(subject_code="S-1", user_id=someone.id))
 
 
 async def commuter(make: Make, world: World) -> None:

@@ -51,8 +51,8 @@ async def test_twenty_parallel_attempts_are_numbered_1_to_20(make: Make) -> None
 
 
 async def test_hints_cost_points_from_the_next_attempt_on(make: Make) -> None:
-    teacher, student = await make.teacher(), await make.student()
-    grader, exercise = await make.key("grading"), await make.exercise()
+    student, grader, exercise = await make.student(), await make.key("grading"), await make.exercise()
+    teacher = await make.subject_teacher(exercise.subject_code)
     for text in ("a", "b"):
         await teacher.post(f"/exercises/{exercise.id}/hints", json={"content": text})
     before = await attempt(student, exercise.id)
@@ -72,8 +72,8 @@ async def test_hints_cost_points_from_the_next_attempt_on(make: Make) -> None:
 
 
 async def test_a_rubric_decides_the_points_where_it_is_scored(make: Make) -> None:
-    teacher, student = await make.teacher(), await make.student()
-    grader, exercise = await make.key("grading"), await make.exercise()
+    student, grader, exercise = await make.student(), await make.key("grading"), await make.exercise()
+    teacher = await make.subject_teacher(exercise.subject_code)
     await teacher.put(f"/exercises/{exercise.id}/rubric", json=RUBRIC)
     await teacher.post(f"/exercises/{exercise.id}/hints", json={"content": "a"})
     await student.post(f"/exercises/{exercise.id}/hints/reveal")
@@ -200,8 +200,9 @@ async def test_who_may_submit_and_who_may_grade(make: Make) -> None:
 
 
 async def test_attempts_stay_when_their_exercise_is_deleted_and_keep_its_subject(make: Make) -> None:
-    admin, teacher, student = await make.admin(), await make.teacher(), await make.student()
+    admin, student = await make.admin(), await make.student()
     grader, exercise = await make.key("grading"), await make.exercise()
+    teacher = await make.subject_teacher(exercise.subject_code)
     made = await attempt(student, exercise.id)
     assert (await teacher.delete(f"/exercises/{exercise.id}")).status_code == 204
     assert await ids(student) == {made["id"]}

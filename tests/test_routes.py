@@ -27,6 +27,8 @@ PUT,DELETE /courses/{}/members/{}
 POST /courses/{}/members/batch
 GET,POST /subjects /subjects/{}/unidades
 GET,PATCH,DELETE /subjects/{}
+GET /subjects/{}/teachers
+PUT,DELETE /subjects/{}/teachers/{}
 GET,PATCH,DELETE /unidades/{} /apuntes/{}
 POST /unidades/{}/publish /unidades/{}/unpublish /unidades/{}/restore
 GET,POST /unidades/{}/apuntes

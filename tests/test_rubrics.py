@@ -100,7 +100,8 @@ def test_penalties_and_rounding() -> None:
 
 
 async def test_a_rubric_is_replaced_as_a_whole(make: Make) -> None:
-    teacher, student, exercise = await make.teacher(), await make.student(), await make.exercise()
+    student, exercise = await make.student(), await make.exercise()
+    teacher = await make.subject_teacher(exercise.subject_code)
     path = f"/exercises/{exercise.id}/rubric"
     assert (await teacher.get(path)).json() == {"exercise_id": str(exercise.id), "criteria": []}
     put = await teacher.put(path, json=RUBRIC)
@@ -132,7 +133,8 @@ async def test_a_rubric_is_replaced_as_a_whole(make: Make) -> None:
     ],
 )
 async def test_a_wrong_rubric_leaves_the_old_one(make: Make, criteria: list[Any]) -> None:
-    teacher, exercise = await make.teacher(), await make.exercise()
+    exercise = await make.exercise()
+    teacher = await make.subject_teacher(exercise.subject_code)
     path = f"/exercises/{exercise.id}/rubric"
     before = (await teacher.put(path, json=RUBRIC)).json()
     refused = await teacher.put(path, json={"criteria": criteria})

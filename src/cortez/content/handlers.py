@@ -3,19 +3,20 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from litestar import Router, delete, get, patch, post
+from litestar import Router, delete, get, patch, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, PathParameter
 from litestar.status_codes import HTTP_200_OK
 
-from cortez.content.models import Subject, Unidad
-from cortez.content.repository import SubjectRepository, UnidadRepository
+from cortez.content.models import Subject, SubjectTeacher, Unidad
+from cortez.content.repository import SubjectRepository, SubjectTeacherRepository, UnidadRepository
 from cortez.content.schemas import (
     ApuntesOut,
     ArchivoOut,
     SubjectIn,
     SubjectOut,
     SubjectPatch,
+    SubjectTeacherOut,
     UnidadIn,
     UnidadOut,
     UnidadPatch,
@@ -27,7 +28,7 @@ from cortez.errors import Conflict, Forbidden
 from cortez.paging import Page
 from cortez.responses import Answer, created
 from cortez.schemas import KEY_PATTERN, Listing, Match
-from cortez.security import Principal, admins, allow, teachers
+from cortez.security import Principal, admins, allow, teachers, teaching
 
 PathCode = Annotated[str, PathParameter(pattern=KEY_PATTERN, min_length=1, max_length=50)]
 
@@ -48,8 +49,10 @@ def toggled(entity: Any, flag: str, publish: bool) -> dict[str, Any]:
 
 
 provide_subjects = provided(SubjectRepository)
+provide_staff = provided(SubjectTeacherRepository)
 provide_unidades = provided(UnidadRepository)
 Subjects = NamedDependency[SubjectRepository]
+Staff = NamedDependency[SubjectTeacherRepository]
 Unidades = NamedDependency[UnidadRepository]
 
 
@@ -61,7 +64,8 @@ async def list_subjects(subjects: Subjects, page: NamedDependency[Page]) -> List
 
 @post("/", guards=[teachers])
 async def create_subject(data: JSONBody[SubjectIn], subjects: Subjects) -> Answer[SubjectOut]:
-    subject = await subjects.add(Subject(**data.changes()))
+    """A teacher looks after the subject they make: they, and those they add, change its exercises."""
+    subject = await subjects.create(Subject(**data.changes()))
     return created(SubjectOut.of(subject), f"/subjects/{subject.code}")
 
 
@@ -74,15 +78,44 @@ async def read_subject(code: PathCode, subjects: Subjects) -> SubjectOut:
 async def change_subject(
     code: PathCode, data: JSONBody[SubjectPatch], subjects: Subjects, match: NamedDependency[Match]
 ) -> SubjectOut:
+    """To retire a subject takes its exercises from every student: only its teachers and admins change `is_active`."""
     subject = await subjects.by_code(code, lock=True)
+    changes = data.changes()
+    if changes.get("is_active", subject.is_active) != subject.is_active:
+        await subjects.require_teacher(code)
     match.check(subject.updated_at)
-    return SubjectOut.of(await subjects.change(subject, data.changes()))
+    return SubjectOut.of(await subjects.change(subject, changes))
 
 
 @delete("/{code:str}", guards=[admins])
 async def delete_subject(code: PathCode, subjects: Subjects) -> None:
     """With its units and exercises, for good; 409 SUBJECT_IN_USE once a student has tried one of them."""
     await subjects.remove(code)
+
+
+@get("/{code:str}/teachers", guards=[teaching])
+async def list_subject_teachers(
+    code: PathCode, subjects: Subjects, staff: Staff, page: NamedDependency[Page]
+) -> Listing[SubjectTeacherOut]:
+    """Who changes the subject's exercises, beside admins."""
+    await subjects.by_code(code)
+    return await staff.page(staff.select().where(SubjectTeacher.subject_code == code), page, SubjectTeacherOut.of)
+
+
+@put("/{code:str}/teachers/{user_id:uuid}", guards=[teachers])
+async def put_subject_teacher(code: PathCode, user_id: FromPath[UUID], subjects: Subjects) -> SubjectTeacherOut:
+    """Let another teacher look after the subject, which its teachers and admins may; 404 for who is no teacher."""
+    await subjects.by_code(code, lock=True)
+    await subjects.require_teacher(code)
+    return SubjectTeacherOut.of(await subjects.add_teacher(code, user_id))
+
+
+@delete("/{code:str}/teachers/{user_id:uuid}", guards=[teachers])
+async def delete_subject_teacher(code: PathCode, user_id: FromPath[UUID], subjects: Subjects, staff: Staff) -> None:
+    """The exercises of a subject that has no teacher left are changed by admins only."""
+    await subjects.by_code(code, lock=True)
+    await subjects.require_teacher(code)
+    await staff.delete(staff.present(await staff.of(code, user_id), user_id))
 
 
 @get("/{code:str}/unidades", guards=[readers])
@@ -159,7 +192,7 @@ async def unpublish_unidad(unidad_id: FromPath[UUID], unidades: Unidades, match:
     return UnidadOut.of(await unidades.change(unidad, toggled(unidad, "esta_publicada", False)))
 
 
-DEPENDENCIES = {"subjects": provide_subjects, "unidades": provide_unidades}
+DEPENDENCIES = {"subjects": provide_subjects, "staff": provide_staff, "unidades": provide_unidades}
 
 subjects_router = Router(
     "/subjects",
@@ -169,6 +202,9 @@ subjects_router = Router(
         read_subject,
         change_subject,
         delete_subject,
+        list_subject_teachers,
+        put_subject_teacher,
+        delete_subject_teacher,
         list_unidades,
         create_unidad,
     ],

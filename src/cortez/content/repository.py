@@ -13,15 +13,21 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select, true, update
 from sqlalchemy.orm import aliased, selectinload
 
-from cortez.content.models import Apuntes, ArchivoAdjunto, Subject, Unidad
-from cortez.db import utc_now
-from cortez.errors import Conflict, Invalid
+from cortez.accounts.models import Role, User
+from cortez.content.models import Apuntes, ArchivoAdjunto, Subject, SubjectTeacher, Unidad
+from cortez.db import holds, utc_now
+from cortez.errors import Conflict, Forbidden, Invalid, NotFound
 from cortez.repository import M, Repository
 from cortez.security import Principal
 
 
 def active_subjects() -> Select[str]:
     return select(Subject.code).where(Subject.is_active.is_(True))
+
+
+def own_subjects(principal: Principal) -> Select[str]:
+    """The subjects that a person is a teacher of."""
+    return select(SubjectTeacher.subject_code).where(SubjectTeacher.user_id == principal.id)
 
 
 def open_unidades(principal: Principal) -> ColumnElement[bool]:
@@ -71,6 +77,29 @@ class SubjectRepository(Repository[Subject]):
     async def by_code(self, code: str, *, lock: bool = False) -> Subject:
         return self.present(await self.one(Subject.code == code, lock=lock), code)
 
+    async def create(self, subject: Subject) -> Subject:
+        """The person who makes it is its first teacher; an admin is none."""
+        await self.add(subject)
+        if not self.principal.is_admin:
+            await self.add_teacher(subject.code, self.principal.id)
+        return subject
+
+    async def require_teacher(self, code: str) -> None:
+        """Raises Forbidden (NOT_SUBJECT_TEACHER) for others than its teachers and admins."""
+        mine = own_subjects(self.principal).where(SubjectTeacher.subject_code == code)
+        if not self.principal.is_admin and await self.session.scalar(mine) is None:
+            raise Forbidden("NOT_SUBJECT_TEACHER", "Only a teacher of the subject may do this.")
+
+    async def add_teacher(self, code: str, user_id: UUID) -> SubjectTeacher:
+        """Let a teacher by account look after the subject, which is locked or new. Raises NotFound for others."""
+        entitled = (User.id == user_id, holds(User.roles, Role.TEACHER.value), User.is_active.is_(True))
+        if await self.session.scalar(select(User.id).where(*entitled)) is None:
+            raise NotFound("user", user_id)
+        teachers = SubjectTeacherRepository(self.session, self.principal)
+        return await teachers.of(code, user_id) or await teachers.add(
+            SubjectTeacher(subject_code=code, user_id=user_id)
+        )
+
     async def remove(self, code: str) -> None:
         """Gone with its units and exercises. Raises Conflict while a student has tried one of them.
 
@@ -92,6 +121,17 @@ class SubjectRepository(Repository[Subject]):
         living = select(func.count()).where(Unidad.materia_code == code, Unidad.deleted_at.is_(None))
         counted = update(Subject).where(Subject.code == code).values(total_units=living.scalar_subquery())
         await self.session.execute(counted.execution_options(synchronize_session=False))
+
+
+class SubjectTeacherRepository(Repository[SubjectTeacher]):
+    model = SubjectTeacher
+    noun = "subject teacher"
+
+    def visible(self) -> ColumnElement[bool]:
+        return true()
+
+    async def of(self, code: str, user_id: UUID) -> SubjectTeacher | None:
+        return await self.one((SubjectTeacher.subject_code == code) & (SubjectTeacher.user_id == user_id))
 
 
 class Restorable(Repository[M]):

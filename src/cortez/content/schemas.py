@@ -6,7 +6,14 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, UnsetType
 
-from cortez.content.models import Apuntes, ArchivoAdjunto, NivelDificultad, Subject, Unidad
+from cortez.content.models import (
+    Apuntes,
+    ArchivoAdjunto,
+    NivelDificultad,
+    Subject,
+    SubjectTeacher,
+    Unidad,
+)
 from cortez.schemas import KEY_PATTERN, Input, Prose, Resource, Short, Title
 
 Code = Annotated[str, Meta(min_length=1, max_length=50, pattern=KEY_PATTERN)]
@@ -51,6 +58,17 @@ class SubjectOut(Resource):
     @classmethod
     def of(cls, subject: Subject) -> Self:
         return cls(**{name: getattr(subject, name) for name in SubjectOut.__struct_fields__})
+
+
+class SubjectTeacherOut(Resource):
+    """Who may change the exercises of a subject, their hints, tests and rubrics."""
+
+    subject_code: str
+    user_id: UUID
+
+    @classmethod
+    def of(cls, teacher: SubjectTeacher) -> Self:
+        return cls(**{name: getattr(teacher, name) for name in SubjectTeacherOut.__struct_fields__})
 
 
 class UnidadIn(Input):

@@ -31,7 +31,7 @@ def exercise_id(assignment: Assignment) -> UUID:
 async def furnish(session: AsyncSession, teacher: Principal, settings: Settings) -> None:
     """Subject, units, notes, files and exercises, published."""
     subjects = SubjectRepository(session, teacher)
-    await subjects.add(Subject(code=SUBJECT, name="Programación 2", language="python"))
+    await subjects.create(Subject(code=SUBJECT, name="Programación 2", language="python"))
     for number, assignment in enumerate(GIVEN, start=1):
         await unit(session, teacher, number, assignment, settings)
         await exercise(session, teacher, number, assignment)

@@ -69,8 +69,9 @@ async def list_exercises(
 
 @post("/", guards=[teachers])
 async def create_exercise(data: JSONBody[ExerciseIn], exercises: Exercises) -> Answer[ExerciseOut]:
-    """In a subject that is not retired."""
+    """In a subject that is not retired; as every change of an exercise, by a teacher of the subject or an admin."""
     subject = await SubjectRepository(exercises.session, exercises.principal).by_code(data.subject_code, lock=True)
+    await exercises.require_teacher(subject.code)
     if not subject.is_active:
         raise Conflict("SUBJECT_RETIRED", "The subject is retired; it takes no new exercises.")
     exercise = await exercises.add(Exercise(**data.changes()))
@@ -107,7 +108,7 @@ async def change_exercise(
     match: NamedDependency[Match],
 ) -> ExerciseOut:
     """A new version."""
-    exercise = await exercises.get(exercise_id, lock=True)
+    exercise = await exercises.changeable(exercise_id)
     match.check(exercise.updated_at)
     return ExerciseOut.of(await exercises.edit(exercise, data.changes()), with_solution=True)
 
@@ -115,7 +116,7 @@ async def change_exercise(
 @delete("/{exercise_id:uuid}", guards=[teachers])
 async def delete_exercise(exercise_id: FromPath[UUID], exercises: Exercises, match: NamedDependency[Match]) -> None:
     """With hints, tests and rubric; attempts stay. It can be restored."""
-    exercise = await exercises.get(exercise_id, lock=True)
+    exercise = await exercises.changeable(exercise_id)
     match.check(exercise.updated_at)
     await exercises.erase(exercise)
 
@@ -123,6 +124,7 @@ async def delete_exercise(exercise_id: FromPath[UUID], exercises: Exercises, mat
 @post("/{exercise_id:uuid}/restore", guards=[teachers], status_code=HTTP_200_OK)
 async def restore_exercise(exercise_id: FromPath[UUID], exercises: Exercises) -> ExerciseOut:
     exercise = await exercises.get_deleted(exercise_id)
+    await exercises.require_teacher(exercise.subject_code)
     return ExerciseOut.of(await exercises.change(exercise, {"deleted_at": None}), with_solution=True)
 
 
@@ -138,7 +140,7 @@ async def replace_rubric(
 ) -> RubricOut:
     """The whole document; what is not in it is gone. Attempts keep what they were given."""
     check_rubric(data)
-    exercise = await exercises.get(exercise_id, lock=True)
+    exercise = await exercises.changeable(exercise_id)
     return RubricOut.of(exercise_id, await criteria.replace(exercise, data))
 
 

@@ -37,7 +37,7 @@ async def list_hints(
 async def create_hint(
     exercise_id: FromPath[UUID], data: JSONBody[HintIn], exercises: Exercises, hints: Hints
 ) -> Answer[HintOut]:
-    exercise = await exercises.get(exercise_id, lock=True)
+    exercise = await exercises.changeable(exercise_id)
     hint = await hints.create(exercise, data.changes())
     return created(HintOut.of(hint), f"/hints/{hint.id}")
 
@@ -59,7 +59,7 @@ async def change_hint(
     hint_id: FromPath[UUID], data: JSONBody[HintPatch], hints: Hints, match: NamedDependency[Match]
 ) -> HintOut:
     """What was revealed before keeps its cost."""
-    hint = await hints.get(hint_id, lock=True)
+    hint = await hints.changeable(hint_id)
     match.check(hint.updated_at)
     return HintOut.of(await hints.change(hint, data.changes()))
 
@@ -67,7 +67,7 @@ async def change_hint(
 @delete("/hints/{hint_id:uuid}", guards=[teachers])
 async def delete_hint(hint_id: FromPath[UUID], hints: Hints, match: NamedDependency[Match]) -> None:
     """What it has cost stays with those who saw it."""
-    hint = await hints.get_to_delete(hint_id)
+    hint = await hints.changeable(hint_id, to_delete=True)
     match.check(hint.updated_at)
     await hints.delete(hint)
 
@@ -85,7 +85,7 @@ async def list_tests(
 async def create_test(
     exercise_id: FromPath[UUID], data: JSONBody[TestIn], exercises: Exercises, tests: Tests
 ) -> Answer[TestOut]:
-    exercise = await exercises.get(exercise_id, lock=True)
+    exercise = await exercises.changeable(exercise_id)
     test = await tests.create(exercise, data.changes())
     return created(TestOut.of(test), f"/tests/{test.id}")
 
@@ -94,14 +94,14 @@ async def create_test(
 async def change_test(
     test_id: FromPath[UUID], data: JSONBody[TestPatch], tests: Tests, match: NamedDependency[Match]
 ) -> TestOut:
-    test = await tests.get(test_id, lock=True)
+    test = await tests.changeable(test_id)
     match.check(test.updated_at)
     return TestOut.of(await tests.change(test, data.changes()))
 
 
 @delete("/tests/{test_id:uuid}", guards=[teachers])
 async def delete_test(test_id: FromPath[UUID], tests: Tests, match: NamedDependency[Match]) -> None:
-    test = await tests.get_to_delete(test_id)
+    test = await tests.changeable(test_id, to_delete=True)
     match.check(test.updated_at)
     await tests.delete(test)
 

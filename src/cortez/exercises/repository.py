@@ -9,7 +9,7 @@ from sqlalchemy.orm import selectinload
 from sqlalchemy.orm.interfaces import ORMOption
 
 from cortez.accounts.repository import taught_students
-from cortez.content.repository import Restorable, active_subjects
+from cortez.content.repository import Restorable, SubjectRepository, active_subjects
 from cortez.db import utc_now
 from cortez.errors import Conflict, Forbidden, Invalid
 from cortez.exercises.models import (
@@ -78,6 +78,15 @@ class ExerciseRepository(Restorable[Exercise]):
         statement = self.select().where(Exercise.id == id_).options(*self.children())
         return self.present(await self.session.scalar(statement), id_)
 
+    async def changeable(self, id_: UUID) -> Exercise:
+        """Locked, for a teacher of its subject. Raises Forbidden (NOT_SUBJECT_TEACHER)."""
+        exercise = await self.get(id_, lock=True)
+        await self.require_teacher(exercise.subject_code)
+        return exercise
+
+    async def require_teacher(self, code: str) -> None:
+        await SubjectRepository(self.session, self.principal).require_teacher(code)
+
     async def edit(self, exercise: Exercise, changes: dict[str, Any]) -> Exercise:
         """A change makes a new version."""
         return await self.change(exercise, changes | {"version": exercise.version + 1} if changes else {})
@@ -105,6 +114,14 @@ class OfExercise(Repository[M]):
         """One query for all, each in its order."""
         statement = self.select().where(self.model.exercise_id.in_(exercise_ids)).order_by(self.number())
         return group_by(await self.session.scalars(statement), lambda one: one.exercise_id, exercise_ids)
+
+    async def changeable(self, id_: UUID, *, to_delete: bool = False) -> M:
+        """Locked, for a teacher of the subject. Raises Forbidden (NOT_SUBJECT_TEACHER)."""
+        found: Any = await (self.get_to_delete(id_) if to_delete else self.get(id_, lock=True))
+        exercise = await self.session.get_one(Exercise, found.exercise_id)
+        await SubjectRepository(self.session, self.principal).require_teacher(exercise.subject_code)
+        one: M = found
+        return one
 
     def number(self) -> Any:
         return self.model.created_at
