@@ -290,6 +290,21 @@ async def test_a_live_alert_says_what_triggered_it(
     assert [one["id"] for one in found] == ([f"alert_{session.id}"] if expected else [])
 
 
+async def test_a_pause_takes_no_session_out_of_sight(make: Make, group: Class) -> None:
+    """L6: pausing hid a session, in which steps went on to be written."""
+    await make.risk(group.session, risk_level="critical")
+    path = f"/sessions/{group.session.id}"
+    assert [one["status"] for one in await live(group.teacher)] == ["active"]
+    assert (await group.student.post(f"{path}/pause")).status_code == 200
+    (alert,) = await live(group.teacher)
+    assert (alert["status"], alert["triggers"]) == ("paused", ["critical_risk"])
+    body = {"student_id": group.student.student_id, "alert_id": alert["id"]}
+    made = await group.teacher.post("/interventions", json=body)
+    assert (made.status_code, made.json()["alert_context"]["status"]) == (201, "paused")
+    assert (await group.student.post(f"{path}/abort")).status_code == 200
+    assert await live(group.teacher, "acknowledged=true") == []
+
+
 async def test_an_intervention_hides_a_live_alert(make: Make, group: Class) -> None:
     await make.risk(group.session, risk_level="critical")
     (alert,) = await live(group.teacher)

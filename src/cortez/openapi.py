@@ -59,7 +59,7 @@ TAGS = {
     "evaluations": "How a student worked in a session, as people, agents and the rules see it.",
     "simulators": "Professional situations that a student works in: interviews, incidents, events.",
     "students": "What is kept about a student over all sessions.",
-    "alerts": "What calls for a teacher's look: stored, or live from active sessions.",
+    "alerts": "What calls for a teacher's look: stored, or live from sessions that go on.",
     "remediation": "Support that a teacher opens for a student.",
     "interventions": "What teachers and tutors did.",
     "reports": "Figures of a course over a period, computed once and kept.",

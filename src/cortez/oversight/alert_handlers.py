@@ -100,7 +100,10 @@ async def scan_alerts(data: JSONBody[ScanIn], alerts: Alerts) -> ScanOut:
 async def list_live_alerts(
     alerts: Alerts, page: NamedDependency[Page], acknowledged: FromQuery[bool] = False
 ) -> Listing[LiveAlert]:
-    """Active sessions that call for a look now, newest first; an intervention on one hides it unless `acknowledged`."""
+    """Sessions, active or paused, that call for a look now, newest first.
+
+    An intervention on one hides it unless `acknowledged`.
+    """
     now = utc_now()
     sessions = SessionRepository(alerts.session, alerts.principal)
     statement = watched(sessions, now, acknowledged=acknowledged)

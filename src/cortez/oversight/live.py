@@ -1,4 +1,4 @@
-"""Live alerts: computed from active sessions whenever somebody asks, and stored nowhere."""
+"""Live alerts: computed from sessions that are going on whenever somebody asks, and stored nowhere."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,6 +15,7 @@ from cortez.traces.models import CognitiveTrace
 PREFIX = "alert_"
 SHARE = 0.85  # mean share of the AI
 LONG = timedelta(hours=2)
+GOING = (SessionStatus.ACTIVE, SessionStatus.PAUSED)  # a pause takes nobody out of sight
 LEAST = {"critical": 1, "high": 2, "medium": 3}  # open findings of a level
 
 # In the order of their weight; the first that holds gives the severity.
@@ -42,12 +43,12 @@ MEAN = (
 
 
 def watched(sessions: SessionRepository, now: datetime, *, acknowledged: bool) -> Select[Any]:
-    """Active sessions that call for a look; those with an intervention only where they are asked for."""
+    """Sessions that go on, paused ones too, and call for a look; those with an intervention only where asked for."""
     handled = exists().where(TeacherIntervention.session_id == LearningSession.id).where(is_live_alert())
     columns = (
         *(
             LearningSession.__table__.c[name]
-            for name in ("id", "student_id", "activity_id", "course_id", "created_at", "start_time")
+            for name in ("id", "student_id", "activity_id", "course_id", "status", "created_at", "start_time")
         ),
         CRITICAL.label("critical"),
         HIGH.label("high"),
@@ -62,8 +63,8 @@ def watched(sessions: SessionRepository, now: datetime, *, acknowledged: bool) -
         MEAN > SHARE,
         LearningSession.start_time < now - LONG,
     )
-    active = (LearningSession.status == SessionStatus.ACTIVE, of_others(sessions.principal))
-    statement = sessions.select(*columns).where(*active, calls)
+    going = (LearningSession.status.in_(GOING), of_others(sessions.principal))
+    statement = sessions.select(*columns).where(*going, calls)
     return statement if acknowledged else statement.where(~handled)
 
 
@@ -86,6 +87,7 @@ def live_alert(row: Any, now: datetime) -> LiveAlert:
         student_id=row.student_id,
         activity_id=row.activity_id,
         course_id=row.course_id,
+        status=row.status,
         severity=SEVERITY[triggers[0]],
         triggers=triggers,
         critical_risks=row.critical,

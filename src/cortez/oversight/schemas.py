@@ -23,6 +23,7 @@ from cortez.oversight.models import (
     TeacherIntervention,
 )
 from cortez.schemas import BusinessKey, Input, Instant, Name, Prose, Resource, Share
+from cortez.sessions.models import SessionStatus
 
 Language = Annotated[str, Meta(min_length=2, max_length=10, pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})?\Z")]
 Said = Annotated[str, Meta(min_length=1, max_length=5_000)]
@@ -230,13 +231,14 @@ class ScanOut(Struct, frozen=True):
 
 
 class LiveAlert(Struct, frozen=True):
-    """Computed from an active session; `triggers` in the order of their weight, shares 0 to 1."""
+    """Computed from a session that is active or paused; `triggers` in the order of their weight, shares 0 to 1."""
 
     id: str
     session_id: UUID
     student_id: str
     activity_id: str
     course_id: str | None
+    status: SessionStatus
     severity: AlertSeverity
     triggers: list[str]
     critical_risks: int
