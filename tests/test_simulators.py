@@ -174,3 +174,15 @@ async def test_each_event_of_a_batch_has_its_result(make: Make, play: Play) -> N
     assert len(await make.all(SimulatorEvent)) == 2
     sends = [play.machine.post(f"{path}/batch", json=[same | {"id": str(uuid4())}, same]) for _ in range(5)]
     assert {answer.json()["created"] for answer in await asyncio.gather(*sends)} == {1}
+
+
+async def test_a_student_answers_no_more_once_the_session_is_over(play: Play) -> None:
+    """What was said in an interview or an incident is the student's to add while the session goes on."""
+    talk, outage = await interview(play), await incident(play)
+    assert (await play.machine.post(f"{talk}/questions", json={"question": "Why?"})).status_code == 200
+    assert (await play.student.post(f"{play.path}/complete")).status_code == 200
+    answers = {f"{talk}/responses": {"response": "Because."}, f"{outage}/diagnosis-steps": {"action": "Looked."}}
+    for path, body in answers.items():
+        refused = await play.student.post(path, json=body)
+        assert (refused.status_code, refused.json()["code"]) == (409, "SESSION_CLOSED")
+        assert (await play.machine.post(path, json=body)).status_code == 200

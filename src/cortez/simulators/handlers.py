@@ -9,7 +9,7 @@ from litestar.params import FromPath, JSONBody
 from litestar.status_codes import HTTP_200_OK
 
 from cortez.dependencies import provided
-from cortez.errors import Forbidden
+from cortez.errors import Conflict, Forbidden
 from cortez.paging import Page
 from cortez.parameters import PathKey
 from cortez.responses import Answer, created
@@ -17,7 +17,8 @@ from cortez.schemas import Listing, Match
 from cortez.security import allow
 from cortez.sessions.handlers import Sessions, provide_sessions
 from cortez.sessions.models import LearningSession
-from cortez.sessions.repository import require_worker
+from cortez.sessions.repository import SessionRepository, require_worker
+from cortez.sessions.rules import FINAL
 from cortez.simulators.models import IncidentSimulation, InterviewSession
 from cortez.simulators.repository import IncidentRepository, InterviewRepository
 from cortez.simulators.roles import ROLES, SimulatorRole, role_of
@@ -54,6 +55,18 @@ async def read_simulator(type_: PathKey) -> SimulatorRole:
 
 def keys_of(session: LearningSession) -> dict[str, Any]:
     return {"session_id": session.id, "student_id": session.student_id, "activity_id": session.activity_id}
+
+
+async def require_taker(
+    simulations: InterviewRepository | IncidentRepository, one: InterviewSession | IncidentSimulation
+) -> None:
+    """Raises Forbidden for others than the student and machines, Conflict (SESSION_CLOSED) for a student too late."""
+    principal = simulations.principal
+    require_worker(principal, one.student_id)
+    if not principal.may("key:simulators"):
+        session = await SessionRepository(simulations.session, principal).get(one.session_id)
+        if session.status in FINAL:
+            raise Conflict("SESSION_CLOSED", f"The session is {session.status}; its student answers no more.")
 
 
 def shown(interviews: InterviewRepository, interview: InterviewSession) -> InterviewOut:
@@ -104,7 +117,7 @@ async def answer_question(
     if data.evaluation is not None and not interviews.principal.may("key:simulators"):
         raise Forbidden(None, "A student does not evaluate an answer.")
     interview = await interviews.going(interview_id)
-    require_worker(interviews.principal, interview.student_id)
+    await require_taker(interviews, interview)
     match.check(interview.updated_at)
     return shown(interviews, await interviews.answer(interview, data.changes()))
 
@@ -148,7 +161,7 @@ async def add_diagnosis_step(
     incident_id: FromPath[UUID], data: JSONBody[DiagnosisStepIn], incidents: Incidents, match: NamedDependency[Match]
 ) -> IncidentOut:
     incident = await incidents.going(incident_id)
-    require_worker(incidents.principal, incident.student_id)
+    await require_taker(incidents, incident)
     match.check(incident.updated_at)
     return IncidentOut.of(await incidents.diagnose(incident, data.changes()))
 
