@@ -20,7 +20,7 @@ from sqlalchemy import delete, text, update
 from sqlalchemy.exc import DBAPIError
 
 from cortez import auditing, migrations, tables
-from cortez.accounts.models import ApiKey, User
+from cortez.accounts.models import ApiKey, CourseInvitation, User
 from cortez.app import create_app
 from cortez.database import Database
 from cortez.oversight.models import RemediationPlan
@@ -30,6 +30,7 @@ from factory import PASSWORD, Make
 from postgres import create_database
 from running import SECRET, client_of, live
 from tampering import unguarded
+from test_rubrics import RUBRIC
 
 REVISIONS = [Path(__file__).parents[1] / "alembic" / "versions" / name for name in ("0007_audit.py", "0015_trust.py")]
 # What changes without an entry: stamps, counters of sign-ins, what a seal or a key is not about.
@@ -177,6 +178,11 @@ async def test_every_critical_table_is_recorded(make: Make) -> None:
     exercise = await make.exercise()
     tried = await group.student.post(f"/exercises/{exercise.id}/attempts", json={"submitted_code": "x"})
     assert tried.status_code == 201
+    author, path = await make.subject_teacher(exercise.subject_code), f"/exercises/{exercise.id}"
+    assert (await author.post(f"{path}/hints", json={"content": "x"})).status_code == 201
+    assert (await author.post(f"{path}/tests", json={"input": "1", "expected": "1"})).status_code == 201
+    assert (await author.put(f"{path}/rubric", json=RUBRIC)).status_code == 200
+    await make.add(CourseInvitation(course_id="c", user_id=author.id, role="student", invited_by=admin.id))
     urls = dict.fromkeys(("auth_login_url", "auth_token_url", "public_keyset_url"), "https://lms.example.edu/x")
     names = {"platform_name": "Moodle", "issuer": "https://lms.example.edu", "client_id": "1", "deployment_id": "1"}
     assert (await admin.post("/lti/deployments", json=names | urls)).status_code == 201
