@@ -110,7 +110,7 @@ QUESTIONS = [
     Question("reader", "GET /exercises/{exercise_id}/tests", 200),
     Question("reader", "GET /exercises/{exercise_id}/hints", 200),
     Question("reader", "GET /exercises/{exercise_id@hidden}", 404),
-    # Who teaches elsewhere takes no exercise from anybody by retiring its subject; a student writes no history anew.
+    # A teacher of other subjects does not retire this one; a student does not rewrite a session that is over.
     Question("far", "PATCH /subjects/{code}", 403, {"is_active": False}, "NOT_SUBJECT_TEACHER"),
     Question("teacher", "PATCH /subjects/{code}", 200, {"is_active": False}),
     Question("teacher", "PUT /subjects/{code}/teachers/{user_id@peer}", 404, text="USER_NOT_FOUND"),

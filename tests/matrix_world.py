@@ -223,7 +223,7 @@ def descriptions(made: Side, student: str) -> tuple[dict[str, Any], dict[str, An
 
 
 async def subject_teachers(make: Make, world: World) -> None:
-    """Home's teacher looks after the subject, with somebody of no course."""
+    """Home's teacher looks after the subject, with a colleague of no course."""
     colleague = await make.teacher()
     world.at["{user_id@colleague}"] = str(colleague.id)
     for someone in (world.who["teacher"], colleague):

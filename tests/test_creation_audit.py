@@ -26,7 +26,7 @@ RECORD = ("sessions", "cognitive_traces", "git_traces")
 
 
 async def work(someone: Someone, activity: str, kind: str, **named: str) -> None:
-    """A session of somebody, with steps and commits by every way that there is: one, a batch of two, an import."""
+    """A session with steps and commits by every way that there is: one, a batch of two, an import."""
     began = await someone.post("/sessions", json={"activity_id": activity, **named})
     assert began.status_code == 201, began.text
     path, now = f"/sessions/{began.json()['id']}", utc_now()

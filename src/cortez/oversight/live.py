@@ -1,4 +1,4 @@
-"""Live alerts: computed from sessions that are going on whenever somebody asks, and stored nowhere."""
+"""Live alerts: computed on request from the sessions that are open, and stored nowhere."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,7 +15,7 @@ from cortez.traces.models import CognitiveTrace
 PREFIX = "alert_"
 SHARE = 0.85  # mean share of the AI
 LONG = timedelta(hours=2)
-GOING = (SessionStatus.ACTIVE, SessionStatus.PAUSED)  # a pause takes nobody out of sight
+GOING = (SessionStatus.ACTIVE, SessionStatus.PAUSED)  # a paused session stays in sight
 LEAST = {"critical": 1, "high": 2, "medium": 3}  # open findings of a level
 
 # In the order of their weight; the first that holds gives the severity.
