@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from corpus import RIGHT
 from matrix_material import MARK
 from matrix_world import World
 
@@ -110,6 +111,25 @@ QUESTIONS = [
     Question("reader", "GET /exercises/{exercise_id}/tests", 200),
     Question("reader", "GET /exercises/{exercise_id}/hints", 200),
     Question("reader", "GET /exercises/{exercise_id@hidden}", 404),
+    # The account of a subject's teacher has to be a teacher's still.
+    *(
+        Question("retired", call, 403, body, "FORBIDDEN")
+        for call, body in (
+            ("POST /exercises", RIGHT["ExerciseIn"]),
+            ("PATCH /exercises/{exercise_id}", {}),
+            ("DELETE /exercises/{exercise_id}", None),
+            ("POST /exercises/{exercise_id@deleted}/restore", None),
+            ("PUT /exercises/{exercise_id}/rubric", {"criteria": []}),
+            ("POST /exercises/{exercise_id}/hints", {"content": "x"}),
+            ("POST /exercises/{exercise_id}/tests", {"input": "x", "expected": "x"}),
+            ("PATCH /hints/{hint_id}", {}),
+            ("DELETE /hints/{hint_id}", None),
+            ("PATCH /tests/{test_id}", {}),
+            ("DELETE /tests/{test_id}", None),
+            ("PUT /subjects/{code}/teachers/{user_id@colleague}", None),
+            ("DELETE /subjects/{code}/teachers/{user_id@colleague}", None),
+        )
+    ),
     # A teacher of other subjects does not retire this one; a student does not rewrite a session that is over.
     Question("far", "PATCH /subjects/{code}", 403, {"is_active": False}, "NOT_SUBJECT_TEACHER"),
     Question("teacher", "PATCH /subjects/{code}", 200, {"is_active": False}),

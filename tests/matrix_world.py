@@ -223,10 +223,10 @@ def descriptions(made: Side, student: str) -> tuple[dict[str, Any], dict[str, An
 
 
 async def subject_teachers(make: Make, world: World) -> None:
-    """Home's teacher looks after the subject, with a colleague of no course."""
-    colleague = await make.teacher()
+    """Home's teacher looks after the subject, with a colleague of no course, and one who teaches no more."""
+    colleague, world.who["retired"] = await make.teacher(), await make.tutor()
     world.at["{user_id@colleague}"] = str(colleague.id)
-    for someone in (world.who["teacher"], colleague):
+    for someone in (world.who["teacher"], colleague, world.who["retired"]):
         await make.add(SubjectTeacher(subject_code="S-1", user_id=someone.id))
 
 
