@@ -11,7 +11,7 @@ from sqlalchemy import text
 from cortez.accounts.models import Role, User
 from cortez.exercises.models import ExerciseAttempt
 from cortez.lti.models import LtiDeployment
-from cortez.oversight.models import CourseReport, RemediationPlan, StudentProfile, TeacherIntervention
+from cortez.oversight.models import CourseReport, RemediationPlan, StudentFigures, StudentProfile, TeacherIntervention
 from cortez.oversight.profiles import rebuild
 from cortez.privacy import ERASED
 from cortez.records.audit_models import AccessEntry, AuditEntry, SubjectKey
@@ -182,14 +182,16 @@ async def test_what_was_noted_before_is_not_written_after(make: Make, group: Gro
     }
 
 
-async def test_profiles_are_what_a_rebuild_makes_of_them(make: Make, group: Group, admin: Someone) -> None:
+async def test_what_is_left_has_neither_profile_nor_figures(make: Make, group: Group, admin: Someone) -> None:
     await make.trace(group.session)
     await make.evaluation(group.session)
+    await group.student.post(f"{group.path}/complete")
+    before = await make.all(StudentFigures)
+    assert [one.student_id for one in before] == [group.student.student_id]
     await erased(admin, group.student)
-    kept = {one.student_id: (one.total_sessions, one.name) for one in await make.all(StudentProfile)}
-    await rebuild(make.database)
-    assert {one.student_id: (one.total_sessions, one.name) for one in await make.all(StudentProfile)} == kept
-    assert (1, None) in kept.values()
+    for _ in range(2):
+        assert [await make.all(model) for model in (StudentFigures, StudentProfile)] == [[], []]
+        await rebuild(make.database)
 
 
 async def test_nobody_else_is_touched(make: Make, group: Group, admin: Someone) -> None:

@@ -5,14 +5,16 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
+from sqlalchemy import delete
+
 from cortez.db import utc_now
-from cortez.oversight.models import StudentProfile
-from cortez.oversight.profiles import rebuild
+from cortez.oversight.models import StudentFigures, StudentProfile
+from cortez.oversight.profiles import complete, rebuild
+from cortez.records.upkeep import Upkeep
 from factory import Make, Someone
 
 ANSWER = {"interaction_type": "ai_response", "content": "Because."}
-# What a rebuild must not change; the stamps may move.
-FIGURES = [name for name in StudentProfile.__table__.c.keys() if name not in ("created_at", "updated_at")]  # noqa: SIM118
+STAMPS = {"created_at", "updated_at"}
 
 
 async def profile(someone: Someone, student: Someone) -> dict[str, Any]:
@@ -20,6 +22,12 @@ async def profile(someone: Someone, student: Someone) -> dict[str, Any]:
     assert answer.status_code == 200, answer.text
     found: dict[str, Any] = answer.json()
     return found
+
+
+async def kept(make: Make, model: type[Any] = StudentProfile, without: set[str] = STAMPS) -> list[dict[str, Any]]:
+    """Every row; what is worked out again must not change them, though their stamps may move."""
+    rows = [row.to_dict() for row in await make.all(model)]
+    return sorted(({name: one[name] for name in one.keys() - without} for one in rows), key=str)
 
 
 async def registered(make: Make, course: str | None = None) -> Someone:
@@ -82,11 +90,61 @@ async def test_a_rebuild_gives_the_same_profiles(make: Make) -> None:
             steps = [ANSWER | {"ai_involvement": n / 7, "cognitive_state": "depuracion"} for n in range(number + 3)]
             await key.post(f"/sessions/{session.id}/traces/batch", json=steps)
             await student.post(f"/sessions/{session.id}/{('complete', 'abort')[number % 2]}")
-    before = {row.student_id: {name: getattr(row, name) for name in FIGURES} for row in await make.all(StudentProfile)}
+    before, figures = await kept(make), await kept(make, StudentFigures)
     assert await rebuild(make.database) == len(before)
-    after = {row.student_id: {name: getattr(row, name) for name in FIGURES} for row in await make.all(StudentProfile)}
-    assert after == before
-    assert before[students[2].student_id]["total_interactions"] == 15
+    assert (await kept(make), await kept(make, StudentFigures)) == (before, figures)
+    assert [one["total_interactions"] for one in before if one["student_id"] == students[2].student_id] == [15]
+
+
+async def worked(make: Make, student: Someone, steps: int, share: float, score: float, **place: str) -> None:
+    """A session that has ended, with steps, a critical finding and an evaluation."""
+    session = await make.session(student, **place)
+    for _ in range(steps):
+        await make.trace(session, ai_involvement=share, cognitive_state="depuracion")
+    await make.risk(session, risk_level="critical")
+    words = place.get("course_id", "nowhere")
+    dimensions = [{"name": words, "score": score}]
+    values = {"key_strengths": [words], "improvement_areas": [words], "dimensions": dimensions}
+    await make.evaluation(session, overall_score=score, overall_competency_level="autonomo", **values)
+    await student.post(f"/sessions/{session.id}/complete")
+
+
+async def test_figures_are_kept_by_course_and_merged_into_the_whole(make: Make) -> None:
+    student, places = await registered(make), ["a", "b"]
+    for course, share in zip(places, (0.9, 0.1), strict=True):
+        await worked(make, student, 2, share, 4.0, course_id=await make.course(course))
+    await worked(make, student, 1, 0.4, 7.0, activity_id=(await make.activity(activity_id="loose")).activity_id)
+    found = {(one.course_id, one.activity_id): one for one in await make.all(StudentFigures)}
+    assert {place: (one.sessions, one.steps, one.ai_share, one.score) for place, one in found.items()} == {
+        ("a", None): (1, 2, 1.8, 4.0),
+        ("b", None): (1, 2, 0.2, 4.0),
+        (None, "loose"): (1, 1, 0.4, 7.0),
+    }
+    whole = await profile(student, student)
+    assert (whole["total_sessions"], whole["total_interactions"], whole["critical_risks"]) == (3, 5, 3)
+    assert (whole["average_ai_dependency"], whole["average_competency_score"]) == (0.48, 5.0)
+    assert [point["score"] for point in whole["competency_evolution"]] == [4.0, 4.0, 7.0]
+    assert whole["strengths"] == ["nowhere"]
+    newest = (await student.get("/sessions")).json()["items"][0]
+    await (await make.admin()).delete(f"/sessions/{newest['id']}")
+    assert {one.course_id for one in await make.all(StudentFigures)} == {"a", "b"}
+
+
+async def test_figures_of_an_older_database_are_made_without_anybody_doing_something(make: Make) -> None:
+    for number in range(3):
+        await worked(make, await registered(make), number + 1, 0.5, 6.0, course_id=await make.course())
+    before = await kept(make), await kept(make, StudentFigures, STAMPS | {"id"})
+    async with make.database.unit() as session:
+        await session.execute(delete(StudentFigures))
+        old = StudentProfile(student_id="erased-0", total_sessions=2)  # such as retention made them
+        session.add(old)
+    upkeep = Upkeep(make.database, make.app.state.upkeep.journal)
+    await upkeep.attempt(seal=False)
+    assert (await kept(make), await kept(make, StudentFigures, STAMPS | {"id"})) == before
+    assert upkeep.figures_lack
+    await upkeep.attempt(seal=False)
+    assert not upkeep.figures_lack
+    assert await complete(make.database) is False
 
 
 async def test_findings_and_evaluations_are_summed_up(make: Make) -> None:

@@ -1,37 +1,28 @@
-"""Student profiles, worked out in SQL from what is stored; nothing else writes these figures.
+"""Student profiles: identity and the figures of the whole record. Nothing else writes them, or the figures by place."""
 
-Sessions, interactions and the AI's share count ended sessions only, so that a profile is the same whenever it is made
-anew. Findings that a person judged unfounded do not count.
-"""
-
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, case, delete, func, select
+from sqlalchemy import delete, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
 from cortez.accounts.models import User
 from cortez.database import Database
-from cortez.db import utc_now, written
-from cortez.evaluations.models import Evaluation
-from cortez.evaluations.rules import level_of
-from cortez.oversight.models import StudentProfile
-from cortez.risks.models import Resolution, Risk, RiskLevel
+from cortez.db import utc_now
+from cortez.oversight.figures import merged, renew
+from cortez.oversight.models import StudentFigures, StudentProfile
+from cortez.privacy import ERASED
 from cortez.sessions.models import LearningSession
-from cortez.sessions.rules import FINAL
-from cortez.traces.models import CognitiveTrace
 
-REMEMBERED = 20  # evaluations in a profile's competency_evolution
 CHUNK = 200
 
-ENDED = LearningSession.status.in_([status.value for status in FINAL])
-SUPPORTED = func.coalesce(Risk.resolution, Resolution.CONFIRMED.value) != Resolution.UNFOUNDED.value
+NOBODY: dict[str, Any] = {"user_id": None, "name": None, "email": None}
 
 
 async def rebuild(database: Database) -> int:
-    """Work out every profile anew, some at a time, each lot in a unit of its own; how many there are."""
+    """Work out every profile from what is stored, some at a time, each lot in a unit of its own; how many there are."""
     async with database.reading() as session:
         known = select(LearningSession.student_id).union(
             select(User.student_id).where(User.student_id.is_not(None)), select(StudentProfile.student_id)
@@ -40,53 +31,63 @@ async def rebuild(database: Database) -> int:
     for start in range(0, len(students), CHUNK):
         async with database.unit() as session:
             await refresh(session, students[start : start + CHUNK])
-    return len(students)
+    return sum(not is_forgotten(student_id) for student_id in students)
+
+
+async def complete(database: Database) -> bool:
+    """Work out some profiles whose figures were never kept by place; whether there are any left to work out.
+
+    Only those of a database that an older version has filled. Processes that do this at once share the work.
+    """
+    worked = or_(
+        StudentProfile.total_sessions > 0,
+        StudentProfile.total_risks > 0,
+        StudentProfile.average_competency_score.is_not(None),
+    )
+    figures = select(StudentFigures.id).where(StudentFigures.student_id == StudentProfile.student_id)
+    lacking = select(StudentProfile.student_id).where(worked, ~figures.exists())
+    async with database.reading() as session:
+        if await session.scalar(lacking.limit(1)) is None:
+            return False
+    some = lacking.order_by(StudentProfile.student_id).limit(CHUNK)
+    async with database.unit() as session:
+        students = list(await session.scalars(some.with_for_update(key_share=True, skip_locked=True)))
+        await refresh(session, students)
+    return bool(students)
 
 
 async def refresh(session: AsyncSession, student_ids: Collection[str]) -> None:
-    """Work out these profiles anew, by a fixed number of queries.
+    """Work out these profiles, by a fixed number of queries.
 
     The profiles are locked before anything is counted: of two units that change one student the later counts what the
-    earlier has committed.
+    earlier has committed. What is left of the erased has no profile.
     """
-    profiles = await locked(session, student_ids)
-    facts = [await fold(session, student_ids) for fold in (accounts, sessions, dependency, states, risks, evaluations)]
+    await forget(session, [one for one in student_ids if is_forgotten(one)])
+    named = [one for one in student_ids if not is_forgotten(one)]
+    if not named:
+        return
+    profiles = await locked(session, named)
+    people, figures = await accounts(session, named), await renew(session, named)
     gone = []
     for student_id, profile in profiles.items():
-        values = dict(EMPTY)
-        for fact in facts:
-            values |= fact.get(student_id, {})
-        if not values.pop("known"):
+        person, places = people.get(student_id), figures[student_id]
+        if person is None and not places:
             gone.append(profile.id)
-        for name, value in values.items():
+        for name, value in {**(person or NOBODY), **merged(places)}.items():
             setattr(profile, name, value)
     await session.flush()
     if gone:
         await session.execute(delete(StudentProfile).where(StudentProfile.id.in_(gone)))
 
 
-EMPTY: dict[str, Any] = {
-    "known": False,
-    "user_id": None,
-    "name": None,
-    "email": None,
-    "total_sessions": 0,
-    "total_interactions": 0,
-    "average_ai_dependency": 0.0,
-    "average_competency_level": None,
-    "average_competency_score": None,
-    "total_risks": 0,
-    "critical_risks": 0,
-    "risk_trends": {},
-    "competency_evolution": [],
-    "last_activity_date": None,
-    "learning_patterns": {},
-    "competency_levels": {},
-    "strengths": [],
-    "areas_for_improvement": [],
-}
+def is_forgotten(student_id: str) -> bool:
+    return student_id.startswith(ERASED)
 
-Facts = dict[str, dict[str, Any]]
+
+async def forget(session: AsyncSession, pseudonyms: Collection[str]) -> None:
+    if pseudonyms:
+        for model in (StudentFigures, StudentProfile):
+            await session.execute(delete(model).where(model.student_id.in_(pseudonyms)))
 
 
 async def locked(session: AsyncSession, student_ids: Collection[str]) -> dict[str, StudentProfile]:
@@ -101,124 +102,13 @@ async def locked(session: AsyncSession, student_ids: Collection[str]) -> dict[st
     return {profile.student_id: profile for profile in found}
 
 
-async def accounts(session: AsyncSession, student_ids: Collection[str]) -> Facts:
+async def accounts(session: AsyncSession, student_ids: Collection[str]) -> dict[str, dict[str, Any]]:
     columns = (User.student_id, User.id, User.full_name, User.email)
     return {
-        row.student_id: {
-            "known": True,
+        str(row.student_id): {
             "user_id": row.id,
             "name": row.full_name and row.full_name[:200],
             "email": row.email[:200],
         }
         for row in await session.execute(select(*columns).where(User.student_id.in_(student_ids)))
     }
-
-
-async def sessions(session: AsyncSession, student_ids: Collection[str]) -> Facts:
-    """How many have ended, with how many steps, and when the last one did."""
-    columns = (
-        LearningSession.student_id,
-        func.sum(case((ENDED, 1), else_=0)).label("sessions"),
-        func.sum(case((ENDED, LearningSession.trace_count), else_=0)).label("steps"),
-        func.max(LearningSession.end_time).label("last"),
-    )
-    grouped = select(*columns).where(LearningSession.student_id.in_(student_ids)).group_by(LearningSession.student_id)
-    return {
-        row.student_id: {
-            "known": True,
-            "total_sessions": row.sessions,
-            "total_interactions": row.steps,
-            "last_activity_date": row.last,
-        }
-        for row in await session.execute(grouped)
-    }
-
-
-def of_sessions(model: Any, columns: Sequence[Any], student_ids: Collection[str]) -> Select[Any]:
-    """Columns of rows that hang on sessions of these students."""
-    joined = select(LearningSession.student_id, *columns).join(model, model.session_id == LearningSession.id)
-    return joined.where(LearningSession.student_id.in_(student_ids))
-
-
-async def dependency(session: AsyncSession, student_ids: Collection[str]) -> Facts:
-    share = func.avg(CognitiveTrace.ai_involvement).label("share")
-    statement = of_sessions(CognitiveTrace, [share], student_ids).where(ENDED).group_by(LearningSession.student_id)
-    return {row.student_id: {"average_ai_dependency": round(row.share, 6)} for row in await session.execute(statement)}
-
-
-async def states(session: AsyncSession, student_ids: Collection[str]) -> Facts:
-    """In which states the student is found, as shares of the steps whose state is known."""
-    state = CognitiveTrace.cognitive_state
-    statement = of_sessions(CognitiveTrace, [state, func.count().label("steps")], student_ids)
-    counts: dict[str, dict[str, int]] = {}
-    known = statement.where(ENDED, state.is_not(None)).group_by(LearningSession.student_id, state).order_by(state)
-    for row in await session.execute(known):
-        counts.setdefault(row.student_id, {})[row.cognitive_state] = row.steps
-    return {
-        student_id: {"learning_patterns": {"states": {name: round(n / sum(of.values()), 4) for name, n in of.items()}}}
-        for student_id, of in counts.items()
-    }
-
-
-async def risks(session: AsyncSession, student_ids: Collection[str]) -> Facts:
-    """Totals, and by dimension how many are open and how many were confirmed."""
-
-    def counted(condition: ColumnElement[bool]) -> Any:
-        return func.sum(case((condition, 1), else_=0))
-
-    columns = (
-        Risk.dimension,
-        func.count().label("total"),
-        counted(Risk.risk_level == RiskLevel.CRITICAL).label("critical"),
-        counted(Risk.resolved.is_(False)).label("open"),
-    )
-    statement = of_sessions(Risk, columns, student_ids).where(SUPPORTED)
-    facts: Facts = {}
-    for row in await session.execute(
-        statement.group_by(LearningSession.student_id, Risk.dimension).order_by(Risk.dimension)
-    ):
-        fact = facts.setdefault(row.student_id, {"total_risks": 0, "critical_risks": 0, "risk_trends": {}})
-        fact["total_risks"] += row.total
-        fact["critical_risks"] += row.critical
-        fact["risk_trends"][row.dimension] = {"open": row.open, "confirmed": row.total - row.open}
-    return facts
-
-
-async def evaluations(session: AsyncSession, student_ids: Collection[str]) -> Facts:
-    """The mean of all scores; of the latest evaluation strengths, areas and levels; the last scores in order."""
-    place = func.row_number().over(
-        partition_by=LearningSession.student_id, order_by=(Evaluation.created_at.desc(), Evaluation.id.desc())
-    )
-    mean = func.avg(Evaluation.overall_score).over(partition_by=LearningSession.student_id)
-    columns = (Evaluation.id, place.label("place"), mean.label("mean"))
-    ranked = of_sessions(Evaluation, columns, student_ids).subquery()
-    shown = (
-        select(Evaluation, ranked.c.student_id.label("student"), ranked.c.mean)
-        .join(ranked, ranked.c.id == Evaluation.id)
-        .where(ranked.c.place <= REMEMBERED)
-        .order_by(ranked.c.student_id, ranked.c.place.desc())
-    )
-    facts: Facts = {}
-    for evaluation, student_id, average in await session.execute(shown):
-        fact = facts.setdefault(student_id, {"competency_evolution": []})
-        fact["competency_evolution"].append(point(evaluation))
-        fact["average_competency_score"] = round(average, 4)
-        fact["average_competency_level"] = level_of(round(average, 4)).value
-        fact["strengths"] = evaluation.key_strengths
-        fact["areas_for_improvement"] = evaluation.improvement_areas
-        fact["competency_levels"] = levels_in(evaluation.dimensions)
-    return facts
-
-
-def point(evaluation: Evaluation) -> dict[str, Any]:
-    return {
-        "evaluated_at": written(evaluation.created_at),
-        "score": evaluation.overall_score,
-        "level": evaluation.overall_competency_level,
-    }
-
-
-def levels_in(dimensions: Sequence[Any]) -> dict[str, str]:
-    """The level of each dimension of an evaluation that has a name and a score."""
-    scored = [one for one in dimensions if isinstance(one, dict) and isinstance(one.get("score"), int | float)]
-    return {str(one["name"]): level_of(one["score"]).value for one in scored if "name" in one}

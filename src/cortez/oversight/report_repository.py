@@ -13,8 +13,8 @@ from cortez.analysis.student_rules import week_of
 from cortez.errors import FieldError, Invalid
 from cortez.evaluations.models import CompetencyLevel, Evaluation
 from cortez.evaluations.rules import level_of
+from cortez.oversight.figures import SUPPORTED
 from cortez.oversight.models import CourseReport, ReportType
-from cortez.oversight.profiles import SUPPORTED
 from cortez.oversight.report_rules import (
     Findings,
     Student,

@@ -12,7 +12,7 @@ from cortez.accounts.models import User
 from cortez.analysis.student_rules import week_of
 from cortez.evaluations.models import Evaluation
 from cortez.exercises.models import ExerciseAttempt
-from cortez.oversight.profiles import SUPPORTED
+from cortez.oversight.figures import SUPPORTED
 from cortez.records.dimensions import MEASURED, means
 from cortez.records.rules import Group, Selection, end_of_week, monday_of
 from cortez.records.schemas import ResearchIn
