@@ -108,7 +108,7 @@ RIGHT: dict[str, dict[str, Any]] = {
     "MemberIn": {"role": "student"},
     "ActivityIn": {"activity_id": "a-9", "title": "Title", "instructions": "Do", "policies": POLICIES},
     "SessionIn": {"activity_id": "there", "student_id": "s-9"},
-    "PlanIn": {"student_id": "s-1", "plan_type": "tutoring", "description": "x"},
+    "PlanIn": {"student_id": "s-1", "course_id": "there", "plan_type": "tutoring", "description": "x"},
     "CompletionIn": {"outcome_evaluation": "x"},
     "AlertIn": {
         "alert_type": "pattern_anomaly",

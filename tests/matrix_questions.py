@@ -9,6 +9,7 @@ from corpus import RIGHT
 from matrix_material import MARK
 from matrix_world import World
 
+PLAN = {"plan_type": "tutoring", "description": "x"}
 ALERT = {"alert_type": "pattern_anomaly", "severity": "low", "title": "x", "description": "x"}
 
 
@@ -36,9 +37,16 @@ QUESTIONS = [
     Question("guest", "GET /alerts/live", 200, hidden="critical_risk"),
     Question("guest", "GET /interventions", 200, hidden="about the guest"),
     Question("guest", "POST /interventions", 404, {"student_id": "guest"}),
-    Question(
-        "guest", "POST /remediation-plans", 404, {"student_id": "guest", "plan_type": "tutoring", "description": "x"}
-    ),
+    Question("guest", "POST /remediation-plans", 403, PLAN | {"student_id": "guest", "course_id": "home"}),
+    Question("guest", "POST /remediation-plans", 422, PLAN | {"student_id": "guest", "course_id": "home-guest"}),
+    # Of a student of both courses each side sees what was done there, and nothing of the other.
+    Question("far", "GET /students/commuter/profile", 200, text='"course_ids":["far"]'),
+    Question("teacher", "GET /students/commuter/profile", 200, text=MARK, hidden='"far"'),
+    Question("far", "GET /students/commuter/profile?course_id=home", 404),
+    Question("far", "GET /students?course_id=home", 404),
+    Question("far", "GET /students?at_risk=true", 200, hidden="commuter"),
+    Question("teacher", "GET /students?at_risk=true", 200, text="commuter", hidden='"far"'),
+    Question("commuter", "GET /students/commuter/profile", 200, text='"course_ids":["far","home"]', hidden="nothing"),
     Question("guest", "GET /interviews/{interview_id@guest}", 200, text="Why?", hidden="the point"),
     Question(
         "guest", "GET /remediation-plans/{plan_id@guest}", 200, text="for the guest", hidden="said among teachers"

@@ -198,15 +198,17 @@ DELETE /tests/{test_id}
 POST /exercises/{exercise_id}/hints/reveal
 POST /exercises/{exercise_id}/attempts
 
-# Attempts are graded by machines. Outside of sessions they belong to no course: no key of a course has them.
+# Attempts are graded by machines. Outside of sessions they belong to the course that the student named, or to none.
 : yes none none yes yes yes none yes none yes
 GET /attempts | read grading
 : yes 404 404 yes yes yes 404 yes 404 yes
 GET /attempts/{attempt_id} | read grading
-: yes 404 404 yes yes yes 404 404 404 yes
+GET /attempts/{attempt_id@course} | read grading
+: yes 404 404 404 404 404 404 404 404 yes
 GET /attempts/{attempt_id@loose} | read grading
 : 403 403 403 403 403 403 403 yes 404 yes
 PATCH /attempts/{attempt_id} | grading
+PATCH /attempts/{attempt_id@course} | grading
 
 # Activities: the active ones are there for every person; their teacher changes them.
 : none none none yes yes yes none yes none yes
@@ -336,7 +338,6 @@ GET /interventions
 GET /reports
 : 403 403 404 yes yes yes 404 403 403 yes
 GET /alerts/{alert_id}
-GET /alerts/{alert_id@student}
 GET /alerts/{alert_id@activity}
 GET /interventions/{intervention_id}
 POST /interventions
@@ -346,26 +347,33 @@ GET /reports/{report_id}/download
 GET /remediation-plans
 : yes 404 404 yes yes yes 404 403 403 yes
 GET /remediation-plans/{plan_id}
+GET /remediation-plans/{plan_id@course}
+# Older ones that name no place: who wrote a plan or is assigned an alert, admins, and a plan's student.
+: yes 404 404 yes 404 404 404 403 403 yes
 GET /remediation-plans/{plan_id@bare}
+: 403 403 404 yes 404 404 404 403 403 yes
+GET /alerts/{alert_id@student}
 : 403 403 404 yes 403 403 404 403 403 yes
-POST /alerts
 POST /alerts/{alert_id}/assign
 POST /alerts/{alert_id}/acknowledge
-POST /alerts/{alert_id@student}/acknowledge
 POST /alerts/{alert_id@activity}/acknowledge
 POST /alerts/{alert_id}/investigate
 POST /alerts/{alert_id}/resolve
 POST /alerts/{alert_id}/false-positive
-POST /remediation-plans
 PATCH /remediation-plans/{plan_id}
-PATCH /remediation-plans/{plan_id@bare}
+PATCH /remediation-plans/{plan_id@course}
 POST /remediation-plans/{plan_id}/start
 POST /remediation-plans/{plan_id@started}/complete
 POST /remediation-plans/{plan_id}/cancel
 POST /reports/{report_id}/export
 PATCH /interventions/{intervention_id}
+: 403 403 404 yes 404 403 404 403 403 yes
+PATCH /remediation-plans/{plan_id@bare}
+POST /alerts/{alert_id@student}/acknowledge
 : 403 403 403 yes 403 403 404 403 403 yes
+POST /alerts
 POST /alerts/scan
+POST /remediation-plans
 POST /reports
 : 403 403 404 yes yes 403 404 403 403 yes
 POST /exports/research

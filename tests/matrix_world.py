@@ -23,6 +23,7 @@ from cortez.exercises.models import (
 )
 from cortez.lti.models import LtiSession
 from cortez.oversight.models import CourseReport, RemediationPlan, RiskAlert, StudentProfile, TeacherIntervention
+from cortez.oversight.profiles import rebuild
 from cortez.security import Passwords, digest, new_secret
 from cortez.sessions.models import LearningSession
 from cortez.simulators.models import IncidentSimulation, InterviewSession, SimulatorEvent
@@ -72,6 +73,7 @@ async def world_of(app: Litestar, make: Make) -> World:
     hashed = await Passwords(app.state.settings).hash(PASSWORD)
     async with make.database.unit() as session:
         await session.execute(update(User).values(hashed_password=hashed))
+    await rebuild(make.database)
     made.marks = (MARK, str(home["owner"].id), made.at["{session_id}"], str(home["key"].id))
     return made
 
@@ -152,6 +154,7 @@ async def hanging(make: Make, world: World, made: Side) -> None:
     tried = {"exercise_id": exercise, "student_id": session.student_id, "submitted_code": mark}
     attempt = ExerciseAttempt(**tried, session_id=session.id)
     loose = ExerciseAttempt(**tried, attempt_number=2)
+    practised = ExerciseAttempt(**tried, attempt_number=3, course_id=made.name)
     launch = LtiSession(
         deployment_id=UUID(world.at["{deployment_id}"]),
         lti_user_id=f"lti-{made.name}",
@@ -171,13 +174,14 @@ async def hanging(make: Make, world: World, made: Side) -> None:
         "{event_id}": event,
         "{attempt_id}": attempt,
         "{attempt_id@loose}": loose,
+        "{attempt_id@course}": practised,
         "{launch_id}": launch,
     }
     await keep(make, made.at, rows)
 
 
 async def oversight(make: Make, made: Side) -> None:
-    """In the course, and on its student outside of any."""
+    """In the course, and on its student outside of any, as it was written before a place was asked for."""
     student, teacher = made.people["owner"].student_id, made.people["teacher"].id
     rows = overseen(made, student, UUID(made.at["{session_id}"]))
     now, (plan, alert) = utc_now(), descriptions(made, student)
@@ -195,8 +199,9 @@ async def oversight(make: Make, made: Side) -> None:
     )
     rows |= {
         "{plan_id@bare}": RemediationPlan(**plan),
-        "{plan_id@started}": RemediationPlan(**plan, activity_id=made.name, status="in_progress"),
-        "{alert_id@student}": RiskAlert(**alert, scope="student"),
+        "{plan_id@course}": RemediationPlan(**plan, course_id=made.name),
+        "{plan_id@started}": RemediationPlan(**plan, activity_id=made.name, course_id=made.name, status="in_progress"),
+        "{alert_id@student}": RiskAlert(**alert, scope="student", assigned_to=teacher),
         "{report_id}": report,
     }
     await keep(make, made.at, rows)
@@ -207,7 +212,7 @@ def overseen(made: Side, student: str, session_id: UUID) -> dict[str, Base]:
     plan, alert = descriptions(made, student)
     did = {"student_id": student, "teacher_id": made.people["teacher"].id, "notes": made.mark}
     return {
-        "{plan_id}": RemediationPlan(**plan, activity_id=made.name),
+        "{plan_id}": RemediationPlan(**plan, activity_id=made.name, course_id=made.name),
         "{alert_id}": RiskAlert(**alert, scope="course", course_id=made.name),
         "{alert_id@activity}": RiskAlert(**alert, scope="activity", activity_id=made.name),
         "{intervention_id}": TeacherIntervention(**did, session_id=session_id),
@@ -285,8 +290,8 @@ async def attended(make: Make, someone: Someone, course: str) -> dict[str, Any]:
     mark = MARK if course == "home" else "plain"
     values = {"activity_id": course, "course_id": course, "learning_objective": {"text": mark}}
     session = await make.session(someone, **values)
-    await make.risk(session, description=mark)
-    await make.evaluation(session, reasoning_analysis={"text": mark})
+    await make.risk(session, description=mark, risk_level="critical" if course == "home" else "low")
+    await make.evaluation(session, reasoning_analysis={"text": mark}, improvement_areas=[mark])
     return {"session": session, "trace": await make.trace(session, content=mark)}
 
 

@@ -23,7 +23,7 @@ from cortez.database import Database
 from cortez.db import utc_now
 from cortez.exercises.models import HintReveal
 from cortez.illustration import example_of
-from cortez.oversight.models import StudentProfile
+from cortez.oversight.models import StudentFigures, StudentProfile
 from cortez.records.retention import Totals, retain, sweep
 from factory import Make, Someone
 from routes import calls
@@ -138,6 +138,7 @@ async def everything(app: Litestar, make: Make) -> list[Sent]:
     await make.add(
         HintReveal(student_id="student1", exercise_id=exercise.id, session_id=session.id, penalty=0),
         StudentProfile(student_id="student1-7"),
+        StudentFigures(student_id="student1", course_id="there"),
     )
     await multiply(database, ROWS)
     with watching(database) as watch:

@@ -16,8 +16,8 @@ SPREAD = {"student_id": 300, "activity_id": 100, "course_id": 50}
 BIG = tuple(
     """users course_members refresh_tokens sessions cognitive_traces trace_sequences risks evaluations
     exercise_attempts hint_reveals interview_sessions incident_simulations simulator_events git_traces risk_alerts
-    remediation_plans teacher_interventions student_profiles lti_sessions idempotency_records login_attempts
-    rate_limits audit_log access_log""".split()
+    remediation_plans teacher_interventions student_profiles student_figures lti_sessions idempotency_records
+    login_attempts rate_limits audit_log access_log""".split()
 )
 PARENTS = ("courses", "activities", "exercises", "unidades", "apuntes", "archivos_adjuntos", "course_reports")
 

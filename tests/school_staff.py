@@ -101,7 +101,13 @@ async def look_after_alerts(school: School) -> None:
 async def support(school: School, student_id: str) -> Json:
     """A plan from its beginning to its end."""
     risks = [one["id"] for one in school.ledger.risks.values() if one["student_id"] == student_id]
-    body = {"student_id": student_id, "plan_type": "tutoring", "description": "Talk.", "trigger_risks": risks[:3]}
+    body = {
+        "student_id": student_id,
+        "course_id": COURSE,
+        "plan_type": "tutoring",
+        "description": "Talk.",
+        "trigger_risks": risks[:3],
+    }
     plan = await made(school.teacher.post("/remediation-plans", json=body))
     await done(school.teacher.post(f"/remediation-plans/{plan['id']}/start"))
     ending = {"outcome_evaluation": "Better.", "success_metrics": {"risks_resolved": 1}}

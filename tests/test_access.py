@@ -29,7 +29,7 @@ async def written(someone: Someone, group: Group) -> dict[str, str]:
     student = {"student_id": group.student.student_id}
     bodies: dict[str, Any] = {
         "/reports": {"report_type": "cohort_summary", "course_id": "c", **PERIOD},
-        "/remediation-plans": PLAN | student,
+        "/remediation-plans": PLAN | student | {"course_id": "c"},
         "/alerts": ALERT | student | {"scope": "course", "course_id": "c"},
         "/interventions": student,
     }
@@ -73,7 +73,9 @@ async def test_who_only_tutors_a_course_from_now_on_reads_it_and_writes_no_more(
         await colleague.post(f"{report}/export", json={"format": "csv"}),
         await colleague.patch("/courses/c", json={"title": "Mine"}),
         await colleague.put(f"/courses/c/members/{colleague.id}", json={"role": "teacher"}),
-        await colleague.post("/remediation-plans", json=PLAN | {"student_id": group.student.student_id}),
+        await colleague.post(
+            "/remediation-plans", json=PLAN | {"student_id": group.student.student_id, "course_id": "c"}
+        ),
     ):
         assert answer.status_code == 403, answer.text
     feedback = {"interaction_type": "teacher_feedback", "content": "Well done."}

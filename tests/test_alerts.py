@@ -206,7 +206,7 @@ async def test_an_alert_is_assigned_to_those_who_teach_its_course(make: Make, gr
 
 async def test_an_alert_is_resolved_with_the_plan_that_answers_it(make: Make, group: Class) -> None:
     alert = await raised(group, scope="student", student_id=group.student.student_id)
-    plan = {"student_id": group.student.student_id, "plan_type": "tutoring", "description": "x"}
+    plan = {"student_id": group.student.student_id, "course_id": "c", "plan_type": "tutoring", "description": "x"}
     mine = (await group.teacher.post("/remediation-plans", json=plan)).json()
     other = await make.student(course="c")
     await make.session(other, course_id="c")
@@ -223,11 +223,49 @@ async def test_what_a_person_raises_must_name_what_it_is_about(make: Make, group
     for scope, field in (("student", "student_id"), ("activity", "activity_id"), ("course", "course_id")):
         missing = await group.teacher.post("/alerts", json=body | {"scope": scope})
         assert (missing.status_code, missing.json()["errors"][0]["pointer"]) == (422, f"/{field}")
-        assert (await group.teacher.post("/alerts", json=body | {"scope": scope, field: "none"})).status_code == 404
+        unknown = await group.teacher.post("/alerts", json=body | {"scope": scope, field: "none"})
+        assert unknown.json()["code"] == ("COURSE_REQUIRED" if scope == "student" else f"{scope}_not_found".upper())
     everywhere = body | {"scope": "institution"}
     assert (await group.teacher.post("/alerts", json=everywhere)).status_code == 403
     assert (await (await make.admin()).post("/alerts", json=everywhere)).status_code == 201
     assert (await group.tutor.post("/alerts", json=everywhere)).status_code == 403
+
+
+async def test_an_alert_on_a_student_belongs_to_a_course_or_to_an_activity(make: Make, group: Class) -> None:
+    await make.activity(activity_id="mine", course_id="c")
+    await make.activity(activity_id="loose", teacher_id=group.teacher.id)
+    about = {"scope": "student", "student_id": group.student.student_id, "course_id": None}
+    inside = await raised(group, **about, activity_id="mine")
+    assert (inside["activity_id"], inside["course_id"]) == ("mine", "c")
+    assert (await raised(group, scope="activity", course_id=None, activity_id="mine"))["course_id"] == "c"
+    body = {"alert_type": "pattern_anomaly", "severity": "low", "title": "t", "description": "d"}
+    stranger = await make.student()
+    for values, code in (
+        (about, "COURSE_REQUIRED"),
+        (about | {"activity_id": "loose"}, "STUDENT_NOT_IN_COURSE"),
+        (about | {"course_id": "c", "student_id": stranger.student_id}, "STUDENT_NOT_IN_COURSE"),
+        (about | {"course_id": "c", "student_id": "nobody"}, "STUDENT_NOT_IN_COURSE"),
+    ):
+        answer = await group.teacher.post("/alerts", json=body | values)
+        assert (answer.status_code, answer.json()["code"]) == (422, code), values
+    await make.session(group.student, activity_id="loose")
+    outside = await raised(group, **about, activity_id="loose")
+    assert {one["id"] for one in await alerts(group.tutor, "scope=student")} == {inside["id"]}
+    path = f"/alerts/{outside['id']}/assign"
+    refused = await group.teacher.post(path, json={"user_id": str(group.tutor.id)})
+    assert (refused.status_code, refused.json()["code"]) == (422, "ASSIGNEE_NOT_ALLOWED")
+    assert (await group.teacher.post(path, json={"user_id": str(group.teacher.id)})).status_code == 200
+
+
+async def test_an_alert_of_before_is_seen_by_its_assignee_and_admins(make: Make, group: Class) -> None:
+    values = {"alert_type": "pattern_anomaly", "severity": "low", "scope": "student", "title": "t", "description": "d"}
+    alert = RiskAlert(**values, student_id=group.student.student_id, detection_rule="a person")
+    await make.add(alert)
+    admin, path = await make.admin(), f"/alerts/{alert.id}"
+    assert (await group.teacher.get(path)).status_code == 404
+    assert (await admin.post(f"{path}/assign", json={"user_id": str(group.teacher.id)})).status_code == 200
+    assert (await group.teacher.post(f"{path}/acknowledge")).status_code == 200
+    assert (await group.tutor.get(path)).status_code == 404
 
 
 async def test_alerts_are_seen_by_those_they_are_meant_for(make: Make, group: Class) -> None:

@@ -171,7 +171,7 @@ async def test_every_critical_table_is_recorded(make: Make) -> None:
     admin, group = await make.admin(), await make.group()
     await make.risk(group.session)
     await make.evaluation(group.session)
-    plan = {"student_id": group.student.student_id, "plan_type": "tutoring", "description": "Talk."}
+    plan = {"student_id": group.student.student_id, "course_id": "c", "plan_type": "tutoring", "description": "Talk."}
     assert (await group.teacher.post("/remediation-plans", json=plan)).status_code == 201
     talk = {"student_id": group.student.student_id, "intervention_type": "follow_up"}
     assert (await group.teacher.post("/interventions", json=talk)).status_code == 201

@@ -5,13 +5,18 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import delete
+import pytest
+from sqlalchemy import delete, update
 
+from cortez.accounts.models import CourseMember
+from cortez.database import student_changed
 from cortez.db import utc_now
 from cortez.oversight.models import StudentFigures, StudentProfile
 from cortez.oversight.profiles import complete, rebuild
 from cortez.records.upkeep import Upkeep
+from cortez.risks.models import Risk
 from factory import Make, Someone
+from watching import statements
 
 ANSWER = {"interaction_type": "ai_response", "content": "Because."}
 STAMPS = {"created_at", "updated_at"}
@@ -130,6 +135,147 @@ async def test_figures_are_kept_by_course_and_merged_into_the_whole(make: Make) 
     assert {one.course_id for one in await make.all(StudentFigures)} == {"a", "b"}
 
 
+class Two:
+    """A student who works in two courses and in an activity without one, each with its own teacher."""
+
+    student: Someone
+    a: Someone
+    b: Someone
+    owner: Someone
+
+
+@pytest.fixture
+async def two(make: Make) -> Two:
+    made = Two()
+    made.student = await registered(make)
+    for course in ("a", "b"):
+        setattr(made, course, await make.teacher(course=await make.course(course)))
+        await make.add(CourseMember(course_id=course, user_id=made.student.id, role="student"))
+    made.owner = await make.teacher()
+    await make.activity(activity_id="loose", teacher_id=made.owner.id)
+    await worked(make, made.student, 2, 0.9, 4.0, course_id="a")
+    await worked(make, made.student, 8, 0.1, 9.0, course_id="b")
+    await worked(make, made.student, 1, 0.4, 6.0, activity_id="loose")
+    return made
+
+
+def figures(found: dict[str, Any]) -> tuple[Any, ...]:
+    names = ("total_sessions", "total_interactions", "average_ai_dependency", "average_competency_score")
+    return tuple(found[name] for name in (*names, "critical_risks", "course_ids"))
+
+
+async def test_those_who_teach_are_shown_what_was_done_with_them_and_no_word_more(make: Make, two: Two) -> None:
+    seen = {name: await profile(getattr(two, name), two.student) for name in ("a", "b", "owner", "student")}
+    assert figures(seen["a"]) == (1, 2, 0.9, 4.0, 1, ["a"])
+    assert figures(seen["b"]) == (1, 8, 0.1, 9.0, 1, ["b"])
+    assert figures(seen["owner"]) == (1, 1, 0.4, 6.0, 1, [])
+    assert figures(seen["student"]) == (3, 11, 0.272727, 6.3333, 3, ["a", "b"])
+    for name, word in (("a", "a"), ("b", "b"), ("owner", "nowhere")):
+        found = seen[name]
+        assert (found["strengths"], found["areas_for_improvement"]) == ([word], [word])
+        assert list(found["competency_levels"]) == [word]
+        assert len(found["competency_evolution"]) == 1
+        assert found["risk_trends"]["cognitive"] == {"open": 1, "confirmed": 0}
+        assert found["learning_patterns"] == {"states": {"depuracion": 1.0}}
+        listed = (await getattr(two, name).get("/students")).json()["items"]
+        assert listed == [found]
+    admin = await make.admin()
+    assert await profile(admin, two.student) == seen["student"]
+
+
+async def test_a_teacher_of_both_courses_is_shown_their_sum(make: Make, two: Two) -> None:
+    await make.add(CourseMember(course_id="b", user_id=two.a.id, role="tutor"))
+    found = await profile(two.a, two.student)
+    assert figures(found) == (2, 10, 0.26, 6.5, 2, ["a", "b"])
+    assert (found["strengths"], [one["score"] for one in found["competency_evolution"]]) == (["b"], [4.0, 9.0])
+
+
+async def test_the_filters_go_by_the_figures_that_are_shown(make: Make, two: Two) -> None:
+    quiet = await registered(make, "b")
+
+    async def listed(someone: Someone, query: str) -> list[str]:
+        answer = (await someone.get(f"/students?count=true&{query}")).json()
+        assert answer["total"] == len(answer["items"])
+        return [item["student_id"] for item in answer["items"]]
+
+    async with make.database.unit() as session:
+        await session.execute(update(Risk).values(risk_level="low"))
+        student_changed(session, two.student.student_id)
+    student, admin = two.student.student_id, await make.admin()
+    for someone, query, expected in (
+        (two.a, "at_risk=true", [student]),
+        (two.a, "at_risk=false", []),
+        (two.a, "competency_level=inicial", [student]),
+        (two.a, "competency_level=experto", []),
+        (two.b, "at_risk=true", []),
+        (two.b, "at_risk=false", [student, quiet.student_id]),
+        (two.b, "competency_level=experto", [student]),
+        (two.b, "competency_level=inicial", []),
+        (two.owner, "competency_level=en_desarrollo", [student]),
+        (two.owner, "competency_level=autonomo", []),
+        (admin, "competency_level=en_desarrollo", [student]),
+        (admin, "competency_level=experto&course_id=b", [student]),
+        (admin, "at_risk=true&course_id=a", [student]),
+        (admin, "at_risk=true", []),
+    ):
+        assert await listed(someone, query) == expected, query
+
+
+async def test_a_course_narrows_what_is_shown(make: Make, two: Two) -> None:
+    await make.add(CourseMember(course_id="b", user_id=two.a.id, role="teacher"))
+    path = f"/students/{two.student.student_id}/profile"
+    for someone in (two.a, two.student, await make.admin()):
+        found = (await someone.get(f"{path}?course_id=b")).json()
+        assert figures(found) == (1, 8, 0.1, 9.0, 1, ["b"])
+    assert [figures(one) for one in (await two.a.get("/students?course_id=b")).json()["items"]] == [figures(found)]
+    await make.course("c")
+    for someone, course in ((two.b, "a"), (two.owner, "a"), (two.student, "c"), (two.a, "c"), (two.a, "nowhere")):
+        refused = await someone.get(f"{path}?course_id={course}")
+        assert (refused.status_code, refused.json()["code"]) == (404, "COURSE_NOT_FOUND"), course
+    assert (await two.b.get("/students?course_id=a")).status_code == 404
+
+
+async def test_what_is_done_elsewhere_does_not_even_move_the_stamp(make: Make, two: Two) -> None:
+    before = await two.a.get(f"/students/{two.student.student_id}/profile")
+    whole = (await two.student.get(f"/students/{two.student.student_id}/profile")).headers["etag"]
+    await worked(make, two.student, 1, 0.5, 1.0, course_id="b")
+    after = await two.a.get(f"/students/{two.student.student_id}/profile")
+    assert (after.content, after.headers["etag"]) == (before.content, before.headers["etag"])
+    language = {"preferred_language": "pt"}
+    path = f"/students/{two.student.student_id}/profile"
+    assert (await two.student.patch(path, json=language, headers={"If-Match": whole})).status_code == 412
+    now = (await two.student.get(path)).headers["etag"]
+    assert (await two.student.patch(path, json=language, headers={"If-Match": now})).status_code == 200
+    assert (await profile(two.a, two.student))["preferred_language"] == "pt"
+
+
+async def test_who_enrols_a_student_of_others_is_shown_nothing_of_before(make: Make, two: Two) -> None:
+    stranger = await make.teacher(course=await make.course("trap"))
+    path = f"/students/{two.student.student_id}/profile"
+    assert (await stranger.get(path)).status_code == 404
+    await make.add(CourseMember(course_id="trap", user_id=two.student.id, role="student"))
+    found = await profile(stranger, two.student)
+    assert figures(found) == (0, 0, 0.0, None, 0, [])
+    empty = (found["strengths"], found["areas_for_improvement"], found["competency_evolution"], found["risk_trends"])
+    assert empty == ([], [], [], {})
+    assert (found["last_activity_date"], found["updated_at"]) == (None, found["created_at"])
+    assert (await stranger.get("/students?at_risk=true")).json()["items"] == []
+
+
+async def test_a_page_of_students_takes_as_many_statements_for_many_as_for_few(make: Make, two: Two) -> None:
+    few = await counted(make, two.b, "/students?at_risk=false")
+    for number in range(5):
+        await worked(make, await registered(make, "b"), number, 0.1, 5.0, course_id="b")
+    assert await counted(make, two.b, "/students?at_risk=false") == few
+
+
+async def counted(make: Make, someone: Someone, path: str) -> int:
+    """How many statements a request takes."""
+    with statements(make.database) as seen:
+        assert (await someone.get(path)).status_code == 200
+    return len(seen)
+
+
 async def test_figures_of_an_older_database_are_made_without_anybody_doing_something(make: Make) -> None:
     for number in range(3):
         await worked(make, await registered(make), number + 1, 0.5, 6.0, course_id=await make.course())
@@ -226,7 +372,8 @@ async def test_students_are_listed_for_those_who_teach_them(make: Make) -> None:
         return [item["student_id"] for item in answer["items"]]
 
     assert await listed("") == await listed(f"course_id={course}") == [mine.student_id]
-    assert await listed("course_id=nowhere") == await listed("at_risk=true") == []
+    assert await listed("at_risk=true") == []
+    assert (await teacher.get("/students?course_id=nowhere")).status_code == 404
     assert await listed("at_risk=false") == [mine.student_id]
     session = await make.session(mine, course_id=course)
     await make.risk(session, risk_level="critical")

@@ -6,9 +6,11 @@ from uuid import uuid4
 
 import pytest
 
+from cortez.accounts.models import CourseMember
 from cortez.db import utc_now
 from cortez.oversight.models import InterventionStatus, PlanStatus, RemediationPlan, TeacherIntervention
 from factory import Make, Someone
+from matrix_bodies import ALERT
 
 
 class Class:
@@ -27,7 +29,8 @@ async def group(make: Make) -> Class:
 
 
 def plan_for(student: Someone, **values: Any) -> dict[str, Any]:
-    return {"student_id": student.student_id, "plan_type": "TUTORING", "description": "Two meetings.", **values}
+    plan = {"student_id": student.student_id, "course_id": "c", "plan_type": "TUTORING", "description": "Two meetings."}
+    return plan | values
 
 
 async def opened(group: Class, **values: Any) -> dict[str, Any]:
@@ -95,7 +98,10 @@ async def test_a_plan_is_about_a_student_one_teaches_and_what_is_theirs(make: Ma
     foreign = await make.risk(await make.session(other, course_id="c"))
     activity = await make.activity()
     for values, status in (
-        ({"student_id": stranger.student_id}, 404),
+        ({"student_id": stranger.student_id}, 422),
+        ({"student_id": "nobody"}, 422),
+        ({"course_id": None}, 422),
+        ({"course_id": "nowhere"}, 404),
         ({"activity_id": activity.activity_id}, 404),
         ({"trigger_risks": [str(foreign.id)]}, 422),
         ({"trigger_risks": [str(uuid4())]}, 422),
@@ -107,6 +113,89 @@ async def test_a_plan_is_about_a_student_one_teaches_and_what_is_theirs(make: Ma
     for someone in (group.tutor, group.student, await make.key()):
         assert (await someone.post("/remediation-plans", json=plan_for(group.student))).status_code == 403
     assert await make.all(RemediationPlan) == []
+
+
+async def test_a_plan_names_the_course_or_the_activity_that_it_is_about(make: Make, group: Class) -> None:
+    mine = await make.activity(activity_id="mine", course_id="c")
+    loose = await make.activity(activity_id="loose", teacher_id=group.teacher.id)
+    path, nowhere = "/remediation-plans", {"course_id": None}
+    bare = await group.teacher.post(path, json=plan_for(group.student) | nowhere)
+    assert (bare.json()["code"], bare.json()["errors"][0]["pointer"]) == ("COURSE_REQUIRED", "/course_id")
+    plan = await opened(group, activity_id=mine.activity_id, **nowhere)
+    assert (plan["activity_id"], plan["course_id"]) == ("mine", "c")
+    own = await make.course("own")
+    await make.add(CourseMember(course_id=own, user_id=group.teacher.id, role="teacher"))
+    mixed = await group.teacher.post(path, json=plan_for(group.student, course_id=own, activity_id="mine"))
+    assert (mixed.status_code, mixed.json()["errors"][0]["pointer"]) == (422, "/course_id")
+    for values in ({"course_id": own}, {"activity_id": "loose"} | nowhere):
+        refused = await group.teacher.post(path, json=plan_for(group.student) | values)
+        assert (refused.status_code, refused.json()["code"]) == (422, "STUDENT_NOT_IN_COURSE"), values
+        assert refused.json()["errors"][0]["pointer"] == "/student_id"
+    await make.session(group.student, activity_id=loose.activity_id)
+    plan = await opened(group, activity_id="loose", **nowhere)
+    assert (plan["activity_id"], plan["course_id"]) == ("loose", None)
+    assert [one["id"] for one in (await group.teacher.get(f"{path}?course_id=c")).json()["items"]] != []
+    for someone, status in ((group.teacher, 200), (group.tutor, 404), (group.student, 200)):
+        assert (await someone.get(f"{path}/{plan['id']}")).status_code == status
+
+
+async def test_what_is_written_about_a_student_is_read_and_changed_in_its_course_only(make: Make, group: Class) -> None:
+    plan = await opened(group)
+    about = {"student_id": group.student.student_id, "course_id": "c"}
+    raised = await group.teacher.post("/alerts", json=ALERT | {"scope": "student"} | about)
+    stranger = await make.teacher(course=await make.course("trap"))
+    await make.add(CourseMember(course_id="trap", user_id=group.student.id, role="student"))
+    for path in (f"/remediation-plans/{plan['id']}", f"/alerts/{raised.json()['id']}"):
+        assert (await stranger.get(path)).status_code == 404
+        assert (await group.tutor.get(path)).status_code == 200
+    for list_ in ("/remediation-plans", "/alerts"):
+        found = await stranger.get(f"{list_}?count=true&student_id={group.student.student_id}")
+        assert (found.json()["items"], found.json()["total"]) == ([], 0)
+    notes = {"progress_notes": "x"}
+    assert (await stranger.patch(f"/remediation-plans/{plan['id']}", json=notes)).status_code == 404
+    closing = {"resolution_notes": "x"}
+    assert (await stranger.post(f"/alerts/{raised.json()['id']}/false-positive", json=closing)).status_code == 404
+
+
+async def test_a_plan_of_before_is_seen_by_who_wrote_it(make: Make, group: Class) -> None:
+    now = utc_now()
+    values = {"student_id": group.student.student_id, "plan_type": "tutoring", "description": "x"}
+    dates = {"start_date": now, "target_completion_date": now + timedelta(days=1)}
+    plan = RemediationPlan(**values, **dates, teacher_id=group.teacher.id)
+    await make.add(plan)
+    path, colleague = f"/remediation-plans/{plan.id}", await make.teacher(course="c")
+    for someone, status in (
+        (group.teacher, 200),
+        (group.student, 200),
+        (await make.admin(), 200),
+        (group.tutor, 404),
+        (colleague, 404),
+    ):
+        assert (await someone.get(path)).status_code == status
+    assert (await group.teacher.patch(path, json={"progress_notes": "x"})).status_code == 200
+    assert (await colleague.patch(path, json={"progress_notes": "x"})).status_code == 404
+
+
+async def test_the_alert_beside_an_intervention_is_for_those_who_may_see_the_alert(make: Make, group: Class) -> None:
+    """Somebody who teaches two courses acts in a session of one because of an alert in the other."""
+    own = await make.course("own")
+    for user, role in ((group.teacher, "teacher"), (group.student, "student")):
+        await make.add(CourseMember(course_id=own, user_id=user.id, role=role))
+    about = {"student_id": group.student.student_id, "course_id": own, "description": "secret"}
+    raised = (await group.teacher.post("/alerts", json=ALERT | {"scope": "student"} | about)).json()
+    session = await make.session(group.student, course_id="c")
+    made = await intervened(group.teacher, group, alert_id=raised["id"], session_id=str(session.id))
+    assert made["alert_context"]["description"] == "secret"
+    path = f"/interventions/{made['id']}"
+    for someone, shown in ((group.teacher, True), (await make.admin(), True), (group.tutor, False)):
+        for where in (path, "/interventions"):
+            answer = await someone.get(where)
+            assert (answer.status_code, "secret" in answer.text) == (200, shown), where
+    admin = await make.admin()
+    assert (await admin.delete(f"/courses/{own}/members/{group.teacher.id}")).status_code == 204
+    for answer in (await group.teacher.get(path), await group.teacher.patch(path, json={"notes": "Mine"})):
+        assert (answer.status_code, answer.json()["alert_context"]) == (200, None)
+    assert (await admin.get(path)).json()["alert_context"]["description"] == "secret"
 
 
 async def test_a_student_sees_the_plan_and_not_its_notes(make: Make, group: Class) -> None:

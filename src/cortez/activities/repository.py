@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, or_, select, true
+from sqlalchemy import ColumnElement, Select, and_, or_, select, true
 
 from cortez.accounts.models import Course, CourseMember, CourseRole, Role, User
 from cortez.accounts.repository import led_courses, taught_courses
@@ -23,6 +23,11 @@ def owned_activities(principal: Principal) -> ColumnElement[bool]:
     """Those of one's own. Inside a course that counts only while one teaches the course."""
     inside = Activity.course_id.in_(led_courses(principal))
     return and_(Activity.teacher_id == principal.id, or_(Activity.course_id.is_(None), inside))
+
+
+def owned_activity_ids(principal: Principal) -> Select[str]:
+    """The keys of these activities."""
+    return select(Activity.activity_id).where(owned_activities(principal))
 
 
 def visible_activities(principal: Principal) -> ColumnElement[bool]:

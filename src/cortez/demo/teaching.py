@@ -102,6 +102,7 @@ async def look_after(session: AsyncSession, teacher: Principal, course_id: str) 
         await PlanRepository(session, teacher).open(
             RemediationPlan(
                 student_id=alert.student_id,
+                course_id=course_id,
                 teacher_id=teacher.id,
                 plan_type=PlanType.TUTORING.value,
                 description="Dos encuentros para escribir un plan antes de programar.",

@@ -8,13 +8,12 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from litestar.status_codes import HTTP_200_OK
 
-from cortez.accounts.repository import CourseRepository
 from cortez.db import utc_now
 from cortez.dependencies import provided
 from cortez.errors import Forbidden, Invalid
 from cortez.oversight.live import live_alert, watched
 from cortez.oversight.models import MANUAL, AlertScope, AlertSeverity, AlertStatus, RiskAlert
-from cortez.oversight.repository import AlertRepository, PlanRepository, ProfileRepository, require_led_activity
+from cortez.oversight.repository import AlertRepository, PlanRepository, course_of, require_place, require_student
 from cortez.oversight.scan import Scan
 from cortez.oversight.schemas import (
     AlertIn,
@@ -68,26 +67,27 @@ async def list_alerts(
 @post("/", guards=[teachers])
 async def raise_alert(data: JSONBody[AlertIn], alerts: Alerts) -> Answer[AlertOut]:
     """One's own observation, beside what the scan finds."""
-    await check_scope(data, alerts)
     values = {name: stored(getattr(data, name)) for name in data.__struct_fields__}
     values["evidence"] = [str(one) for one in data.evidence]
+    values["course_id"] = await place_of(data, alerts)
     alert = await alerts.add(RiskAlert(**values, detection_rule=MANUAL))
     return created(AlertOut.of(alert), f"/alerts/{alert.id}")
 
 
-async def check_scope(data: AlertIn, alerts: AlertRepository) -> None:
-    """What the alert names must be there, and the principal's."""
-    if data.scope == AlertScope.INSTITUTION and not alerts.principal.is_admin:
+async def place_of(data: AlertIn, alerts: AlertRepository) -> str | None:
+    """The course of the alert. What the alert names must be there, and the principal's."""
+    session, principal = alerts.session, alerts.principal
+    if data.scope == AlertScope.INSTITUTION and not principal.is_admin:
         raise Forbidden(None, "An alert on the whole institution is an admin's.")
     needed = NEEDED.get(data.scope)
     if needed and getattr(data, needed) is None:
         raise Invalid.at(f"/{needed}", f"An alert on a {data.scope} names its {needed}.")
-    if data.student_id is not None:
-        await ProfileRepository(alerts.session, alerts.principal).require_led(data.student_id)
-    if data.activity_id is not None:
-        await require_led_activity(alerts.session, alerts.principal, data.activity_id)
-    if data.course_id is not None:
-        await CourseRepository(alerts.session, alerts.principal).led(data.course_id)
+    if data.scope == AlertScope.STUDENT:
+        require_place(data.activity_id, data.course_id)
+    course_id = await course_of(session, principal, data.activity_id, data.course_id)
+    if data.student_id is not None and (course_id or data.activity_id):
+        await require_student(session, principal, data.student_id, data.activity_id, course_id)
+    return course_id
 
 
 @post("/scan", guards=[teachers], status_code=HTTP_200_OK)

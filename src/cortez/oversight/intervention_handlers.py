@@ -1,5 +1,6 @@
 """`/interventions`: what teachers and tutors did about an alert or a student."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +15,8 @@ from cortez.dependencies import provided
 from cortez.errors import Invalid, NotFound
 from cortez.oversight.live import PREFIX, live_alert, watched
 from cortez.oversight.models import InterventionStatus, TeacherIntervention
-from cortez.oversight.repository import AlertRepository, InterventionRepository, ProfileRepository
+from cortez.oversight.profile_repository import ProfileRepository
+from cortez.oversight.repository import AlertRepository, InterventionRepository
 from cortez.oversight.schemas import AlertOut, InterventionIn, InterventionOut, InterventionPatch
 from cortez.paging import Page
 from cortez.parameters import QueryKey, QueryText
@@ -40,7 +42,18 @@ async def list_interventions(
     """Newest first."""
     equal = {"student_id": student_id, "session_id": session_id, "alert_id": alert_id, "status": status}
     statement = interventions.select().filter_by(**{name: value for name, value in equal.items() if value is not None})
-    return await interventions.page(statement, page, InterventionOut.of, newest_first=True)
+    found = await interventions.page(statement, page, lambda one: one, newest_first=True)
+    return msgspec.structs.replace(found, items=await shown(interventions, found.items))
+
+
+async def shown(interventions: InterventionRepository, found: Sequence[TeacherIntervention]) -> list[InterventionOut]:
+    """Each, without an alert that one may not see."""
+    hidden = await interventions.hidden_contexts(found)
+    answers = [InterventionOut.of(one) for one in found]
+    for answer in answers:
+        if answer.id in hidden:
+            answer.alert_context = None
+    return answers
 
 
 @post("/", guards=[teaching])
@@ -87,7 +100,7 @@ async def require_session_of(student_id: str, session_id: UUID, interventions: I
 
 @get("/{intervention_id:uuid}", guards=[teaching])
 async def read_intervention(intervention_id: FromPath[UUID], interventions: Interventions) -> InterventionOut:
-    return InterventionOut.of(await interventions.get(intervention_id))
+    return (await shown(interventions, [await interventions.get(intervention_id)]))[0]
 
 
 @patch("/{intervention_id:uuid}", guards=[teaching])
@@ -100,7 +113,7 @@ async def change_intervention(
     """One's own: acknowledged, in_progress, resolved or escalated, closed."""
     intervention = await interventions.own(intervention_id)
     match.check(intervention.updated_at)
-    return InterventionOut.of(await interventions.edit(intervention, data.changes()))
+    return (await shown(interventions, [await interventions.edit(intervention, data.changes())]))[0]
 
 
 router = Router(

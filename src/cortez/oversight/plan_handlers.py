@@ -36,12 +36,13 @@ async def list_plans(
     plans: Plans,
     page: NamedDependency[Page],
     student_id: QueryKey = None,
+    course_id: QueryKey = None,
     teacher_id: FromQuery[UUID | None] = None,
     status: FromQuery[PlanStatus | None] = None,
     overdue: FromQuery[bool | None] = None,
 ) -> Listing[PlanOut]:
     """Newest first; `overdue`: past the target date and neither completed nor cancelled."""
-    equal = {"student_id": student_id, "teacher_id": teacher_id, "status": status}
+    equal = {"student_id": student_id, "course_id": course_id, "teacher_id": teacher_id, "status": status}
     statement = plans.select().filter_by(**{name: value for name, value in equal.items() if value is not None})
     if overdue is not None:
         unfinished = RemediationPlan.status.in_([one.value for one in UNFINISHED])
@@ -52,6 +53,7 @@ async def list_plans(
 
 @post("/", guards=[teachers])
 async def open_plan(data: JSONBody[PlanIn], plans: Plans) -> Answer[PlanOut]:
+    """For a student of a course that one teaches, or who worked in it."""
     values = {name: stored(getattr(data, name)) for name in data.__struct_fields__}
     values["trigger_risks"] = [str(one) for one in data.trigger_risks]
     values["start_date"] = start = data.start_date or utc_now()

@@ -1,18 +1,21 @@
-"""Queries of profiles, plans, alerts and interventions, for those whose students they are about."""
+"""Queries of plans, alerts and interventions, and the places that they belong to.
+
+What is written about a student belongs to a course, or to an activity that has none. Who teaches there sees it.
+"""
 
 from collections.abc import Collection
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, false, literal, or_, select, true
+from sqlalchemy import ColumnElement, and_, false, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from cortez.accounts.models import CourseMember
-from cortez.accounts.repository import led_courses, led_students, taught_courses, taught_students
+from cortez.accounts.models import CourseMember, CourseRole, User
+from cortez.accounts.repository import CourseRepository, led_courses, taught_courses
 from cortez.activities.models import Activity
-from cortez.activities.repository import owned_activities
-from cortez.db import utc_now
+from cortez.activities.repository import owned_activities, owned_activity_ids
+from cortez.db import among, utc_now
 from cortez.errors import Conflict, Forbidden, Invalid, NotFound
 from cortez.oversight.models import (
     AlertStatus,
@@ -20,16 +23,14 @@ from cortez.oversight.models import (
     PlanStatus,
     RemediationPlan,
     RiskAlert,
-    StudentProfile,
     TeacherIntervention,
 )
 from cortez.oversight.rules import ALERT, INTERVENTION, PLAN, UNFINISHED
 from cortez.repository import Repository
 from cortez.risks.models import Risk
-from cortez.risks.repository import led_sessions
 from cortez.security import Principal
 from cortez.sessions.models import LearningSession
-from cortez.sessions.repository import of_others, session_ids, visible_sessions
+from cortez.sessions.repository import of_others, session_ids
 from cortez.transitions import after
 
 SPAN = timedelta(days=14)
@@ -45,21 +46,6 @@ def led_activities(principal: Principal) -> Any:
     """The keys of the activities that a person owns, or that belong to a course they teach, not only tutor."""
     mine = or_(owned_activities(principal), Activity.course_id.in_(led_courses(principal)))
     return select(Activity.activity_id).where(mine)
-
-
-def seen_student(principal: Principal, student: Any) -> ColumnElement[bool]:
-    """Whether it is a student of one's courses, or works in a session that one may see; not oneself."""
-    return or_(student.in_(taught_students(principal)), _works_in(visible_sessions(principal), principal, student))
-
-
-def led_student(principal: Principal, student: Any) -> ColumnElement[bool]:
-    """The same of the courses that one teaches, not only tutors."""
-    return or_(student.in_(led_students(principal)), _works_in(led_sessions(principal), principal, student))
-
-
-def _works_in(sessions: ColumnElement[bool], principal: Principal, student: Any) -> ColumnElement[bool]:
-    theirs = (LearningSession.student_id == student, sessions, of_others(principal))
-    return select(LearningSession.id).where(*theirs).exists()
 
 
 async def require_led_activity(session: AsyncSession, principal: Principal, activity_id: str) -> None:
@@ -81,36 +67,57 @@ async def require_activity(session: AsyncSession, principal: Principal, activity
         raise NotFound("activity", activity_id)
 
 
-class ProfileRepository(Repository[StudentProfile]):
-    model = StudentProfile
-    noun = "student"
+async def course_of(
+    session: AsyncSession, principal: Principal, activity_id: str | None, course_id: str | None
+) -> str | None:
+    """The course of what is written: that of its activity, or the one named. The principal leads what is named.
 
-    def visible(self) -> ColumnElement[bool]:
-        """One's own, and those of the students one teaches."""
-        principal = self.principal
-        if principal.is_admin:
-            return true()
-        if principal.is_key:
-            return false()
-        mine = false() if principal.student_id is None else StudentProfile.student_id == principal.student_id
-        return or_(mine, StudentProfile.student_id.in_(taught_students(principal))) if principal.is_teaching else mine
+    Raises NotFound, Forbidden, or Invalid where the course is not the activity's.
+    """
+    if activity_id is None:
+        if course_id is not None:
+            await CourseRepository(session, principal).led(course_id)
+        return course_id
+    await require_led_activity(session, principal, activity_id)
+    found = await session.scalar(select(Activity.course_id).where(Activity.activity_id == activity_id))
+    if course_id not in (None, found):
+        raise Invalid.at("/course_id", "This is not the course of the activity; leave it out.")
+    return found
 
-    async def of(self, student_id: str, *, lock: bool = False) -> StudentProfile:
-        return self.present(await self.one(StudentProfile.student_id == student_id, lock=lock), student_id)
 
-    async def require(self, student_id: str) -> None:
-        """Raises NotFound where this is no student that the principal teaches."""
-        if not await self._holds(seen_student(self.principal, literal(student_id))):
-            raise NotFound("student", student_id)
+def require_place(activity_id: str | None, course_id: str | None) -> None:
+    """Raises Invalid (COURSE_REQUIRED) where neither is named."""
+    if activity_id is None and course_id is None:
+        raise Invalid.at("/course_id", "Name the course, or the activity, that this is about.", "COURSE_REQUIRED")
 
-    async def require_led(self, student_id: str) -> None:
-        """Raises Forbidden too, where the principal only tutors the student."""
-        await self.require(student_id)
-        if not await self._holds(led_student(self.principal, literal(student_id))):
-            raise Forbidden(None, "Only a teacher of the student may do this.")
 
-    async def _holds(self, condition: ColumnElement[bool]) -> bool:
-        return self.principal.is_admin or bool(await self.session.scalar(select(condition)))
+async def require_student(
+    session: AsyncSession, principal: Principal, student_id: str, activity_id: str | None, course_id: str | None
+) -> None:
+    """Raises Invalid (STUDENT_NOT_IN_COURSE) for who is no student of the course and never worked in it.
+
+    Without a course: for who never worked in the activity. Nobody but an admin writes about themselves.
+    """
+    mine = principal.student_id == student_id and not principal.is_admin
+    if mine or not await session.scalar(select(belongs(student_id, activity_id, course_id))):
+        detail = "There is no such student in this course, or with a session in this activity."
+        raise Invalid.at("/student_id", detail, "STUDENT_NOT_IN_COURSE")
+
+
+def belongs(student_id: str, activity_id: str | None, course_id: str | None) -> ColumnElement[bool]:
+    worked = select(LearningSession.id).where(LearningSession.student_id == student_id, work_in(activity_id, course_id))
+    if course_id is None:
+        return worked.exists()
+    members = select(CourseMember.id).join(User, User.id == CourseMember.user_id).where(User.student_id == student_id)
+    there = (CourseMember.course_id == course_id, CourseMember.role == CourseRole.STUDENT)
+    return or_(members.where(*there).exists(), worked.exists())
+
+
+def work_in(activity_id: str | None, course_id: str | None) -> ColumnElement[bool]:
+    """The sessions of a course, or those of an activity that have none."""
+    if course_id is not None:
+        return LearningSession.course_id == course_id
+    return and_(LearningSession.course_id.is_(None), LearningSession.activity_id == activity_id)
 
 
 class PlanRepository(Repository[RemediationPlan]):
@@ -118,9 +125,9 @@ class PlanRepository(Repository[RemediationPlan]):
     noun = "remediation plan"
 
     def visible(self) -> ColumnElement[bool]:
-        """About oneself; with an activity, where one teaches it; else of the students one teaches.
+        """About oneself; in the courses that one teaches or tutors, and on one's own activities without a course.
 
-        An author who teaches the student no more sees the plan no more.
+        Older ones that name neither are seen by who wrote them.
         """
         principal = self.principal
         if principal.is_admin:
@@ -128,40 +135,39 @@ class PlanRepository(Repository[RemediationPlan]):
         if principal.is_key:
             return false()
         mine = false() if principal.student_id is None else RemediationPlan.student_id == principal.student_id
-        if not principal.is_teaching:
-            return mine
-        written = self._written(seen_student(principal, RemediationPlan.student_id))
-        return or_(mine, written, _about(taught_activities(principal), taught_students(principal)))
+        return or_(mine, self._kept_in(taught_courses(principal))) if principal.is_teaching else mine
 
-    def _written(self, known: ColumnElement[bool]) -> ColumnElement[bool]:
-        """By oneself on a student whom one knows still, if only from sessions."""
-        return and_(RemediationPlan.teacher_id == self.principal.id, RemediationPlan.activity_id.is_(None), known)
+    def _kept_in(self, courses: Any) -> ColumnElement[bool]:
+        """Of what staff may have to do with: in these courses, on one's own activities, or by oneself on no place."""
+        course_id, activity_id = RemediationPlan.course_id, RemediationPlan.activity_id
+        written = and_(activity_id.is_(None), RemediationPlan.teacher_id == self.principal.id)
+        owned = activity_id.in_(owned_activity_ids(self.principal))
+        return or_(among(course_id, courses), and_(course_id.is_(None), or_(owned, written)))
 
     async def led(self, id_: UUID) -> RemediationPlan:
-        """Locked, to write. Raises Forbidden for those who see it without teaching the student."""
-        principal = self.principal
+        """Locked, to write. Raises Forbidden for those who see it without teaching the course."""
         plan = await self.get(id_, lock=True)
-        written = self._written(led_student(principal, RemediationPlan.student_id))
-        mine = or_(written, _about(led_activities(principal), led_students(principal)))
-        await require_held(self, plan, mine)
+        await require_held(self, plan, self._kept_in(led_courses(self.principal)))
         return plan
 
     async def open(self, plan: RemediationPlan) -> RemediationPlan:
-        """A new plan; its activity and risks must be of the student, and the principal's to see."""
-        await ProfileRepository(self.session, self.principal).require_led(plan.student_id)
+        """A new plan for a student of the course, or of the activity, with risks found there."""
+        session, principal = self.session, self.principal
+        require_place(plan.activity_id, plan.course_id)
+        plan.course_id = await course_of(session, principal, plan.activity_id, plan.course_id)
+        await require_student(session, principal, plan.student_id, plan.activity_id, plan.course_id)
         check_dates(plan)
-        if plan.activity_id is not None:
-            await require_led_activity(self.session, self.principal, plan.activity_id)
-        await self._require_risks(plan.student_id, plan.trigger_risks)
+        await self._require_risks(plan)
         return await self.add(plan)
 
-    async def _require_risks(self, student_id: str, risk_ids: Collection[str]) -> None:
-        wanted = {UUID(one) for one in risk_ids}
+    async def _require_risks(self, plan: RemediationPlan) -> None:
+        wanted = {UUID(one) for one in plan.trigger_risks}
         known = select(Risk.id).join(LearningSession, LearningSession.id == Risk.session_id)
-        theirs = known.where(Risk.id.in_(wanted), LearningSession.student_id == student_id)
-        found = set(await self.session.scalars(theirs.where(LearningSession.id.in_(session_ids(self.principal)))))
+        theirs = known.where(Risk.id.in_(wanted), LearningSession.student_id == plan.student_id)
+        found = set(await self.session.scalars(theirs.where(work_in(plan.activity_id, plan.course_id))))
         if missing := sorted(map(str, wanted - found)):
-            raise Invalid.at("/trigger_risks", f"There is no risk {missing[0]} of this student.", "RISK_NOT_FOUND")
+            detail = f"There is no risk {missing[0]} of this student in this course."
+            raise Invalid.at("/trigger_risks", detail, "RISK_NOT_FOUND")
 
     async def edit(self, plan: RemediationPlan, changes: dict[str, Any]) -> RemediationPlan:
         if plan.status not in UNFINISHED:
@@ -176,12 +182,6 @@ class PlanRepository(Repository[RemediationPlan]):
         status = after(PLAN, self.noun, plan.status, action)
         done = {"actual_completion_date": utc_now()} if status == PlanStatus.COMPLETED else {}
         return await self.change(plan, {"status": status, **done, **values})
-
-
-def _about(activities: Any, students: Any) -> ColumnElement[bool]:
-    """Plans on these activities, and those without an activity on these students."""
-    activity = RemediationPlan.activity_id
-    return or_(activity.in_(activities), and_(activity.is_(None), RemediationPlan.student_id.in_(students)))
 
 
 async def require_held(repository: Repository[Any], entity: Any, mine: ColumnElement[bool]) -> None:
@@ -201,49 +201,49 @@ class AlertRepository(Repository[RiskAlert]):
     noun = "alert"
 
     def visible(self) -> ColumnElement[bool]:
-        """What one is assigned, and what is about a course, an activity or a student of one's own."""
+        """What is about a course or an activity of one's own; of what names neither, what one is assigned."""
         principal = self.principal
         if principal.is_admin:
             return true()
         if principal.is_key or not principal.is_teaching:
             return false()
-        return or_(
-            self._assigned(),
-            self._concerning(taught_courses(principal), taught_activities(principal), taught_students(principal)),
-        )
+        return self._concerning(taught_courses(principal), taught_activities(principal))
 
-    def _assigned(self) -> ColumnElement[bool]:
-        """In a course it is the membership that counts, and nobody keeps what they were assigned when they leave."""
-        return and_(RiskAlert.course_id.is_(None), RiskAlert.assigned_to == self.principal.id)
-
-    def _concerning(self, courses: Any, activities: Any, students: Any) -> ColumnElement[bool]:
-        elsewhere = and_(RiskAlert.course_id.is_(None), RiskAlert.activity_id.is_(None))
-        return or_(
-            RiskAlert.course_id.in_(courses),
-            and_(RiskAlert.course_id.is_(None), RiskAlert.activity_id.in_(activities)),
-            and_(elsewhere, RiskAlert.student_id.in_(students)),
-        )
+    def _concerning(self, courses: Any, activities: Any) -> ColumnElement[bool]:
+        """Where there is a place it is the place that counts: nobody keeps what they were assigned when they leave."""
+        course_id, activity_id = RiskAlert.course_id, RiskAlert.activity_id
+        assigned = and_(activity_id.is_(None), RiskAlert.assigned_to == self.principal.id)
+        return or_(course_id.in_(courses), and_(course_id.is_(None), or_(activity_id.in_(activities), assigned)))
 
     async def led(self, id_: UUID) -> RiskAlert:
         """Locked, to write. Raises Forbidden for those who see it without teaching the course."""
-        principal = self.principal
         alert = await self.get(id_, lock=True)
-        mine = self._concerning(led_courses(principal), led_activities(principal), led_students(principal))
-        await require_held(self, alert, or_(self._assigned(), mine))
+        await require_held(self, alert, self._concerning(led_courses(self.principal), led_activities(self.principal)))
         return alert
 
     async def assign(self, alert: RiskAlert, user_id: UUID) -> RiskAlert:
-        """To somebody who teaches or tutors the alert's course; without one, to oneself, or by an admin to anybody."""
+        """To somebody who will see it: who teaches or tutors its course, or owns its activity.
+
+        Where it names neither, to oneself, or by an admin to anybody.
+        """
         self.living(alert)
-        if alert.course_id is not None:
-            members = select(CourseMember.id).where(CourseMember.course_id == alert.course_id)
-            teaching = members.where(CourseMember.user_id == user_id, CourseMember.role.in_(("teacher", "tutor")))
-            allowed = await self.session.scalar(teaching) is not None
-        else:
-            allowed = self.principal.is_admin or user_id == self.principal.id
-        if not allowed:
+        if not await self._may_have(alert, user_id):
             raise Invalid.at("/user_id", "This is nobody who teaches the course.", "ASSIGNEE_NOT_ALLOWED")
         return await self.change(alert, {"assigned_to": user_id, "assigned_at": utc_now()})
+
+    async def _may_have(self, alert: RiskAlert, user_id: UUID) -> bool:
+        course_id = alert.course_id
+        if course_id is None and alert.activity_id is not None:
+            columns = (Activity.course_id, Activity.teacher_id)
+            found = select(*columns).where(Activity.activity_id == alert.activity_id)
+            course_id, owner = (await self.session.execute(found)).one_or_none() or (None, None)
+            if course_id is None:
+                return user_id == owner
+        if course_id is None:
+            return self.principal.is_admin or user_id == self.principal.id
+        members = select(CourseMember.id).where(CourseMember.course_id == course_id)
+        teaching = members.where(CourseMember.user_id == user_id, CourseMember.role.in_(("teacher", "tutor")))
+        return await self.session.scalar(teaching) is not None
 
     def living(self, alert: RiskAlert) -> None:
         if alert.status not in ALERT["resolve"][0]:
@@ -272,6 +272,29 @@ class InterventionRepository(Repository[TeacherIntervention]):
             return false()
         there = TeacherIntervention.session_id.in_(session_ids(principal).where(of_others(principal)))
         return or_(TeacherIntervention.teacher_id == principal.id, there)
+
+    async def hidden_contexts(self, found: Collection[TeacherIntervention]) -> set[UUID]:
+        """Of these, those whose alert is not the principal's to see: it may be of another course than the session.
+
+        Nobody keeps what an alert said when they leave its course.
+        """
+        contexts = {one.id: one.alert_context for one in found if one.alert_context}
+        if self.principal.is_admin or not contexts:
+            return set()
+        activities = {context.get("activity_id") for context in contexts.values()} - {None}
+        mine = taught_activities(self.principal).where(Activity.activity_id.in_(activities))
+        courses = set(await self.session.scalars(taught_courses(self.principal)))
+        owned = set(await self.session.scalars(mine)) if activities else set()
+        authors = {one.id: one.teacher_id for one in found}
+
+        def may_see(id_: UUID, context: dict[str, Any]) -> bool:
+            if context.get("course_id") is not None:
+                return context["course_id"] in courses
+            if context.get("activity_id") is not None:
+                return context["activity_id"] in owned
+            return authors[id_] == self.principal.id
+
+        return {id_ for id_, context in contexts.items() if not may_see(id_, context)}
 
     async def own(self, id_: UUID) -> TeacherIntervention:
         """Locked, and the principal's own. Raises Forbidden."""

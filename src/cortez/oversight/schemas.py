@@ -1,5 +1,6 @@
 """Profiles, plans, alerts and interventions, in and out."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
@@ -8,6 +9,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from cortez.accounts.schemas import UserOut
 from cortez.evaluations.models import CompetencyLevel
+from cortez.oversight.figures import merged
 from cortez.oversight.models import (
     AlertScope,
     AlertSeverity,
@@ -19,6 +21,7 @@ from cortez.oversight.models import (
     PlanType,
     RemediationPlan,
     RiskAlert,
+    StudentFigures,
     StudentProfile,
     TeacherIntervention,
 )
@@ -52,7 +55,11 @@ class ProfilePatch(Input):
 
 
 class ProfileOut(Resource):
-    """What is known of a student over all sessions that have ended; dependency is 0 to 1, the score 0 to 10."""
+    """What is known of a student over sessions that have ended; dependency is 0 to 1, the score 0 to 10.
+
+    The student and admins see the whole record. For others the figures, and what evaluations say, are of the courses
+    that they teach or tutor and of their own activities without a course. `course_ids`: the courses behind the figures.
+    """
 
     student_id: str
     user_id: UUID | None
@@ -74,10 +81,28 @@ class ProfileOut(Resource):
     competency_levels: dict[str, Any]
     strengths: list[Any]
     areas_for_improvement: list[Any]
+    course_ids: list[str]
 
     @classmethod
-    def of(cls, profile: StudentProfile) -> Self:
-        return cls(**{name: getattr(profile, name) for name in ProfileOut.__struct_fields__})
+    def whole(cls, profile: StudentProfile, places: Collection[StudentFigures]) -> Self:
+        return cls(**kept_of(profile), course_ids=courses_of(places))
+
+    @classmethod
+    def of_places(
+        cls, profile: StudentProfile, places: Collection[StudentFigures], updated_at: datetime | None
+    ) -> Self:
+        """With the figures of these places; unless given, `updated_at` is theirs too: others say nothing here."""
+        latest = updated_at or max((one.updated_at for one in places), default=profile.created_at)
+        values = kept_of(profile) | merged(places) | {"updated_at": latest}
+        return cls(**values, course_ids=courses_of(places))
+
+
+def kept_of(profile: StudentProfile) -> dict[str, Any]:
+    return {name: getattr(profile, name) for name in ProfileOut.__struct_fields__ if name != "course_ids"}
+
+
+def courses_of(places: Collection[StudentFigures]) -> list[str]:
+    return sorted(one.course_id for one in places if one.course_id is not None)
 
 
 class RecommendedAction(Input, omit_defaults=True):
@@ -91,12 +116,16 @@ Actions = Annotated[list[RecommendedAction], Meta(max_length=50)]
 
 
 class PlanIn(Input):
-    """`target_completion_date` is two weeks after the start unless given; `trigger_risks` are risks of the student."""
+    """`target_completion_date` is two weeks after the start unless given; `trigger_risks` are risks of the student.
+
+    The course is that of the activity; without an activity, `course_id` says which.
+    """
 
     student_id: BusinessKey
     plan_type: PlanType
     description: Said
     activity_id: BusinessKey | None = None
+    course_id: BusinessKey | None = None
     trigger_risks: Ids = []
     objectives: Sentences = []
     recommended_actions: Actions = []
@@ -133,6 +162,7 @@ class PlanOut(Resource):
 
     student_id: str
     activity_id: str | None
+    course_id: str | None
     teacher_id: UUID | None
     trigger_risks: list[Any]
     plan_type: PlanType
@@ -160,7 +190,10 @@ class PlanOut(Resource):
 
 
 class AlertIn(Input):
-    """An alert that a person raises. The scope says which of the keys is needed; `institution` is an admin's."""
+    """An alert that a person raises. The scope says which of the keys is needed; `institution` is an admin's.
+
+    The course is that of the activity; without an activity, an alert on a student names the `course_id`.
+    """
 
     alert_type: AlertType
     severity: AlertSeverity
@@ -268,7 +301,7 @@ class InterventionPatch(Input):
 
 
 class InterventionOut(Resource):
-    """`alert_context` is the alert as it was when the teacher acted."""
+    """`alert_context` is the alert as it was when the teacher acted, for those who may see that alert."""
 
     teacher_id: UUID | None
     student_id: str

@@ -5,22 +5,18 @@ from typing import Any
 from litestar import Router, get, patch
 from litestar.di import NamedDependency
 from litestar.params import FromQuery, JSONBody
-from sqlalchemy import or_, select
 
-from cortez.accounts.models import CourseMember, CourseRole, User
-from cortez.accounts.repository import UserRepository, taught_courses
+from cortez.accounts.repository import UserRepository
 from cortez.dependencies import provided
 from cortez.errors import Forbidden, Invalid
 from cortez.evaluations.models import CompetencyLevel
 from cortez.oversight.models import StudentProfile
-from cortez.oversight.repository import ProfileRepository
+from cortez.oversight.profile_repository import ProfileRepository
 from cortez.oversight.schemas import MeOut, MePatch, ProfileOut, ProfilePatch
 from cortez.paging import Page
 from cortez.parameters import PathKey, QueryKey
 from cortez.schemas import Listing, Match
 from cortez.security import allow, people, teaching
-
-AT_RISK = 0.7  # mean share of the AI above which a student counts as at risk, as in alerts and reports
 
 readers = allow("student", "tutor", "teacher")
 provide_profiles = provided(ProfileRepository)
@@ -35,25 +31,21 @@ async def list_students(
     at_risk: FromQuery[bool | None] = None,
     competency_level: FromQuery[CompetencyLevel | None] = None,
 ) -> Listing[ProfileOut]:
-    """`at_risk`: a mean AI share above 0.7, or a critical finding that was not judged unfounded."""
-    statement = profiles.select()
-    if course_id is not None:
-        members = select(User.student_id).join(CourseMember, CourseMember.user_id == User.id)
-        inside = members.where(CourseMember.course_id == course_id, CourseMember.role == CourseRole.STUDENT)
-        if not profiles.principal.is_admin:
-            inside = inside.where(CourseMember.course_id.in_(taught_courses(profiles.principal)))
-        statement = statement.where(StudentProfile.student_id.in_(inside))
-    if at_risk is not None:
-        risky = or_(StudentProfile.average_ai_dependency > AT_RISK, StudentProfile.critical_risks > 0)
-        statement = statement.where(risky if at_risk else ~risky)
-    if competency_level is not None:
-        statement = statement.where(StudentProfile.average_competency_level == competency_level)
-    return await profiles.page(statement, page, ProfileOut.of)
+    """Those whom one teaches or tutors; with `course_id` the students of that course, with its figures only.
+
+    `at_risk`: a mean AI share above 0.7, or a critical finding that was not judged unfounded. It and
+    `competency_level` go by the figures that are shown.
+    """
+    await profiles.require_course(course_id)
+    return await profiles.listed(profiles.filtered(course_id, at_risk, competency_level), page, course_id)
 
 
 @get("/{student_id:str}/profile", guards=[readers])
-async def read_profile(student_id: PathKey, profiles: Profiles) -> ProfileOut:
-    return ProfileOut.of(await profiles.of(student_id))
+async def read_profile(student_id: PathKey, profiles: Profiles, course_id: QueryKey = None) -> ProfileOut:
+    """With `course_id`: its figures only."""
+    profile = await profiles.of(student_id)
+    await profiles.require_course(course_id, student_id)
+    return (await profiles.shown([profile], course_id))[0]
 
 
 @patch("/{student_id:str}/profile", guards=[allow("student")])
@@ -68,7 +60,7 @@ async def change_profile(
     if not (mine or principal.is_admin):
         raise Forbidden
     match.check(profile.updated_at)
-    return ProfileOut.of(await profiles.change(profile, changes))
+    return (await profiles.shown([await profiles.change(profile, changes)]))[0]
 
 
 @get("/me", guards=[people])

@@ -9,8 +9,7 @@ from sqlalchemy import ColumnElement, Select, Uuid, and_, bindparam, false, func
 from sqlalchemy.orm import selectinload
 
 from cortez.accounts.repository import taught_courses
-from cortez.activities.models import Activity
-from cortez.activities.repository import owned_activities
+from cortez.activities.repository import owned_activity_ids
 from cortez.database import student_changed
 from cortez.db import Base, ListOf, among, missing, shown, within
 from cortez.errors import Conflict, Forbidden
@@ -48,8 +47,7 @@ def visible_sessions(principal: Principal) -> ColumnElement[bool]:
 
 def in_own_activity(session: Any, principal: Principal) -> ColumnElement[bool]:
     """Sessions outside of courses are their activity's owner's to see; inside, the course's staff see them."""
-    owned = select(Activity.activity_id).where(owned_activities(principal))
-    return and_(among(session.activity_id, owned), missing(session.course_id))
+    return and_(among(session.activity_id, owned_activity_ids(principal)), missing(session.course_id))
 
 
 def session_ids(principal: Principal) -> Select[UUID]:
