@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from cortez.accounts.models import Role
+from cortez.accounts.models import CourseMember, Role
 from cortez.content.models import Subject
 from cortez.exercises.models import ExerciseAttempt, HintReveal
 from factory import Make, Someone
@@ -158,16 +158,35 @@ async def test_attempts_are_seen_by_the_student_and_by_those_who_teach_them(make
     seen = await attempt(student, exercise.id, session_id=str(inside.id))
     hidden = await attempt(student, exercise.id, session_id=str(elsewhere.id))
     loose = await attempt(student, exercise.id)
-    assert await ids(student) == {seen["id"], hidden["id"], loose["id"]}
-    assert await ids(teacher) == {seen["id"], loose["id"]}
+    named = await attempt(student, exercise.id, course_id=course)
+    assert (seen["course_id"], loose["course_id"], named["course_id"]) == (None, None, course)
+    everything = {seen["id"], hidden["id"], loose["id"], named["id"]}
+    assert await ids(student) == everything
+    assert await ids(teacher) == {seen["id"], named["id"]}
     assert (await ids(other), await ids(stranger)) == (set(), set())
-    assert await ids(await make.key("grading")) == {seen["id"], hidden["id"], loose["id"]}
-    assert await ids(await make.key("grading", course_ids=[course])) == {seen["id"]}
-    assert await ids(await make.admin(), f"student_id={student.student_id}") == {seen["id"], hidden["id"], loose["id"]}
+    assert await ids(await make.key("grading")) == everything
+    assert await ids(await make.key("grading", course_ids=[course])) == {seen["id"], named["id"]}
+    assert await ids(await make.admin(), f"student_id={student.student_id}") == everything
+    own = await make.course()
+    newcomer = await make.teacher(course=own)
+    await make.add(CourseMember(course_id=own, user_id=student.id, role="student"))
+    assert await ids(newcomer) == set()
     for someone in (other, stranger, await make.key("grading", course_ids=[])):
         assert (await someone.get(f"/attempts/{seen['id']}")).status_code == 404
     limited = await make.key("grading", course_ids=[course])
     assert (await limited.patch(f"/attempts/{hidden['id']}", json={"status": "FAIL"})).status_code == 404
+
+
+async def test_an_attempt_outside_of_a_session_names_a_course_of_ones_own(make: Make) -> None:
+    mine, other = await make.course(), await make.course()
+    student, exercise = await make.student(course=mine), await make.exercise()
+    session = await make.session(student, course_id=mine)
+    assert (await attempt(student, exercise.id, course_id=mine, session_id=str(session.id)))["course_id"] is None
+    path = f"/exercises/{exercise.id}/attempts"
+    for wrong in ({"course_id": other}, {"course_id": "nowhere"}, {"course_id": other, "session_id": str(session.id)}):
+        refused = await student.post(path, json=CODE | wrong)
+        assert (refused.status_code, refused.json()["code"]) == (422, "COURSE_NOT_YOURS"), wrong
+        assert refused.json()["errors"][0]["pointer"] == "/course_id"
 
 
 async def test_attempts_are_found_by_each_filter(make: Make) -> None:

@@ -31,10 +31,13 @@ async def submit_attempt(
     attempts: Attempts,
     sessions: Sessions,
 ) -> Answer[AttemptOut]:
-    """One's next attempt, PENDING until a runner has graded it. A session must be one's own, and open."""
+    """One's next attempt, PENDING until a runner has graded it. A session must be one's own, and open.
+
+    Outside of a session those who teach `course_id` see it; without a course nobody who teaches does.
+    """
     session = await sessions.own(data.session_id) if data.session_id else None
     exercise = await exercises.get(exercise_id, lock=True)
-    attempt = await attempts.submit(exercise, data.submitted_code, session)
+    attempt = await attempts.submit(exercise, data.submitted_code, session, data.course_id)
     return created(AttemptOut.of(attempt), f"/attempts/{attempt.id}")
 
 

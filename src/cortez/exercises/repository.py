@@ -8,9 +8,10 @@ from sqlalchemy import ColumnElement, Select, and_, delete, false, func, or_, se
 from sqlalchemy.orm import selectinload
 from sqlalchemy.orm.interfaces import ORMOption
 
-from cortez.accounts.repository import taught_students
+from cortez.accounts.models import CourseMember
+from cortez.accounts.repository import member_courses, taught_courses
 from cortez.content.repository import Restorable, SubjectRepository, active_subjects
-from cortez.db import utc_now
+from cortez.db import among, utc_now, within
 from cortez.errors import Conflict, Forbidden, Invalid
 from cortez.exercises.models import (
     AttemptStatus,
@@ -228,21 +229,27 @@ class AttemptRepository(Repository[ExerciseAttempt]):
     noun = "attempt"
 
     def visible(self) -> ColumnElement[bool]:
-        """One's own; those in sessions one may see; outside of sessions those of the students one teaches."""
+        """One's own; those in sessions one may see; outside of sessions those for the courses that one teaches."""
         principal, session_id = self.principal, ExerciseAttempt.session_id
         if principal.is_admin:
             return true()
         inside = session_id.in_(session_ids(principal))
         if principal.is_key:
-            return or_(inside, true() if principal.course_ids is None else false())
+            limited = principal.course_ids
+            return true() if limited is None else or_(inside, within(ExerciseAttempt.course_id, limited))
         mine = false() if principal.student_id is None else ExerciseAttempt.student_id == principal.student_id
         if not principal.is_teaching:
             return mine
-        loose = and_(session_id.is_(None), ExerciseAttempt.student_id.in_(taught_students(principal)))
-        return or_(mine, inside, loose)
+        return or_(mine, inside, among(ExerciseAttempt.course_id, taught_courses(principal)))
 
-    async def submit(self, exercise: Exercise, code: str, session: LearningSession | None) -> ExerciseAttempt:
-        """The student's next attempt, with the hints used so far. The exercise is locked: numbers have no gap."""
+    async def submit(
+        self, exercise: Exercise, code: str, session: LearningSession | None, course_id: str | None = None
+    ) -> ExerciseAttempt:
+        """The student's next attempt, with the hints used so far. The exercise is locked: numbers have no gap.
+
+        In a session its course is the session's, and is kept there alone. Raises Invalid (COURSE_NOT_YOURS).
+        """
+        await self._require_course(session, course_id)
         student_id = learner(self.principal)
         mine = (ExerciseAttempt.student_id == student_id, ExerciseAttempt.exercise_id == exercise.id)
         last = await self.session.scalar(select(func.max(ExerciseAttempt.attempt_number)).where(*mine))
@@ -254,12 +261,22 @@ class AttemptRepository(Repository[ExerciseAttempt]):
                 exercise_id=exercise.id,
                 student_id=student_id,
                 session_id=session.id if session else None,
+                course_id=None if session else course_id,
                 submitted_code=code,
                 hints_used=hints,
                 penalty_applied=penalty,
                 attempt_number=(last or 0) + 1,
             )
         )
+
+    async def _require_course(self, session: LearningSession | None, course_id: str | None) -> None:
+        if session:
+            known = course_id in (None, session.course_id)
+        else:
+            mine = member_courses(self.principal).where(CourseMember.course_id == course_id)
+            known = course_id is None or await self.session.scalar(mine) is not None
+        if not known:
+            raise Invalid.at("/course_id", "This is not a course of yours, or of the session.", "COURSE_NOT_YOURS")
 
     async def grade(self, attempt: ExerciseAttempt, grade: GradeIn, *, regrade: bool) -> ExerciseAttempt:
         """Once, unless it is to be graded anew. The attempt is locked. Raises Conflict (ATTEMPT_GRADED)."""

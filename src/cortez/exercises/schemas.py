@@ -17,7 +17,7 @@ from cortez.exercises.models import (
     LevelName,
     RubricCriterion,
 )
-from cortez.schemas import Input, LongText, Prose, Resource, Short, Title
+from cortez.schemas import BusinessKey, Input, LongText, Prose, Resource, Short, Title
 
 Source = Annotated[str, Meta(max_length=100_000)]
 Output = Annotated[str, Meta(max_length=50_000)]
@@ -267,8 +267,11 @@ class ExerciseView(ExerciseOut):
 
 
 class AttemptIn(Input):
+    """`course_id`: for which of one's courses it is, outside of a session; in one it is the session's."""
+
     submitted_code: Annotated[str, Meta(min_length=1, max_length=100_000)]
     session_id: UUID | None = None
+    course_id: BusinessKey | None = None
 
 
 class CriterionScore(Input):
@@ -304,11 +307,12 @@ class GradeIn(Input):
 
 
 class AttemptOut(Resource):
-    """`score` is 0 to 10, `penalty_applied` the points that the hints cost."""
+    """`score` is 0 to 10, `penalty_applied` the points that the hints cost; `course_id` is null within a session."""
 
     exercise_id: UUID
     student_id: str
     session_id: UUID | None
+    course_id: str | None
     submitted_code: str
     tests_passed: int
     tests_total: int
