@@ -69,12 +69,16 @@ class Ledger:
 
 
 class School:
-    """The people and machines of one course, and a student and a teacher of another."""
+    """The people and machines of one course, and a student and a teacher of another.
+
+    One of the students learns in both courses.
+    """
 
     admin: Someone
     teacher: Someone
     students: list[Someone]
     outsider: Someone
+    commuter: Someone
     other_teacher: Someone
     keys: dict[str, Someone]
     exercise: str
@@ -138,6 +142,10 @@ async def open_school(app: Litestar, make: Make) -> School:
     school.keys = {scope: await key(school, app, scope) for scope in KEYS}
     school.students = await enrol(school, school.teacher, COURSE, [f"al-{n:02}" for n in range(1, STUDENTS + 1)])
     (school.outsider,) = await enrol(school, school.other_teacher, OTHER_COURSE, ["ex-01"])
+    school.commuter = school.students[-1]
+    line = {"email": f"{school.commuter.student_id}@example.edu"}
+    joined = await done(school.other_teacher.post(f"/courses/{OTHER_COURSE}/members/batch", json=[line]))
+    assert [one["status"] for one in joined["items"]] == ["added"]
     return school
 
 

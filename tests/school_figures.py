@@ -82,8 +82,9 @@ def band(score: float | None) -> str | None:
     return COMPETENCY[(score >= 5) + (score >= 7) + (score >= 8.5)]
 
 
-def profile(ledger: Ledger, student_id: str) -> Json:
-    work = Work(ledger, student_id=student_id)
+def profile(ledger: Ledger, student_id: str, **equal: str) -> Json:
+    """Over the sessions in a course, or over all of them."""
+    work = Work(ledger, student_id=student_id, **equal)
     ended = {one["id"] for one in work.ended}
     traces = [one for one in work.traces if one["session_id"] in ended]
     states = count(one["cognitive_state"] for one in traces)
@@ -110,11 +111,12 @@ def profile(ledger: Ledger, student_id: str) -> Json:
         "competency_levels": {one["name"]: band(one["score"]) for one in latest["dimensions"]},
         "strengths": latest["key_strengths"],
         "areas_for_improvement": latest["improvement_areas"],
+        "course_ids": sorted({one["course_id"] for one in work.sessions}),
     }
 
 
-def evolution(ledger: Ledger, student_id: str) -> list[tuple[float, str]]:
-    evaluations = Work(ledger, student_id=student_id).evaluations
+def evolution(ledger: Ledger, student_id: str, **equal: str) -> list[tuple[float, str]]:
+    evaluations = Work(ledger, student_id=student_id, **equal).evaluations
     return [(one["overall_score"], one["overall_competency_level"]) for one in evaluations]
 
 
@@ -246,8 +248,8 @@ def past_session(ledger: Ledger, session_id: str) -> Json:
     }
 
 
-def statistics(ledger: Ledger, student_id: str) -> Json:
-    risks = Work(ledger, student_id=student_id).all_risks
+def statistics(ledger: Ledger, student_id: str, **equal: str) -> Json:
+    risks = Work(ledger, student_id=student_id, **equal).all_risks
     dimensions, levels = (count(one[name] for one in risks) for name in ("dimension", "risk_level"))
     ends = count(one["resolution"] for one in risks)
     return {

@@ -126,7 +126,8 @@ def steps_of(school: School, lesson: Lesson, manner: str, luck: Random) -> list[
 
 async def lessons_of_the_class(school: School) -> None:
     await in_groups(lessons_of(school, student) for student in school.students)
-    await lesson_elsewhere(school)
+    for student in (school.outsider, school.commuter):
+        await lesson_elsewhere(school, student)
 
 
 async def lessons_of(school: School, student: Someone) -> None:
@@ -308,12 +309,14 @@ async def leave(school: School, student: Someone, lesson: Lesson, session: Json,
     school.ledger.sessions[session["id"]] = session
 
 
-async def lesson_elsewhere(school: School) -> None:
-    """The outsider works too, delegating, so that it would show where it does not belong."""
-    session = await made(school.outsider.post("/sessions", json={"activity_id": "elsewhere"}))
+async def lesson_elsewhere(school: School, student: Someone) -> None:
+    """Who learns in the other course delegates, so that it would show where it does not belong."""
+    session = await made(student.post("/sessions", json={"activity_id": "elsewhere"}))
     school.ledger.sessions[session["id"]] = session
     school.ledger.manner[session["id"]] = "delegating"
     assert session["course_id"] == OTHER_COURSE
-    await record(school, PROJECT, session, steps_of(school, PROJECT, "delegating", school.luck("elsewhere")))
-    await write_own(school, school.outsider, PROJECT, session)
-    school.ledger.sessions[session["id"]] |= await done(school.outsider.post(f"/sessions/{session['id']}/complete"))
+    await record(
+        school, PROJECT, session, steps_of(school, PROJECT, "delegating", school.luck("elsewhere", student.student_id))
+    )
+    await write_own(school, student, PROJECT, session)
+    school.ledger.sessions[session["id"]] |= await done(student.post(f"/sessions/{session['id']}/complete"))

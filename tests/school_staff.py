@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from school import COURSE, PROJECT, Json, School, at, done, everything, in_groups, made
+from school_figures import Work
 
 REPORTS = ("cohort_summary", "risk_dashboard", "competency_distribution")
 FORMATS = {"cohort_summary": "xlsx", "risk_dashboard": "csv", "competency_distribution": "json"}
@@ -69,8 +70,7 @@ def opinion(luck: Any) -> Json:
 
 async def judge_risks(school: School) -> None:
     """The teacher talks with some students, and closes what they confirm or explain."""
-    mine = [one for one in school.ledger.risks.values() if one["student_id"] != school.outsider.student_id]
-    await in_groups(judge(school, risk) for risk in mine)
+    await in_groups(judge(school, risk) for risk in Work(school.ledger, course_id=COURSE).all_risks)
 
 
 async def judge(school: School, risk: Json) -> None:
@@ -100,7 +100,7 @@ async def look_after_alerts(school: School) -> None:
 
 async def support(school: School, student_id: str) -> Json:
     """A plan from its beginning to its end."""
-    risks = [one["id"] for one in school.ledger.risks.values() if one["student_id"] == student_id]
+    risks = [one["id"] for one in Work(school.ledger, course_id=COURSE, student_id=student_id).all_risks]
     body = {
         "student_id": student_id,
         "course_id": COURSE,

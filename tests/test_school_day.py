@@ -45,7 +45,7 @@ TABLES = """
     sessions cognitive_traces trace_sequences users activities risks evaluations subjects exercises exercise_hints
     exercise_tests exercise_attempts exercise_rubric_criteria rubric_levels unidades apuntes archivos_adjuntos
     interview_sessions incident_simulations simulator_events course_reports remediation_plans risk_alerts
-    teacher_interventions git_traces lti_deployments lti_sessions student_profiles
+    teacher_interventions git_traces lti_deployments lti_sessions student_profiles student_figures
 """.split()
 
 
@@ -68,12 +68,13 @@ def shown(answer: Json, expected: Json) -> Json:
 
 async def every_table_holds_what_the_day_left_there(school: School) -> None:
     ledger, counts = school.ledger, await rows_in(school)
-    assert len(TABLES) == 28
+    assert len(TABLES) == 29
     assert [name for name, count in counts.items() if not count] == []
     expected = {
         "users": STUDENTS + 4,
         "student_profiles": STUDENTS + 1,
-        "sessions": STUDENTS * len(LESSONS) + 1,
+        "student_figures": STUDENTS + 2,
+        "sessions": STUDENTS * len(LESSONS) + 2,
         "cognitive_traces": len(ledger.traces),
         "exercise_attempts": len(ledger.attempts),
         "interview_sessions": len(ledger.interviews),
@@ -166,10 +167,45 @@ async def every_profile_is_what_the_rows_add_up_to(school: School) -> None:
     profiles = await everything(school.teacher, f"/students?course_id={COURSE}")
     assert len(profiles) == STUDENTS
     for found in profiles:
-        expected = figures.profile(school.ledger, found["student_id"])
-        assert shown(found, expected) == expected
-        points = [(one["score"], one["level"]) for one in found["competency_evolution"]]
-        assert points == figures.evolution(school.ledger, found["student_id"])
+        is_the_profile(school, found, course_id=COURSE)
+
+
+def is_the_profile(school: School, found: Json, **equal: str) -> None:
+    expected = figures.profile(school.ledger, found["student_id"], **equal)
+    assert shown(found, expected) == expected
+    points = [(one["score"], one["level"]) for one in found["competency_evolution"]]
+    assert points == figures.evolution(school.ledger, found["student_id"], **equal)
+
+
+async def a_student_of_two_courses_is_shown_to_each_as_they_are_there(school: School) -> None:
+    ledger, id_, path = school.ledger, school.commuter.student_id, f"/students/{school.commuter.student_id}"
+    for someone in (school.commuter, school.admin):
+        is_the_profile(school, await done(someone.get(f"{path}/profile")))
+        assert await done(someone.get(f"{path}/risks/statistics")) == figures.statistics(ledger, id_)
+    for teacher, course in ((school.teacher, COURSE), (school.other_teacher, OTHER_COURSE)):
+        there = {"course_id": course}
+        for someone in (teacher, school.commuter, school.admin):
+            is_the_profile(school, await done(someone.get(f"{path}/profile?course_id={course}")), **there)
+        is_the_profile(school, await done(teacher.get(f"{path}/profile")), **there)
+        listed = await everything(teacher, "/students")
+        assert {one["student_id"] for one in listed} == set(figures.Work(ledger, **there).students)
+        risky = {
+            one["student_id"] for one in listed if calls_for_a_look(figures.profile(ledger, one["student_id"], **there))
+        }
+        assert {one["student_id"] for one in await everything(teacher, "/students?at_risk=true")} == risky
+        for level in figures.COMPETENCY:
+            found = await everything(teacher, f"/students?competency_level={level}")
+            on = {one["student_id"] for one in listed if one["average_competency_level"] == level}
+            assert {one["student_id"] for one in found} == on
+        work = figures.Work(ledger, student_id=id_, **there)
+        history = await everything(teacher, f"{path}/history")
+        assert {one["id"] for one in history} == {one["id"] for one in work.sessions}
+        assert await done(teacher.get(f"{path}/traceability")) == figures.traceability(ledger, student_id=id_, **there)
+        assert await done(teacher.get(f"{path}/risks/statistics")) == figures.statistics(ledger, id_, **there)
+
+
+def calls_for_a_look(profile: Json) -> bool:
+    return bool(profile["average_ai_dependency"].expected > 0.7 or profile["critical_risks"])
 
 
 async def every_session_view_is_what_the_rows_add_up_to(school: School) -> None:
@@ -283,13 +319,14 @@ async def nobody_of_another_course_sees_any_of_it(school: School) -> None:
     absent += [f"/students/{mine['student_id']}/{part}" for part in ("profile", "history", "trends", "traceability")]
     absent += [f"/risks/{next(iter(school.ledger.risks))}", f"/exports/sessions/{mine['id']}"]
     absent += [f"/attempts/{next(iter(school.ledger.attempts))}", f"/traces/{school.ledger.traces[0]['id']}"]
+    theirs = {one["id"] for one in figures.Work(school.ledger, course_id=OTHER_COURSE).sessions}
     for someone in (school.outsider, school.other_teacher):
         for path in absent:
             assert (await someone.get(path)).status_code == 404, path
         for path in ("/sessions", "/traces", "/risks", "/evaluations", "/attempts"):
             assert await everything(someone, f"{path}?student_id={mine['student_id']}") == []
-            found = {one["student_id"] for one in await everything(someone, path)}
-            assert found <= {school.outsider.student_id}
+            found = {one.get("session_id", one["id"]) for one in await everything(someone, path)}
+            assert found <= theirs
     for path in ("/alerts", "/alerts/live", "/reports", "/interventions", "/remediation-plans"):
         assert await everything(school.other_teacher, path) == []
     refused = {"report_type": "cohort_summary", "course_id": COURSE}
@@ -307,6 +344,7 @@ CHECKS = (
     the_rules_find_what_is_in_how_somebody_worked,
     generated_evaluations_say_how_somebody_worked,
     every_profile_is_what_the_rows_add_up_to,
+    a_student_of_two_courses_is_shown_to_each_as_they_are_there,
     every_session_view_is_what_the_rows_add_up_to,
     every_view_of_a_student_is_what_the_rows_add_up_to,
     the_class_side_by_side_is_what_the_rows_add_up_to,
