@@ -1,12 +1,16 @@
 """The access log: who read what about whom; and that it holds up no answer."""
 
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 from litestar import Litestar
+from litestar.routes import HTTPRoute
 from msgspec.structs import replace
+from sqlalchemy import delete
 
 from cortez.database import Database
+from cortez.db import utc_now, written
+from cortez.errors import Problem
 from cortez.records.access import Journal
 from cortez.records.audit_models import AccessEntry
 from cortez.records.upkeep import Upkeep
@@ -67,6 +71,192 @@ async def test_every_way_to_a_student_s_data_is_noted(make: Make, group: Group, 
     answer = await group.teacher.get(place)
     assert answer.status_code == 200, answer.text
     assert [(one[1], one[2]) for one in await noted(make, journal)] == [(group.teacher.id, student)]
+
+
+ALERT = {"alert_type": "academic_integrity", "severity": "low", "scope": "student", "title": "x", "description": "x"}
+PERIOD = {"period_start": "2020-01-01T00:00:00Z", "period_end": "2100-01-01T00:00:00Z"}
+
+
+async def of_teacher(make: Make, group: Group) -> dict[str, str]:
+    """Where what a teacher may write about the student is, by what the paths below call it."""
+    for _ in range(5):
+        await make.trace(group.session)
+    student, risk = group.student.student_id, await make.risk(group.session)
+    found = {"session": group.path, "risk": str(risk.id), "student": student}
+    bodies = {
+        "alert": ("/alerts", ALERT | {"student_id": student, "activity_id": "a"}),
+        "report": ("/reports", PERIOD | {"report_type": "cohort_summary", "course_id": "c"}),
+        "talk": ("/interventions", {"student_id": student, "intervention_type": "follow_up"}),
+    }
+    for name, (path, body) in bodies.items():
+        made = await group.teacher.post(path, json=body)
+        assert made.status_code == 201, made.text
+        found[name] = made.json()["id"]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/reports", PERIOD | {"report_type": "cohort_summary", "course_id": "c"}),
+        ("/reports/{report}/export", {"format": "csv"}),
+        ("{session}/risks/analyze", {}),
+        ("/alerts/{alert}/acknowledge", {}),
+        ("/interventions", {"student_id": "{student}", "alert_id": "{alert}"}),
+        ("{session}/evaluations/generate", {}),
+        ("/risks/{risk}/resolve", {"resolution": "confirmed", "resolution_notes": "x"}),
+    ],
+)
+async def test_what_the_answer_to_a_write_shows_is_noted(
+    make: Make, group: Group, journal: Journal, path: str, body: dict[str, str]
+) -> None:
+    places = await of_teacher(make, group)
+    journal.forget()
+    filled = {name: value.format(**places) for name, value in body.items()}
+    answer = await group.teacher.post(path.format(**places), json=filled)
+    assert answer.status_code in (200, 201), answer.text
+    assert [(one[1], one[2]) for one in await noted(make, journal)] == [(group.teacher.id, group.student.student_id)]
+
+
+async def test_reports_name_whom_they_list(make: Make, group: Group, journal: Journal) -> None:
+    places = await of_teacher(make, group)
+    report = f"/reports/{places['report']}"
+    assert (await group.teacher.post(f"{report}/export", json={"format": "csv"})).status_code == 200
+    for path in (report, f"{report}/download"):
+        journal.forget()
+        assert (await group.tutor.get(path)).status_code == 200
+        assert {one[2] for one in await noted(make, journal) if one[1] == group.tutor.id} == {group.student.student_id}
+        async with make.database.unit() as session:
+            await session.execute(delete(AccessEntry))
+
+
+async def test_a_list_of_reports_names_who_is_at_risk_in_them(make: Make, group: Group, journal: Journal) -> None:
+    await make.risk(group.session, risk_level="critical")
+    await of_teacher(make, group)
+    journal.forget()
+    [line] = (await group.tutor.get("/reports")).json()["items"]
+    assert line["at_risk_students"] == [group.student.student_id]
+    assert [(one[1], one[2]) for one in await noted(make, journal)] == [(group.tutor.id, group.student.student_id)]
+
+
+async def test_a_change_of_nothing_that_answers_with_the_row_is_a_reading(
+    make: Make, group: Group, journal: Journal
+) -> None:
+    admin, student = await make.admin(), group.student.student_id
+    assert (await group.student.post(f"{group.path}/complete")).status_code == 200  # the profile is there
+    trace = await make.trace(group.session)
+    user = f"/users/{group.student.id}"
+    paths = [f"/traces/{trace.id}", group.path, user, f"/students/{student}/profile"]
+    for path in paths:
+        assert (await admin.patch(path, json={})).status_code == 200, path
+    assert (await admin.post(f"{user}/verify")).status_code == 200
+    routes = {one[3].partition("/api/v1")[2] for one in await noted(make, journal) if one[2] == student}
+    assert routes == {
+        "/traces/{trace_id}",
+        "/sessions/{session_id}",
+        "/users/{user_id}",
+        "/students/{student_id}/profile",
+        "/users/{user_id}/verify",
+    }
+
+
+async def test_an_answer_that_is_replayed_is_read_again(make: Make, group: Group, journal: Journal) -> None:
+    body, key = PERIOD | {"report_type": "cohort_summary", "course_id": "c"}, {"Idempotency-Key": "once"}
+    for _ in range(2):
+        assert (await group.teacher.post("/reports", json=body, headers=key)).status_code == 201
+    assert [one[2:] for one in await noted(make, journal)] == [(group.student.student_id, "POST /api/v1/reports", 2)]
+
+
+async def test_what_one_sent_and_gets_back_is_no_reading(make: Make, group: Group, journal: Journal) -> None:
+    """Else every step that an agent delivers would be an entry. What was there already is one."""
+    agent = await make.key("traces", "git", "simulators", "sessions")
+    step = {"interaction_type": "student_prompt", "content": "x"}
+    commit = {"event_type": "commit", "commit_hash": "a" * 40, "commit_message": "x", "branch_name": "main"}
+    author = {"author_name": "x", "author_email": "x@example.edu", "timestamp": written(utc_now())}
+    start = {"student_id": group.student.student_id, "activity_id": "a"}
+    event = {"event_type": "sprint_started", "simulator_type": "scrum_master"}
+    sent: list[tuple[str, Any, int]] = [
+        ("/sessions", start, 201),
+        (f"{group.path}/traces", step, 201),
+        (f"{group.path}/traces/batch", [step], 200),
+        ("/traces/batch", [step | {"session_id": str(group.session.id)}], 200),
+        (f"{group.path}/simulator-events", event, 201),
+        (f"{group.path}/simulator-events/batch", [event], 200),
+        (f"{group.path}/git-traces/batch", [commit | author], 200),
+    ]
+    for path, body, status in sent:
+        answer = await agent.post(path, json=body)
+        assert (answer.status_code, answer.json().get("rejected", 0)) == (status, 0), answer.text
+    assert await noted(make, journal) == []
+    again = await agent.post(f"{group.path}/git-traces", json=commit | author)
+    assert again.status_code == 200
+    assert [one[2] for one in await noted(make, journal)] == [group.student.student_id]
+
+
+# Whose answers are about no student; any other route is noted, by what it shows or by its path.
+ABOUT_NO_STUDENT = {
+    "TokensOut": "one's own sign-in",
+    "SignedOut": "one's own sign-ins",
+    "ResetOut": "a token",
+    "ApiKeyOut": "keys",
+    "NewApiKeyOut": "keys",
+    "CourseOut": "courses",
+    "MemberOut": "members by the ids of their accounts",
+    "EnrolResult": "what became of the lines of a class list",
+    "SubjectOut": "material",
+    "UnidadOut": "material",
+    "UnidadView": "material",
+    "ApuntesOut": "material",
+    "ArchivoOut": "material",
+    "ActivityOut": "activities",
+    "ExerciseOut": "exercises",
+    "ExerciseView": "exercises",
+    "LanguageOut": "exercises",
+    "RubricOut": "exercises",
+    "HintOut": "exercises",
+    "RevealOut": "a hint, to the student",
+    "TestOut": "exercises",
+    "SimulatorRole": "roles of simulators",
+    "ScanOut": "numbers",
+    "BatchResult": "what became of the items",
+    "DeploymentOut": "platforms",
+    "ResearchOut": "pseudonyms of an anonymous dataset",
+    "Verification": "the log as a whole",
+    "Stream": "its handler notes what passes",
+    "bytes": "a file, of which its handler says what it was made from",
+    "NoneType": "nothing",
+}
+
+
+def test_every_answer_names_its_student_or_is_known_to_be_about_none(app: Litestar) -> None:
+    unknown = set()
+    for route in app.routes:
+        if not isinstance(route, HTTPRoute):
+            continue
+        for verb, (handler, _) in route.route_handler_map.items():
+            if verb == "OPTIONS" or "outside" in handler.opt or handler.status_code == 204:
+                continue
+            if not {"student_id", "session_id"} & {one.name for one in route.path_parameters.values()}:
+                unknown |= {kind.__name__ for kind in answered(handler) if not names_a_student(kind)}
+    assert unknown - ABOUT_NO_STUDENT.keys() == set()
+
+
+def answered(handler: Any) -> list[Any]:
+    """The types that a handler answers with, out of their wrappers."""
+    given, found = [handler.parsed_fn_signature.return_type.annotation], []
+    while given:
+        one = given.pop()
+        inner = [arg for arg in getattr(one, "__args__", ()) if isinstance(arg, type) or hasattr(arg, "__args__")]
+        given += inner
+        found += [one] if isinstance(one, type) and not inner and one is not Problem else []
+    return found
+
+
+def names_a_student(kind: Any) -> bool:
+    """Whether it has a field for it, itself or in a structure of its fields."""
+    fields = get_type_hints(kind) if hasattr(kind, "__struct_fields__") else {}
+    known = {"student_id", "session_id"} & fields.keys() or hasattr(kind, "names_students")
+    return bool(known) or any(names_a_student(arg) for hint in fields.values() for arg in getattr(hint, "__args__", ()))
 
 
 async def test_one_s_own_data_and_what_is_refused_are_no_entry(make: Make, group: Group, journal: Journal) -> None:

@@ -6,10 +6,12 @@ from typing import Any, Literal, TypeVar
 from uuid import UUID
 
 import msgspec
+from litestar.status_codes import HTTP_200_OK
 from msgspec import Struct
 
 from cortez.errors import Conflict, CortezError, FieldError, Invalid
 from cortez.exchanges import note_batch
+from cortez.responses import SENT_BACK
 from cortez.schemas import StrictRequest, decoder, explain, refuse_nul
 
 T = TypeVar("T")
@@ -22,7 +24,7 @@ def batch_of(type_: Any) -> dict[str, Any]:
     """The options of a route that takes many of these as JSON or NDJSON."""
     lines = {"type": "string", "description": f"One {type_.__name__} a line, at most {MAX_ITEMS:,}."}
     bodies = {"application/json": list[type_], "application/x-ndjson": lines}
-    return {"bodies": bodies, "max_items": MAX_ITEMS, "max_body": MAX_BODY}
+    return {"bodies": bodies, "max_items": MAX_ITEMS, "max_body": MAX_BODY, SENT_BACK: HTTP_200_OK}
 
 
 class ItemResult(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -2,9 +2,13 @@
 
 from http import HTTPStatus
 from typing import Any, TypeVar
+from uuid import UUID
 
 from litestar import Request, Response
 from litestar.response.base import ASGIResponse
+from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
+from msgspec import Struct
+from msgspec.structs import astuple
 
 from cortez.errors import PROBLEM_JSON, CortezError, Problem, problem_of
 from cortez.paging import next_link
@@ -12,9 +16,21 @@ from cortez.schemas import Listing, Resource, etag
 
 T = TypeVar("T")
 
+# Of a route: the status of an answer that shows nothing but what the caller sent, and so is no reading of it.
+SENT_BACK = "sent_back"
+# The options of a route that stores a thing once: the same again answers 200 with what is stored, which is shown.
+STORED_ONCE = {"also": (HTTP_200_OK,), SENT_BACK: HTTP_201_CREATED}
+
 
 class Answer(Response[T]):
-    """Remembers its rendered form for the unit of work, and adds the ETag of a resource and the Link of a page."""
+    """Remembers its rendered form for the unit of work, and adds the ETag of a resource and the Link of a page.
+
+    `about` is what a file was made from, where the content itself does not say whom it shows.
+    """
+
+    def __init__(self, content: T, *, about: object = None, **options: Any) -> None:
+        super().__init__(content, **options)
+        self.about = about or content
 
     def to_asgi_response(self, app: Any, request: Any, **kwargs: Any) -> ASGIResponse:
         rendered = super().to_asgi_response(app, request, **kwargs)
@@ -23,15 +39,41 @@ class Answer(Response[T]):
         if isinstance(self.content, Listing) and self.content.next_cursor:
             rendered.headers["Link"] = next_link(request.scope, self.content.next_cursor)
         if unit := request.scope["state"].get("unit"):
-            unit.answer, unit.shown = rendered, shown_in(self.content)
+            unit.answer, unit.shown = rendered, shown_in(self.about)
         return rendered
 
 
-def shown_in(content: object) -> set[Any]:
-    """Whose data an answer shows: the student_id, or else the session, of the resource or of each item."""
-    listed = content.items if isinstance(content, Listing) else getattr(content, "students", None)
-    items = listed if isinstance(listed, list) else [content]
-    return {getattr(item, "student_id", None) or getattr(item, "session_id", None) for item in items} - {None}
+def shown_in(content: object) -> set[str | UUID]:
+    """Whose data is in an answer, at any depth: the student_id, or else the session, of everything that has one.
+
+    What names students in another way says so itself, as `names_students`.
+    """
+    found: set[Any] = set()
+    parts = [content]
+    while parts:
+        part = parts.pop()
+        if isinstance(part, Struct):
+            if whose := getattr(part, "student_id", None) or getattr(part, "session_id", None):
+                found.add(whose)
+                continue
+            found.update(getattr(part, "names_students", ()))
+            parts += [value for value in astuple(part) if isinstance(value, Struct | list | dict)]
+        elif isinstance(part, list):
+            parts += part
+        elif isinstance(part, dict):
+            if whose := part.get("student_id") or key_of_session(part.get("session_id")):
+                found.add(whose)
+            else:
+                parts += part.values()
+    return found
+
+
+def key_of_session(named: object) -> UUID | None:
+    """The id of a session in a document; None where it is none."""
+    try:
+        return named if isinstance(named, UUID) else UUID(str(named))
+    except ValueError:
+        return None
 
 
 def tagged(rendered: ASGIResponse, tag: str, request: Any) -> ASGIResponse:

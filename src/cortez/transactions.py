@@ -9,11 +9,12 @@ import random
 import re
 from collections import ChainMap
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from litestar import Litestar
 from litestar.connection import ASGIConnection
 from litestar.enums import ScopeType
@@ -32,11 +33,13 @@ from cortez.errors import Invalid, TooLarge, Unavailable, UnsupportedMediaType, 
 from cortez.metrics import RETRIES
 from cortez.paging import pairs_of, with_filters
 from cortez.replica import POSITION, Replica
+from cortez.responses import SENT_BACK, shown_in
 from cortez.schemas import Input, decode
 from cortez.security import Principal
 from cortez.uploads import receive_upload
 
 SAFE = {"GET", "HEAD", "OPTIONS"}
+SHOWING = frozenset(range(200, 300)) - {HTTPStatus.NO_CONTENT}  # statuses of answers in which something is shown
 ATTEMPTS = 4
 MAX_BODY = 1_000_000
 KEY = re.compile(r"[\x20-\x7e]{1,200}")
@@ -229,19 +232,21 @@ class UnitOfWork(ASGIMiddleware):
                     await session.rollback()
                     for message in stored:
                         await send(message)
+                    self.note_replay(scope, unit, stored)
                     return True
                 await next_app(scope, receive, guarded)
             except Exception as error:
                 unit.failure = error
                 if not unit.will_repeat(last):
                     raise
-            self.note_reading(scope, unit)
+            self.note_shown(scope, unit)
             return unit.sent or not unit.will_repeat(last)
 
-    def note_reading(self, scope: Any, unit: Unit) -> None:
-        """For the access log: whose data an answer has shown, by content and path."""
+    def note_shown(self, scope: Any, unit: Unit) -> None:
+        """For the access log: whose data an answer to any verb has shown, by content and path."""
         principal: Principal | None = scope["user"]
-        if principal is None or unit.writes or unit.status != HTTPStatus.OK:
+        sent_back = scope["route_handler"].opt.get(SENT_BACK) == unit.status
+        if principal is None or sent_back or unit.status not in SHOWING:
             return
         places = scope["path_params"]
         if "student_id" in places:
@@ -250,6 +255,14 @@ class UnitOfWork(ASGIMiddleware):
             shown = unit.shown or {places[name] for name in places if name == "session_id"}
         if shown:
             self.note(principal, call_of(scope), shown, request_id(scope))
+
+    def note_replay(self, scope: Any, unit: Unit, stored: list[Any]) -> None:
+        """The same of an answer that was given before; one that is no JSON shows what its path says."""
+        start, body = stored
+        with suppress(msgspec.DecodeError):
+            unit.shown = shown_in(msgspec.json.decode(body["body"]))
+        unit.status = start["status"]
+        self.note_shown(scope, unit)
 
 
 async def provide_session(scope: Scope) -> AsyncGenerator[AsyncSession]:

@@ -5,6 +5,7 @@ from uuid import UUID
 from litestar import Router, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.status_codes import HTTP_201_CREATED
 
 from cortez.dependencies import provided
 from cortez.exercises.handlers import Exercises, provide_exercises
@@ -13,7 +14,7 @@ from cortez.exercises.repository import AttemptRepository
 from cortez.exercises.schemas import AttemptIn, AttemptOut, GradeIn
 from cortez.paging import Page
 from cortez.parameters import QueryKey
-from cortez.responses import Answer, created
+from cortez.responses import SENT_BACK, Answer, created
 from cortez.schemas import Listing, Match
 from cortez.security import allow
 from cortez.sessions.handlers import Sessions, provide_sessions
@@ -23,7 +24,7 @@ provide_attempts = provided(AttemptRepository)
 Attempts = NamedDependency[AttemptRepository]
 
 
-@post("/exercises/{exercise_id:uuid}/attempts", guards=[allow("student")])
+@post("/exercises/{exercise_id:uuid}/attempts", guards=[allow("student")], opt={SENT_BACK: HTTP_201_CREATED})
 async def submit_attempt(
     exercise_id: FromPath[UUID],
     data: JSONBody[AttemptIn],

@@ -87,7 +87,7 @@ async def download_report(report_id: FromPath[UUID], reports: Reports) -> Answer
     await reports.session.close()  # the connection goes back before the file is made
     content = await asyncio.to_thread(render, shown)
     headers = {"Content-Disposition": f'attachment; filename="{file_name(report, ReportFormat(report.format))}"'}
-    return Answer(content, media_type=MEDIA[shown.format], headers=headers)
+    return Answer(content, about=shown, media_type=MEDIA[shown.format], headers=headers)
 
 
 router = Router(

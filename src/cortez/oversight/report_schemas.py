@@ -48,6 +48,11 @@ class ReportLine(Resource):
     def of(cls, report: Any) -> Self:
         return cls(**{name: getattr(report, name) for name in cls.__struct_fields__})
 
+    @property
+    def names_students(self) -> set[str]:
+        """Whom the report lists by nothing but their student_id."""
+        return {one for one in self.at_risk_students if isinstance(one, str)}
+
 
 class ReportOut(ReportLine, kw_only=True):
     """A report as it was computed. Shares are 0 to 1, scores 0 to 10; `file_path` names the download."""

@@ -25,6 +25,11 @@ class AuditOut(Resource):
     before: dict[str, Any] | None
     after: dict[str, Any] | None
 
+    @property
+    def names_students(self) -> set[str]:
+        """Whom the row is about."""
+        return {self.subject} if self.subject else set()
+
     @classmethod
     def of(cls, entry: AuditEntry, names: Mapping[str, str]) -> Self:
         return cls(

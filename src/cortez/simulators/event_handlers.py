@@ -11,7 +11,7 @@ from cortez.batches import BatchResult, answer_of, batch_of, is_ndjson, read, re
 from cortez.dependencies import provided
 from cortez.errors import CortezError
 from cortez.paging import Page
-from cortez.responses import Answer, created
+from cortez.responses import STORED_ONCE, Answer, created
 from cortez.schemas import Listing, StrictRequest
 from cortez.sessions.handlers import Sessions, provide_sessions
 from cortez.simulators.handlers import readers, takers
@@ -32,7 +32,11 @@ async def list_events(
     return await events.page(events.select().where(SimulatorEvent.session_id == session_id), page, EventOut.of)
 
 
-@post("/sessions/{session_id:uuid}/simulator-events", guards=[takers], opt={"also": (HTTP_200_OK,)})
+@post(
+    "/sessions/{session_id:uuid}/simulator-events",
+    guards=[takers],
+    opt=STORED_ONCE,
+)
 async def create_event(
     session_id: FromPath[UUID], data: JSONBody[EventIn], sessions: Sessions, events: Events
 ) -> Answer[EventOut]:

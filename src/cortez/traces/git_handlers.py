@@ -14,7 +14,7 @@ from cortez.db import utc_now
 from cortez.dependencies import provided
 from cortez.paging import Page
 from cortez.rates import HEAVY
-from cortez.responses import Answer, created
+from cortez.responses import SENT_BACK, STORED_ONCE, Answer, created
 from cortez.schemas import Listing, StrictRequest
 from cortez.security import Principal, allow
 from cortez.sessions.repository import SessionRepository
@@ -28,7 +28,7 @@ from cortez.traces.git_views import Correlation, Evolution, correlation, evoluti
 readers = allow("student", "tutor", "teacher", "key:read", "key:git")
 writers = allow("student", "key:git")
 FILES = {media: {"type": "string", "contentMediaType": media} for media in PARSERS}
-HISTORY = {"bodies": FILES, "max_body": 20_000_000}
+HISTORY = {"bodies": FILES, "max_body": 20_000_000, SENT_BACK: HTTP_200_OK}
 BATCH = batch_of(GitTraceIn)
 
 
@@ -45,7 +45,11 @@ GitTraces = NamedDependency[GitTraceRepository]
 Ingesting = NamedDependency[GitIngest]
 
 
-@post("/sessions/{session_id:uuid}/git-traces", guards=[writers], opt={"also": (HTTP_200_OK,)})
+@post(
+    "/sessions/{session_id:uuid}/git-traces",
+    guards=[writers],
+    opt=STORED_ONCE,
+)
 async def create_git_trace(
     session_id: FromPath[UUID], data: JSONBody[GitTraceIn], git_ingest: Ingesting, git_traces: GitTraces
 ) -> Answer[GitTraceOut]:

@@ -12,7 +12,7 @@ from cortez.batches import BatchResult, batch_of, is_ndjson, split
 from cortez.dependencies import provided
 from cortez.paging import Page
 from cortez.parameters import QueryKey, QueryTime, instant
-from cortez.responses import Answer, created
+from cortez.responses import STORED_ONCE, Answer, created
 from cortez.schemas import Listing, Match, StrictRequest
 from cortez.security import Principal, allow
 from cortez.sessions.repository import SessionRepository
@@ -55,7 +55,7 @@ async def provide_filter(
     )
 
 
-@post("/sessions/{session_id:uuid}/traces", guards=[writers], opt={"also": (HTTP_200_OK,)})
+@post("/sessions/{session_id:uuid}/traces", guards=[writers], opt=STORED_ONCE)
 async def create_trace(
     session_id: FromPath[UUID], data: JSONBody[TraceIn], ingest: NamedDependency[Ingest], traces: Traces
 ) -> Answer[TraceOut]:
