@@ -1,11 +1,13 @@
 """Idempotency keys, preconditions, error bodies and headers: no header that a client sends is silently ignored."""
 
 import asyncio
+import re
 
 import pytest
 
 from cortez.accounts.models import Course
 from cortez.idempotency import IdempotencyRecord
+from cortez.records.audit_models import AccessEntry, AuditEntry
 from factory import Make
 
 COURSE = {"course_id": "c-1", "title": "One"}
@@ -96,14 +98,27 @@ async def test_a_new_trace_does_not_change_the_revision_of_its_session(make: Mak
 
 
 async def test_errors_are_problem_documents_with_the_request_s_id(make: Make) -> None:
+    """The service's own: a client's could name a person, and is stored nowhere."""
     admin = await make.admin()
     answer = await admin.get("/courses/nowhere", headers={"X-Request-ID": "mine-1"})
     body = answer.json()
     assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.headers["x-request-id"] == body["request_id"] == "mine-1"
+    assert answer.headers["x-request-id"] == body["request_id"]
+    assert re.fullmatch(r"[0-9a-f]{32}", body["request_id"])
     assert {"type", "title", "status", "detail", "instance", "code"} <= body.keys()
-    forged = await admin.get("/courses/nowhere", headers={"X-Request-ID": "a b"})
-    assert forged.headers["x-request-id"] != "a b"
+
+
+async def test_the_id_that_a_client_gives_its_request_is_stored_nowhere(make: Make) -> None:
+    group, admin = await make.group(), await make.admin()
+    named = {"X-Request-ID": group.student.student_id, "Idempotency-Key": "once"}
+    found = {"risk_type": "ai_dependency", "risk_level": "low", "description": "x"}
+    for someone in (group.teacher, admin):
+        answer = await someone.post(f"{group.path}/risks", json=found, headers=named)
+        assert answer.status_code == 201
+    await make.app.state.upkeep.journal.flush()
+    stored = {one.request_id for model in (AuditEntry, AccessEntry) for one in await make.all(model)}
+    assert answer.headers["x-request-id"] in stored
+    assert group.student.student_id not in stored
 
 
 async def test_head_answers_as_get_without_a_body(make: Make) -> None:

@@ -86,11 +86,21 @@ async def test_nothing_is_slow_where_no_time_is_set(
     assert lines(caplog, "cortez.queries") == []
 
 
+@pytest.mark.parametrize(("sent", "logged"), [("told", "told"), ("a b", None), ("x" * 101, None)])
+async def test_the_id_that_a_client_gives_its_request_is_in_the_log_alone(
+    make: Make, talkative: pytest.LogCaptureFixture, sent: str, logged: str | None
+) -> None:
+    answer = await (await make.admin()).get("/auth/me", headers={"X-Request-ID": sent})
+    (line,) = lines(talkative, "cortez.requests")
+    assert line.get("client_request_id") == logged
+    assert sent not in answer.text + str(answer.headers)
+
+
 async def test_a_line_is_json_or_text(make: Make, talkative: pytest.LogCaptureFixture) -> None:
     await (await make.admin()).get("/auth/me", headers={"X-Request-ID": "told"})
     (record,) = [record for record in talkative.records if record.name == "cortez.requests"]
     line = msgspec.json.decode(as_json(told(record)))
-    assert line.keys() == {"time", "level", "logger", "message", *FIELDS}
+    assert line.keys() == {"time", "level", "logger", "message", *FIELDS, "client_request_id"}
     assert (line["level"], line["logger"], line["message"]) == ("INFO", "cortez.requests", "answered")
     assert line["time"].endswith("Z")
     text = as_text(told(record)).decode()

@@ -87,7 +87,7 @@ def test_a_worker_that_dies_is_replaced_and_all_of_it_is_logged_in_one_form(serv
     lines = [msgspec.json.decode(line) for line in said.splitlines() if line.startswith("{")]
     assert len(lines) == len(said.splitlines()) - 2  # what `serve` tells a person first
     assert all({"time", "level", "logger", "message"} <= line.keys() for line in lines)
-    (request,) = [line for line in lines if line.get("request_id") == "told"]
+    (request,) = [line for line in lines if line.get("client_request_id") == "told"]
     assert (request["route"], request["status"], request["statements"]) == ("/health/live", 200, 0)
     (death,) = [line for line in lines if "starting another" in line["message"]]
     assert (death["level"], death["logger"]) == ("ERROR", "cortez.supervisor")

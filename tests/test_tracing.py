@@ -44,7 +44,8 @@ async def test_a_request_is_a_span_below_its_callers_with_a_child_for_each_state
     admin, session = await make.admin(), await make.session()
     step = {"interaction_type": "student_prompt", "content": PLANTED}
     headers = {"traceparent": f"00-{CALLER}-{PARENT}-01", "X-Request-ID": "told"}
-    assert (await admin.post(f"/sessions/{session.id}/traces/batch", json=[step], headers=headers)).status_code == 200
+    answer = await admin.post(f"/sessions/{session.id}/traces/batch", json=[step], headers=headers)
+    assert answer.status_code == 200
     *statements, request = spans.get_finished_spans()
     route = "/api/v1/sessions/{session_id}/traces/batch"
     assert request.name == f"POST {route}"
@@ -52,7 +53,7 @@ async def test_a_request_is_a_span_below_its_callers_with_a_child_for_each_state
         "http.request.method": "POST",
         "http.route": route,
         "http.response.status_code": 200,
-        "cortez.request_id": "told",
+        "cortez.request_id": answer.headers["x-request-id"],
     }
     assert request.context
     assert request.parent

@@ -27,7 +27,6 @@ logger = logging.getLogger(__name__)
 
 OURS = str(Path(__file__).parent)
 PROBLEM_JSON = "application/problem+json"
-REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,100}")
 
 
 class FieldError(msgspec.Struct, frozen=True):
@@ -286,11 +285,10 @@ def described(error: BaseException) -> str:
 
 
 def request_id(scope: Scope) -> str:
-    """The id of a request: the client's X-Request-ID where it is a plain token, else a new one."""
+    """The id of a request, always our own: it is stored for good, and a client's could name a person."""
     state = scope.setdefault("state", {})
     if "request_id" not in state:
-        given = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"x-request-id"), "")
-        state["request_id"] = given if REQUEST_ID.fullmatch(given) else f"{getrandbits(128):032x}"
+        state["request_id"] = f"{getrandbits(128):032x}"
     return str(state["request_id"])
 
 

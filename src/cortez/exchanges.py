@@ -1,6 +1,7 @@
 """A request and its answer as they are seen from outside: counted, timed, and logged in one line."""
 
 import logging
+import re
 import time
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ ANSWERED = vars(logging.LogRecord(logger.name, logging.INFO, __file__, 0, "answe
 
 UNKNOWN = "unknown"  # the route of what fits none, whatever was asked for
 METHODS = frozenset("GET HEAD POST PUT PATCH DELETE OPTIONS".split())
+CLIENT_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,100}")
 GONE = 499  # the status of an answer that never began: the client had gone
 
 # What the metrics keep for a label costs more to look up than to count.
@@ -77,7 +79,7 @@ class Exchange:
         logger.handle(record)
 
     def told(self, seconds: float) -> dict[str, Any]:
-        """For the log: nothing that was sent, and of people only the key of their account."""
+        """For the log: nothing that was sent but the client's own id, and of people only the key of their account."""
         return {
             "method": self.method,
             "route": self.route,
@@ -86,6 +88,7 @@ class Exchange:
             "principal": f"{self.principal.kind}:{self.principal.id}" if self.principal else None,
             "statements": self.statements,
             "database_ms": round(self.database_seconds * 1000, 2),
+            **client_request_id(self.scope),
         }
 
     def count(self, seconds: float) -> None:
@@ -99,6 +102,12 @@ class Exchange:
         if self.batch and self.status < 400:
             for result in ("created", "duplicate", "rejected"):
                 BATCH_ITEMS.labels(result).inc(getattr(self.batch, result))
+
+
+def client_request_id(scope: Any) -> dict[str, str]:
+    """The X-Request-ID that the client sent, for the log alone; nothing where it sent none, or no plain token."""
+    given = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"x-request-id"), "")
+    return {"client_request_id": given} if CLIENT_REQUEST_ID.fullmatch(given) else {}
 
 
 CURRENT: ContextVar[Exchange | None] = ContextVar("exchange", default=None)
