@@ -18,7 +18,9 @@ MARK = "-- next --"
 
 BLOCK = re.compile(r"^(```(?:sh|python (\S+))\n)(.*?)```\n(?:```text\n(.*?)```\n)?", re.MULTILINE | re.DOTALL)
 # What differs from run to run.
-VARIES = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\b[0-9a-f]{32}\b|\d{4}-\d\d-\d\dT[\d:.]+Z|(?<![\w-])[\w-]{60,}")
+VARIES = re.compile(
+    r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\b[0-9a-f]{32}\b|\d{4}-\d\d-\d\dT[\d:.]+Z|(?<![\w-])[\w-]{60,}"
+)
 
 
 def typed(block: re.Match[str]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from cortez.accounts.models import CourseMember
+from cortez.idempotency import IdempotencyRecord
 from factory import Group, Make, Someone
 from matrix_bodies import ALERT, PERIOD, PLAN
 
@@ -100,6 +101,41 @@ async def test_an_answer_is_replayed_to_nobody_else(make: Make, group: Group) ->
     assert (await neighbour.post(f"{group.path}/traces", json=body, headers=key)).status_code == 404
     again = await group.student.post(f"{group.path}/traces", json=body, headers=key)
     assert again.content == first.content
+
+
+async def test_an_answer_is_replayed_only_as_long_as_the_rights_by_which_it_was_given(make: Make, group: Group) -> None:
+    """A report of the course: not to somebody who was removed from it, nor to one who only tutors it by now."""
+    key, member = {"Idempotency-Key": "once"}, f"/courses/c/members/{group.teacher.id}"
+    body, admin = PERIOD | {"report_type": "cohort_summary", "course_id": "c"}, await make.admin()
+    first = await group.teacher.post("/reports", json=body, headers=key)
+    assert first.status_code == 201
+    for change in (admin.delete(member), admin.put(member, json={"role": "tutor"})):
+        assert (await change).status_code in (200, 204)
+        refused = await group.teacher.post("/reports", json=body, headers=key)
+        assert (refused.status_code, refused.json()["code"]) == (404, "ANSWER_NOT_FOUND")
+    assert (await admin.put(member, json={"role": "teacher"})).status_code == 200
+    assert (await group.teacher.post("/reports", json=body, headers=key)).content == first.content
+    elsewhere = f"/courses/elsewhere/members/{group.teacher.id}"
+    assert (await admin.put(elsewhere, json={"role": "tutor"})).status_code == 200  # one right more is in nobody's way
+    assert (await group.teacher.post("/reports", json=body, headers=key)).content == first.content
+
+
+async def test_an_answer_to_an_admin_is_replayed_to_nobody_who_is_none_any_more(make: Make, group: Group) -> None:
+    first, second = await make.admin(), await make.admin()
+    found = {"risk_type": "ai_dependency", "risk_level": "low", "description": "x"}
+    key = {"Idempotency-Key": "once"}
+    assert (await first.post(f"{group.path}/risks", json=found, headers=key)).status_code == 201
+    assert (await second.put(f"/users/{first.id}/roles", json={"roles": ["teacher"]})).status_code == 200
+    assert (await first.post(f"{group.path}/risks", json=found, headers=key)).status_code == 404
+
+
+async def test_only_those_who_teach_are_asked_for_their_rights_again(make: Make, group: Group) -> None:
+    key, step = {"Idempotency-Key": "once"}, {"interaction_type": "student_prompt", "content": "Why?"}
+    for someone in (group.student, await make.key("traces")):
+        first = await someone.post(f"{group.path}/traces", json=step, headers=key)
+        assert (await (await make.admin()).delete(f"/courses/c/members/{group.student.id}")).status_code in (204, 404)
+        assert (await someone.post(f"{group.path}/traces", json=step, headers=key)).content == first.content
+    assert [one.rights for one in await make.all(IdempotencyRecord)] == [None, None]
 
 
 async def test_a_session_without_a_course_is_seen_by_the_owner_of_its_activity(make: Make) -> None:

@@ -6,7 +6,6 @@ from uuid import UUID
 
 import msgspec
 from litestar.response.base import ASGIResponse
-from litestar.types import Message
 from sqlalchemy import ForeignKey, Index, LargeBinary, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
@@ -14,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from cortez.db import Base, Items
-from cortez.errors import LOCK_TIMEOUT, Conflict, Invalid, sqlstate
+from cortez.errors import LOCK_TIMEOUT, Conflict, Invalid, NotFound, sqlstate
 from cortez.privacy import Privacy
 
 # Returned statuses that are no final answer: repeating the request may well succeed.
@@ -41,15 +40,28 @@ RECORDS = IdempotencyRecord.__table__
 
 
 class Claim(msgspec.Struct, frozen=True):
-    """A key as sent: `digest` says whose and where, `fingerprint` what was asked."""
+    """A key as sent: `digest` says whose and where, `fingerprint` what was asked.
+
+    `roles` are those of somebody who teaches, whose rights over others may end; nobody else has any.
+    """
 
     digest: bytes
     fingerprint: bytes
     user_id: UUID | None
+    roles: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, key: str, principal: str, user_id: UUID | None, target: str, query: bytes, body: bytes) -> "Claim":
-        return cls(_digest(key, principal, target), _digest(query, body), user_id)
+    def of(
+        cls,
+        key: str,
+        principal: str,
+        user_id: UUID | None,
+        target: str,
+        query: bytes,
+        body: bytes,
+        roles: frozenset[str] = frozenset(),
+    ) -> "Claim":
+        return cls(_digest(key, principal, target), _digest(query, body), user_id, roles)
 
 
 def _digest(*parts: str | bytes) -> bytes:
@@ -60,10 +72,11 @@ def _digest(*parts: str | bytes) -> bytes:
     return digest.digest()
 
 
-async def take(session: AsyncSession, claimed: Claim) -> list[Message] | None:
-    """Take the key, or give back the stored answer. A parallel send waits here for the first to end.
+async def take(session: AsyncSession, claimed: Claim) -> list[Any] | None:
+    """Take the key, or give back the stored answer as messages. A parallel send waits here for the first to end.
 
-    Raises Invalid where the key was used for another body, Conflict where the first takes too long.
+    Raises Invalid where the key was used for another body, Conflict where the first takes too long, NotFound where the
+    answer was given by a right that the principal has no more.
     """
     dialect: Any = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
     statement = dialect.insert(IdempotencyRecord).values(
@@ -82,17 +95,28 @@ async def take(session: AsyncSession, claimed: Claim) -> list[Message] | None:
         return None
     stored = (
         await session.execute(
-            select(RECORDS.c.fingerprint, RECORDS.c.status, RECORDS.c.headers, RECORDS.c.body).where(
+            select(RECORDS.c.fingerprint, RECORDS.c.status, RECORDS.c.headers, RECORDS.c.body, RECORDS.c.rights).where(
                 RECORDS.c.digest == claimed.digest
             )
         )
     ).one()
     if stored.fingerprint != claimed.fingerprint:
         raise Invalid("IDEMPOTENCY_KEY_REUSED", "This Idempotency-Key was used for another request. Take a new one.")
+    if stored.rights and set(stored.rights).difference(await rights_of(session, claimed) or ()):
+        raise NotFound("answer", "under this Idempotency-Key for you any more")
     return replay(stored.status, stored.headers, stored.body)
 
 
-def replay(status: int, headers: bytes, body: bytes) -> list[Message]:
+async def rights_of(session: AsyncSession, claimed: Claim) -> list[str] | None:
+    """By which somebody who teaches is given an answer: the roles of the account, and `course:role` of each course."""
+    if not claimed.roles:
+        return None
+    members = Base.metadata.tables["course_members"].c
+    mine = select(members.course_id, members.role).where(members.user_id == claimed.user_id)
+    return sorted([*claimed.roles, *(f"{course}:{role}" for course, role in await session.execute(mine))])
+
+
+def replay(status: int, headers: bytes, body: bytes) -> list[Any]:
     return [
         {
             "type": "http.response.start",
@@ -111,4 +135,5 @@ async def store(session: AsyncSession, claimed: Claim, answer: ASGIResponse) -> 
         return
     headers = msgspec.msgpack.encode(answer.encode_headers())
     values = {"status": answer.status_code, "headers": headers, "body": answer.body}
+    values["rights"] = await rights_of(session, claimed)
     await session.execute(update(IdempotencyRecord).where(mine).values(values))

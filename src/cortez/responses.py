@@ -4,6 +4,7 @@ from http import HTTPStatus
 from typing import Any, TypeVar
 from uuid import UUID
 
+import msgspec
 from litestar import Request, Response
 from litestar.response.base import ASGIResponse
 from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
@@ -16,6 +17,7 @@ from cortez.schemas import Listing, Resource, etag
 
 T = TypeVar("T")
 
+SHOWING = frozenset(range(200, 300)) - {HTTPStatus.NO_CONTENT}  # statuses of answers in which something is shown
 # Of a route: the status of an answer that shows nothing but what the caller sent, and so is no reading of it.
 SENT_BACK = "sent_back"
 # The options of a route that stores a thing once: the same again answers 200 with what is stored, which is shown.
@@ -74,6 +76,24 @@ def key_of_session(named: object) -> UUID | None:
         return named if isinstance(named, UUID) else UUID(str(named))
     except ValueError:
         return None
+
+
+def shown_again(body: bytes) -> set[str | UUID]:
+    """Whose data is in an answer that is given from the store."""
+    try:
+        return shown_in(msgspec.json.decode(body))
+    except msgspec.DecodeError:
+        return set()  # a file, which is given for what is in the path
+
+
+def subjects_of(scope: Any, status: int, shown: set[str | UUID]) -> set[str | UUID]:
+    """Whose data the answer to a request has shown, by its path and what is in it; nobody's that only sends back."""
+    if status not in SHOWING or scope["route_handler"].opt.get(SENT_BACK) == status:
+        return set()
+    places = scope["path_params"]
+    if "student_id" in places:
+        return {places["student_id"]}
+    return shown or {places[name] for name in places if name == "session_id"}
 
 
 def tagged(rendered: ASGIResponse, tag: str, request: Any) -> ASGIResponse:

@@ -9,12 +9,10 @@ import random
 import re
 from collections import ChainMap
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
-from http import HTTPStatus
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from litestar import Litestar
 from litestar.connection import ASGIConnection
 from litestar.enums import ScopeType
@@ -33,13 +31,12 @@ from cortez.errors import Invalid, TooLarge, Unavailable, UnsupportedMediaType, 
 from cortez.metrics import RETRIES
 from cortez.paging import pairs_of, with_filters
 from cortez.replica import POSITION, Replica
-from cortez.responses import SENT_BACK, shown_in
+from cortez.responses import shown_again, subjects_of
 from cortez.schemas import Input, decode
 from cortez.security import Principal
 from cortez.uploads import receive_upload
 
 SAFE = {"GET", "HEAD", "OPTIONS"}
-SHOWING = frozenset(range(200, 300)) - {HTTPStatus.NO_CONTENT}  # statuses of answers in which something is shown
 ATTEMPTS = 4
 MAX_BODY = 1_000_000
 KEY = re.compile(r"[\x20-\x7e]{1,200}")
@@ -232,7 +229,8 @@ class UnitOfWork(ASGIMiddleware):
                     await session.rollback()
                     for message in stored:
                         await send(message)
-                    self.note_replay(scope, unit, stored)
+                    unit.status, unit.shown = stored[0]["status"], shown_again(stored[1]["body"])
+                    self.note_shown(scope, unit)
                     return True
                 await next_app(scope, receive, guarded)
             except Exception as error:
@@ -243,26 +241,11 @@ class UnitOfWork(ASGIMiddleware):
             return unit.sent or not unit.will_repeat(last)
 
     def note_shown(self, scope: Any, unit: Unit) -> None:
-        """For the access log: whose data an answer to any verb has shown, by content and path."""
+        """For the access log: whose data an answer to any verb has shown."""
         principal: Principal | None = scope["user"]
-        sent_back = scope["route_handler"].opt.get(SENT_BACK) == unit.status
-        if principal is None or sent_back or unit.status not in SHOWING:
-            return
-        places = scope["path_params"]
-        if "student_id" in places:
-            shown = {places["student_id"]}
-        else:
-            shown = unit.shown or {places[name] for name in places if name == "session_id"}
-        if shown:
+        shown = subjects_of(scope, unit.status, unit.shown) if principal else ()
+        if principal and shown:
             self.note(principal, call_of(scope), shown, request_id(scope))
-
-    def note_replay(self, scope: Any, unit: Unit, stored: list[Any]) -> None:
-        """The same of an answer that was given before; one that is no JSON shows what its path says."""
-        start, body = stored
-        with suppress(msgspec.DecodeError):
-            unit.shown = shown_in(msgspec.json.decode(body["body"]))
-        unit.status = start["status"]
-        self.note_shown(scope, unit)
 
 
 async def provide_session(scope: Scope) -> AsyncGenerator[AsyncSession]:
@@ -405,4 +388,5 @@ def claim_of(scope: HTTPScope, headers: dict[bytes, bytes], body: bytes) -> idem
         raise Invalid("IDEMPOTENCY_KEY_INVALID", "An Idempotency-Key has 1 to 200 printable ASCII characters.")
     user: Principal = scope["user"]
     target = f"{scope['method']} {scope['path']}"
-    return idempotency.Claim.of(key, f"{user.kind}:{user.id}", user.user_id, target, scope["query_string"], body)
+    roles = user.roles if user.is_teaching else frozenset()
+    return idempotency.Claim.of(key, f"{user.kind}:{user.id}", user.user_id, target, scope["query_string"], body, roles)
