@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import importlib.util
 import os
+import random
 import re
 import sqlite3
 import subprocess
@@ -25,6 +26,7 @@ from cortez.app import create_app
 from cortez.database import Database
 from cortez.oversight.models import RemediationPlan
 from cortez.records.audit_models import AuditEntry, AuditSeal, SubjectKey
+from cortez.records.order import Sealed
 from cortez.records.sealing import backlog, root_of, seal_all, verify
 from factory import PASSWORD, Make
 from postgres import create_database
@@ -351,6 +353,134 @@ async def test_what_an_owner_changes_after_the_seal_is_found(make: Make, stateme
     found = await verified(make.database)
     assert not found.intact
     assert said in str(found.faults)
+
+
+FORGED = """INSERT INTO audit_log
+    (id, created_at, updated_at, position, xid, table_name, row_id, operation, actor_kind, salt)
+    SELECT {id}, {created_at}, created_at, {position}, xid, table_name, row_id, operation, actor_kind, salt
+    FROM audit_log WHERE position = (SELECT min(position) FROM audit_log)"""
+NEXT, BEYOND = (f"(SELECT max(position) + {number} FROM audit_log)" for number in (1, 1000))
+
+
+def forged(database: Database, days: int, position: str) -> str:
+    """A statement that copies the first entry to a position, as if it had been made so many days ago."""
+    ago = f"datetime('now', '-{days} days')" if database.is_sqlite else f"now() - interval '{days} days'"
+    new_id = "lower(hex(randomblob(16)))" if database.is_sqlite else "gen_random_uuid()"
+    return FORGED.format(id=new_id, created_at=ago, position=position)
+
+
+@pytest.mark.requirement("L1")
+@pytest.mark.parametrize(("days", "position"), [(10, NEXT), (0, "7000"), (0, "-1")])
+async def test_an_entry_is_made_by_a_trigger_alone(make: Make, days: int, position: str) -> None:
+    """On SQLite also by a program with the service's functions, but then at the next position and now."""
+    await make.student()
+    with pytest.raises(DBAPIError, match="INSERT into audit_log is refused"):
+        async with make.database.engine.begin() as connection:
+            await connection.execute(text(forged(make.database, days, position)))
+
+
+@pytest.mark.requirement("L1")
+async def test_a_program_without_the_service_s_functions_makes_no_entry(make: Make) -> None:
+    if not make.database.is_sqlite:
+        return
+    await make.student()
+    path = make.database.settings.url.database
+    assert path
+    with sqlite3.connect(path) as connection, pytest.raises(sqlite3.OperationalError, match="no such function"):
+        connection.execute(forged(make.database, 0, NEXT))
+
+
+@pytest.mark.parametrize(
+    ("days", "position", "said"),
+    [
+        (10, BEYOND, "no seal, though all of its time"),
+        (0, "-1", "stands before others"),
+        (10, "-1", "no seal, though all of its time"),
+    ],
+)
+async def test_an_entry_that_no_trigger_made_is_found_though_nothing_sealed_was_changed(
+    make: Make, days: int, position: str, said: str
+) -> None:
+    await make.student()
+    await sealed(make.database)
+    async with unguarded(make.database) as connection:
+        await connection.execute(text(forged(make.database, days, position)))
+    for _ in range(2):  # also once everything that can be sealed is
+        found = await verified(make.database)
+        assert not found.intact
+        await make.student()
+        await seal_all(make.database)
+    assert said in str(found.faults)
+
+
+async def test_an_entry_that_was_removed_before_its_seal_leaves_a_gap(make: Make) -> None:
+    """On SQLite; PostgreSQL's counter leaves gaps itself, where a transaction is rolled back."""
+    for _ in range(3):
+        await make.student()
+    async with unguarded(make.database) as connection:
+        second = "SELECT position FROM audit_log ORDER BY position LIMIT 1 OFFSET 1"
+        await connection.execute(text(f"DELETE FROM audit_log WHERE position = ({second})"))
+    await sealed(make.database)
+    found = await verified(make.database)
+    assert found.intact is not make.database.is_sqlite
+    assert ("the one before it" in str(found.faults)) is make.database.is_sqlite
+
+
+async def test_an_entry_that_was_overtaken_is_no_fault(make: Make) -> None:
+    """Its transaction ended later than others that began before it and wrote after it."""
+    if make.database.is_sqlite:
+        return  # one writer at a time
+    await make.student()
+    await sealed(make.database)
+    first, second = make.database.writing(), make.database.writing()
+    for held, name in ((first, "1"), (second, "2"), (first, "3")):
+        held.add(User(email=f"{name}@example.edu", username=name, hashed_password="!"))
+        await held.flush()
+    await first.commit()
+    assert await eventually_sealed(make.database) == 2
+    found = await verified(make.database)
+    assert (found.intact, found.waiting) == (True, 0)  # the second one's is not there to be seen
+    await second.commit()
+    late = await verified(make.database)
+    assert (late.intact, late.waiting) == (True, 1)
+    await first.close()
+    await second.close()
+    await sealed(make.database)
+    assert (await verified(make.database)).intact
+
+
+async def eventually_sealed(database: Database) -> int:
+    """How many entries the next seals cover: another test's transaction may hold them up."""
+    while True:
+        if count := await seal_all(database):
+            return count
+        await asyncio.sleep(0.01)
+
+
+async def test_entries_of_days_without_a_seal_are_all_sealed(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More than one seal takes; none of them may leave the older ones behind."""
+    monkeypatch.setattr("cortez.records.sealing.LOT", 2)
+    for _ in range(5):
+        await make.student()
+    ago = "datetime('now', '-5 days')" if make.database.is_sqlite else "now() - interval '5 days'"
+    async with unguarded(make.database) as connection:
+        await connection.execute(text(f"UPDATE audit_log SET created_at = {ago}"))
+    await sealed(make.database)
+    found = await verified(make.database)
+    assert (found.intact, found.entries, found.waiting) == (True, 5, 0)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_of_what_was_sealed_the_highest_transaction_above_a_position_is_known(seed: int) -> None:
+    """The staircase of `Sealed` against looking at everything."""
+    chance = random.Random(seed)  # noqa: S311 - the same each time
+    found, known = Sealed(), list[tuple[int, int]]()
+    for position in chance.sample(range(40), 40):
+        xid = chance.randrange(30)
+        assert found.forbids(position, xid) == any(above > position and other >= xid for above, other in known)
+        found.add(position, xid)
+        known.append((position, xid))
+        assert found.highest == max(known)[0]
 
 
 def test_the_root_is_that_of_rfc_6962() -> None:

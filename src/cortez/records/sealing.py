@@ -21,11 +21,13 @@ from sqlalchemy.types import NullType
 from cortez.database import Database
 from cortez.db import Base, utc_now
 from cortez.records.audit_models import AuditEntry, AuditLeaf, AuditSeal
+from cortez.records.order import Sealed
 
 LOCK = 0x7365616C  # any number, the same for every worker
 LOT = 10_000  # entries under one seal
 SETTLED = timedelta(days=1)  # no transaction is open for longer
 MAX_FAULTS = 100  # named in an answer
+SEALED = exists().where(AuditLeaf.entry_id == AuditEntry.id)
 
 
 class Fault(msgspec.Struct, frozen=True):
@@ -119,7 +121,7 @@ async def seal(session: AsyncSession) -> int:
     if session.get_bind().dialect.name == "postgresql":
         await session.execute(select(func.pg_advisory_xact_lock(LOCK)))
     last = await session.scalar(select(AuditSeal).order_by(AuditSeal.number.desc()).limit(1))
-    entries = (await session.execute(unsealed(session, last))).all()
+    entries = (await session.execute(unsealed(session, await horizon(session)))).all()
     if not entries:
         return 0
     now, id_ = utc_now(), uuid4()
@@ -139,14 +141,24 @@ async def seal(session: AsyncSession) -> int:
     return len(entries)
 
 
-def unsealed(session: AsyncSession, last: AuditSeal | None) -> Any:
+async def horizon(session: AsyncSession) -> datetime | None:
+    """Nothing that was stored up to then waits for a seal any more; None where nothing was sealed.
+
+    It lies a day before the newest seal that left nothing behind, as a full one may have done.
+    """
+    complete = select(AuditSeal.created_at).where(AuditSeal.entries < LOT).order_by(AuditSeal.number.desc()).limit(1)
+    sealed_at = await session.scalar(complete)
+    return None if sealed_at is None else sealed_at - SETTLED
+
+
+def unsealed(session: AsyncSession, since: datetime | None) -> Any:
     """The oldest entries without a leaf whose transactions, and all before them, have ended.
 
     A restored database counts its transactions from a lower number: what we see beyond the newest ended elsewhere.
     """
-    statement = select(*raw(AuditEntry)).where(~exists().where(AuditLeaf.entry_id == AuditEntry.id))
-    if last:
-        statement = statement.where(AuditEntry.created_at > last.created_at - SETTLED)
+    statement = select(*raw(AuditEntry)).where(~SEALED)
+    if since:
+        statement = statement.where(AuditEntry.created_at > since)
     if session.get_bind().dialect.name == "postgresql":
         snapshot = func.pg_current_snapshot()
         ends = (func.pg_snapshot_xmin(snapshot), func.pg_snapshot_xmax(snapshot))
@@ -157,31 +169,35 @@ def unsealed(session: AsyncSession, last: AuditSeal | None) -> Any:
 
 async def backlog(session: AsyncSession) -> int:
     """How many entries no seal covers yet."""
-    sealed = exists().where(AuditLeaf.entry_id == AuditEntry.id)
-    return await session.scalar(select(func.count()).select_from(AuditEntry).where(~sealed)) or 0
+    return await session.scalar(select(func.count()).select_from(AuditEntry).where(~SEALED)) or 0
 
 
 async def unsealed_since(session: AsyncSession) -> tuple[int, datetime | None]:
     """How many entries wait for a seal, as far back as sealing looks, and since when the oldest does."""
-    sealed = exists().where(AuditLeaf.entry_id == AuditEntry.id)
-    statement = select(func.count(), func.min(AuditEntry.created_at)).where(~sealed)
-    if last := await session.scalar(select(func.max(AuditSeal.created_at))):
-        statement = statement.where(AuditEntry.created_at > last - SETTLED)
+    statement = select(func.count(), func.min(AuditEntry.created_at)).where(~SEALED)
+    if since := await horizon(session):
+        statement = statement.where(AuditEntry.created_at > since)
     entries, oldest = (await session.execute(statement)).one()
     return entries, oldest
 
 
 async def verify(session: AsyncSession) -> Verification:
-    """Compare every sealed entry with its leaf, every seal with its leaves, and every seal with the one before."""
+    """Compare every sealed entry with its leaf, every seal with its leaves, and every seal with the one before.
+
+    An entry that has no seal and can get none, or that has a place in which it cannot have come, was put there.
+    """
     faults: list[Fault] = []
     found = entries = seals = 0
-    before, number = b"", 1
+    before, number, sealed = b"", 1, Sealed()
     for row in (await session.execute(select(*raw(AuditSeal)).order_by(AuditSeal.number, AuditSeal.id))).all():
         leaves = await leaves_of(session, row.id)
-        wrong = [*seal_faults(row, before, number, leaves), *entry_faults(leaves)]
+        wrong = [*seal_faults(row, before, number, leaves), *entry_faults(leaves), *order_faults(leaves, sealed)]
         found += len(wrong)
         faults += wrong[: MAX_FAULTS - len(faults)]
         before, number, seals, entries = bytes(row.digest), number + 1, seals + 1, entries + len(leaves)
+    wrong = [*await loose_faults(session, sealed), *await gap_faults(session)]
+    found += len(wrong)
+    faults += wrong[: MAX_FAULTS - len(faults)]
     return Verification(
         intact=not found,
         entries=entries,
@@ -207,6 +223,7 @@ async def leaves_of(session: AsyncSession, seal_id: Any) -> list[tuple[Any, Any]
 
 
 LEAF = {column.name: place for place, column in enumerate(AuditLeaf.__table__.columns)}
+ENTRY = {column.name: place for place, column in enumerate(AuditEntry.__table__.columns)}
 
 
 def seal_faults(row: Any, before: bytes, number: int, leaves: list[tuple[Any, Any]]) -> Iterator[Fault]:
@@ -224,3 +241,42 @@ def entry_faults(leaves: list[tuple[Any, Any]]) -> Iterator[Fault]:
             yield Fault("entry", str(leaf[LEAF["entry_id"]]), "The entry is gone.")
         elif bytes(leaf[LEAF["digest"]]) != leaf_hash(entry):
             yield Fault("entry", str(leaf[LEAF["entry_id"]]), "The entry was changed.")
+
+
+def order_faults(leaves: list[tuple[Any, Any]], sealed: Sealed) -> Iterator[Fault]:
+    """Of the entries of one seal, which is then counted among those that are sealed."""
+    there = [entry for _, entry in leaves if entry is not None]
+    for entry in there:
+        if sealed.forbids(entry[ENTRY["position"]], entry[ENTRY["xid"]]):
+            yield Fault("entry", str(entry[ENTRY["id"]]), "The entry stands before others that were sealed earlier.")
+    for entry in there:
+        sealed.add(entry[ENTRY["position"]], entry[ENTRY["xid"]])
+
+
+async def loose_faults(session: AsyncSession, sealed: Sealed) -> list[Fault]:
+    """Entries without a seal that are older than what still waits for one, or come before what is sealed."""
+    columns = (AuditEntry.id, AuditEntry.position, AuditEntry.xid, AuditEntry.created_at)
+    since = await horizon(session)
+    suspect = AuditEntry.position < sealed.highest
+    if since:
+        suspect = or_(suspect, AuditEntry.created_at <= since)
+    faults = []
+    for row in await session.execute(select(*columns).where(~SEALED, suspect).order_by(AuditEntry.position)):
+        if since and row.created_at <= since:
+            faults.append(Fault("entry", str(row.id), "The entry has no seal, though all of its time are sealed."))
+        elif sealed.forbids(row.position, row.xid):
+            faults.append(Fault("entry", str(row.id), "The entry has no seal, though others after it are sealed."))
+    return faults
+
+
+async def gap_faults(session: AsyncSession) -> list[Fault]:
+    """SQLite, where no position is lost: PostgreSQL's counter also counts what is rolled back."""
+    if session.get_bind().dialect.name != "sqlite":
+        return []
+    before = func.lag(AuditEntry.position, 1, 0).over(order_by=AuditEntry.position).label("before")
+    places = select(AuditEntry.id, AuditEntry.position, before).subquery()
+    gaps = select(places).where(places.c.position != places.c.before + 1).order_by(places.c.position)
+    return [
+        Fault("entry", str(row.id), f"The entry has the position {row.position}, but the one before it {row.before}.")
+        for row in await session.execute(gaps)
+    ]
