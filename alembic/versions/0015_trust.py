@@ -166,6 +166,16 @@ EMBEDDED_GUARD = """CREATE TRIGGER trg_audit_log_insert BEFORE INSERT ON audit_l
         OR abs(julianday(NEW.created_at) - julianday('now')) > 1.0 / 1440
     BEGIN SELECT RAISE(ABORT, 'INSERT into audit_log is refused: entries are made by triggers'); END"""
 
+# Erasure names a student by a pseudonym that is made with the person's key; the role that serves may read keys, not make
+# them. It learns nothing by this that it cannot read.
+MAKE_KEY = """CREATE OR REPLACE FUNCTION cortez_make_key(person text) RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$
+    BEGIN
+        PERFORM cortez_key_of(person);
+    END $$"""
+MAKE_KEY_HERE = """DO $$ BEGIN
+        EXECUTE format('ALTER FUNCTION cortez_make_key(text) SET search_path = pg_catalog, %I, pg_temp', current_schema());
+    END $$"""
+
 
 def statements() -> Iterator[str]:
     for one in AUDITED:
@@ -175,6 +185,8 @@ def statements() -> Iterator[str]:
     else:
         yield GUARD_FUNCTION
         yield GUARD
+        yield MAKE_KEY
+        yield MAKE_KEY_HERE
 
 
 def run(statement: str) -> None:
@@ -225,6 +237,7 @@ def undone() -> Iterator[str]:
         return
     yield "DROP TRIGGER IF EXISTS trg_audit_log_by_trigger_only ON audit_log"
     yield "DROP FUNCTION IF EXISTS cortez_by_trigger_only()"
+    yield "DROP FUNCTION IF EXISTS cortez_make_key(text)"
     for one in AUDITED:
         yield from (
             f"DROP TRIGGER IF EXISTS trg_audit_{one.table}{end} ON {one.table}" for end in ("", "_insert", "_truncated")
