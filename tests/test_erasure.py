@@ -8,7 +8,8 @@ from zipfile import ZipFile
 import pytest
 from sqlalchemy import text
 
-from cortez.accounts.models import Role, User
+from cortez.accounts.models import FormerStudent, Role, User
+from cortez.db import utc_now
 from cortez.exercises.models import ExerciseAttempt
 from cortez.lti.models import LtiDeployment
 from cortez.oversight.models import CourseReport, RemediationPlan, StudentFigures, StudentProfile, TeacherIntervention
@@ -16,9 +17,11 @@ from cortez.oversight.profiles import rebuild
 from cortez.privacy import ERASED
 from cortez.records.audit_models import AccessEntry, AuditEntry, SubjectKey
 from cortez.records.erasure_models import Erasure
+from cortez.records.personal import about_students
 from cortez.records.sealing import seal_all, verify
 from cortez.sessions.models import LearningSession
 from cortez.simulators.models import InterviewSession
+from cortez.traces.git_models import GitTrace
 from cortez.traces.models import CognitiveTrace
 from factory import Group, Make, Someone
 from planted import WORDS, everything, figures, plant
@@ -42,6 +45,10 @@ async def erased(admin: Someone, student: Someone) -> Any:
 
 async def test_nothing_personal_is_left(make: Make, group: Group, admin: Someone) -> None:
     await plant(make, group)
+    partner = await make.session(activity_id="a")  # whose history names the student as the author of a commit
+    author = {"author_name": "planted-name", "author_email": "Planted-Mail@Example.edu"}
+    kept = await make.git_trace(partner, **author)
+    others = await make.git_trace(partner)
     assert (await group.teacher.get(group.path)).status_code == 200
     await make.app.state.upkeep.journal.flush()
     before = await everything(make)
@@ -49,6 +56,9 @@ async def test_nothing_personal_is_left(make: Make, group: Group, admin: Someone
     await erased(admin, group.student)
     after = await everything(make)
     assert {word for word in WORDS if word in after} == set()
+    authors = {one.id: (one.author_name, one.author_email) for one in await make.all(GitTrace)}
+    assert (authors[kept.id], authors[others.id]) == (("", ""), ("Ana", "ana@example.edu"))
+    assert "Mail@Example" not in after
     for name in (group.student.student_id, str(group.student.id), group.student.id.hex):
         assert name not in after.split("\n")
         assert f'"{name}"' not in after
@@ -65,6 +75,47 @@ async def test_statistics_stay_as_they_were(make: Make, group: Group, admin: Som
     assert mine == {"student_id": report.at_risk_students[0], "traces": 10}
     assert mine["student_id"].startswith(ERASED)
     assert other == {"student_id": "somebody else", "traces": 30}
+
+
+async def test_the_moment_of_the_erasure_is_in_no_row_that_is_kept(make: Make, group: Group, admin: Someone) -> None:
+    """Who has the certificate, or knows when it was made, would find what is left by it."""
+    await plant(make, group)
+    await make.git_trace(await make.session(activity_id="a"), author_email="planted-mail@example.edu")
+    stamps = {model: await stamped(make, model) for model in KEPT}
+    last = max(one.created_at for one in await make.all(CognitiveTrace))
+    begun = utc_now()
+    await erased(admin, group.student)
+    for model in KEPT:
+        assert await stamped(make, model) == stamps[model], model
+    [ended] = [one for one in await make.all(LearningSession) if one.id == group.session.id]
+    assert last <= ended.end_time < begun
+    assert ended.status == "aborted"
+    assert {one.student_id for one in await make.all(StudentProfile)} & {ended.student_id} == set()
+    assert await make.all(StudentFigures) == []
+
+
+KEPT = [model for model in about_students() if not model.privacy.removed] + [CourseReport]
+
+
+async def stamped(make: Make, model: Any) -> set[Any]:
+    return {(one.id, one.created_at, one.updated_at) for one in await make.all(model)}
+
+
+async def test_an_open_session_without_steps_ends_when_it_last_changed(
+    make: Make, group: Group, admin: Someone
+) -> None:
+    await erased(admin, group.student)
+    [session] = await make.all(LearningSession)
+    assert session.end_time == session.updated_at == group.session.updated_at
+
+
+async def test_that_a_student_id_belonged_to_somebody_is_remembered(make: Make, group: Group, admin: Someone) -> None:
+    await erased(admin, group.student)
+    [former], [certificate] = await make.all(FormerStudent), await make.all(Erasure)
+    assert former.digest == certificate.student_digest
+    again = await make.student(student_id=group.student.student_id)
+    await erased(admin, again)
+    assert len(await make.all(FormerStudent)) == 1
 
 
 async def test_the_certificate_counts_what_went_where(make: Make, group: Group, admin: Someone) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import subprocess
 import sys
 from datetime import timedelta
@@ -89,6 +90,36 @@ async def test_what_is_old_loses_what_is_personal_and_the_rest_stays(make: Make,
     assert profiles == {case.student.student_id: 1}
     assert [one.student_id for one in await make.all(StudentFigures)] == [case.student.student_id]
     assert (await case.student.get("/auth/me")).status_code == 200
+
+
+async def test_a_student_has_one_pseudonym_however_often_some_of_it_is_forgotten(make: Make, case: Case) -> None:
+    """Were it another each time, one student who worked on five days would be five students of research."""
+    assert await applied(make, 730) == 1
+    assert await applied(make, 0) == 1
+    sessions = await make.all(LearningSession)
+    [pseudonym] = {one.student_id for one in sessions}
+    assert len(sessions) == 2
+    other = await make.student()
+    await make.session(other, status="completed", end_time=utc_now() - YEAR)
+    assert await applied(make, 30) == 1
+    assert len({one.student_id for one in await make.all(LearningSession)}) == 2
+    later = await make.session(case.student)
+    admin = await make.admin()
+    assert (await admin.delete(f"/students/{case.student.student_id}/data")).status_code == 200
+    found = {one.id: one.student_id for one in await make.all(LearningSession)}
+    assert found[later.id] == pseudonym
+    assert re.fullmatch(r"erased-[0-9a-f]{16}", pseudonym)
+
+
+async def test_once_erased_nobody_can_make_the_pseudonym_again(make: Make, case: Case) -> None:
+    """Another student who is given the same student_id later is another one."""
+    assert await applied(make, 730) == 1
+    admin = await make.admin()
+    assert (await admin.delete(f"/students/{case.student.student_id}/data")).status_code == 200
+    again = await make.student(student_id=case.student.student_id)
+    await make.session(again, status="completed", end_time=utc_now() - 3 * YEAR)
+    assert await applied(make, 730) == 1
+    assert len({one.student_id for one in await make.all(LearningSession)}) == 2
 
 
 async def test_a_second_time_changes_nothing(make: Make, case: Case) -> None:

@@ -3,24 +3,27 @@
 import hashlib
 import hmac
 from datetime import datetime
-from secrets import token_hex
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from msgspec import Struct
 from sqlalchemy import ColumnElement, String, Uuid, case, cast, delete, func, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from cortez.accounts.models import User
+from cortez.accounts.models import FormerStudent, User
+from cortez.auditing import keyed_digest, new_pads
 from cortez.database import student_changed
-from cortez.db import utc_now
 from cortez.idempotency import IdempotencyRecord
 from cortez.oversight.models import CourseReport
 from cortez.privacy import ERASED
+from cortez.records.audit_models import SubjectKey
 from cortez.records.erasure_models import Erasure
 from cortez.records.personal import Person, about_students, before_sessions, is_about, mentioning, rows_of
 from cortez.sessions.models import LearningSession, SessionStatus
 from cortez.sessions.rules import FINAL
+from cortez.traces.git_models import GitTrace
+from cortez.traces.models import CognitiveTrace
 
 # Of a student's line in a report: its figures, and these.
 KEPT = {"competency_level", "last_session_at"}
@@ -42,9 +45,10 @@ async def erase(session: AsyncSession, person: Person) -> Counts:
     The account and the sessions are held first, so that nothing new comes in meanwhile; open sessions end. The keys
     of the audit log go last: what the triggers write of this very erasure is written with them.
     """
-    pseudonym = ERASED + token_hex(8)
+    pseudonym = await pseudonym_of(session, person.student_id)
     await hold(session, person)
     counts: Counts = {"idempotency_records": Count(removed=await forget_answers(session, person))}
+    counts["git_traces"] = Count(emptied=await forget_author(session, person))
     counts["course_reports"] = Count(emptied=await rename_in_reports(session, person, pseudonym))
     for model in about_students():
         name = model.__tablename__
@@ -56,8 +60,28 @@ async def erase(session: AsyncSession, person: Person) -> Counts:
             values = emptied(model, pseudonym)
             kept = await session.execute(update(model).where(rows_of(model, person)).values(values))
             counts[name] = Count(before.removed, before.emptied + touched(kept))
-    student_changed(session, person.student_id, pseudonym)
+    student_changed(session, person.student_id)
     return {name: count for name, count in sorted(counts.items()) if count != Count()}
+
+
+async def pseudonym_of(session: AsyncSession, student_id: str) -> str:
+    """One for all rows of a student, however often some of them are forgotten: were it another each time, one student
+    would count as several. It is made with the key that erasure destroys; from then on nobody can make it again.
+    """
+    pads = select(SubjectKey.pads).where(SubjectKey.subject == student_id)
+    if (known := await session.scalar(pads)) is None:
+        await make_key(session, student_id)
+        known = await session.scalar(pads)
+    return ERASED + str(keyed_digest(known or b"", "pseudonym")).removeprefix("hmac:")[:16]
+
+
+async def make_key(session: AsyncSession, subject: str) -> None:
+    """As the audit log does when it first mentions somebody; on PostgreSQL its owner alone may."""
+    if session.get_bind().dialect.name == "postgresql":
+        await session.execute(select(func.cortez_make_key(subject)))
+    else:
+        session.add(SubjectKey(subject=subject, alias=uuid4().hex, pads=new_pads()))
+        await session.flush()
 
 
 def touched(result: Any) -> int:
@@ -66,20 +90,30 @@ def touched(result: Any) -> int:
 
 
 async def hold(session: AsyncSession, person: Person) -> None:
-    """Lock the account and the sessions in the order of their ids, and end what is still open."""
+    """Lock the account and the sessions in the order of their ids, and end what is still open.
+
+    A session ends when the last thing happened in it: the moment of the erasure would lead to what is left.
+    """
     if person.user_id and person.before is None:
         await session.execute(select(User.id).where(User.id == person.user_id).with_for_update())
     mine = rows_of(LearningSession, person)
     await session.execute(select(LearningSession.id).where(mine).order_by(LearningSession.id).with_for_update())
-    ending = {"status": SessionStatus.ABORTED.value, "end_time": utc_now()}
+    last = select(func.max(CognitiveTrace.created_at)).where(CognitiveTrace.session_id == LearningSession.id)
+    moved = LearningSession.updated_at
+    ending = {
+        "status": SessionStatus.ABORTED.value,
+        "end_time": case((last.scalar_subquery() > moved, last.scalar_subquery()), else_=moved),
+        "updated_at": moved,
+    }
     await session.execute(update(LearningSession).where(mine, LearningSession.status.not_in(FINAL)).values(ending))
 
 
 def emptied(model: Any, pseudonym: str) -> dict[str, Any]:
-    """What the columns of a kept row become."""
+    """What the columns of a kept row become. The moment of the erasure is in none of them: it would lead there."""
     privacy, columns = model.privacy, model.__table__.c
     values = {name: renamed(model, columns[name], pseudonym) for name in privacy.pseudonymise.split()}
-    return values | {name: empty_value(columns[name]) for name in privacy.empty.split()}
+    values |= {name: empty_value(columns[name]) for name in privacy.empty.split()}
+    return values | {"updated_at": model.updated_at}
 
 
 def renamed(model: Any, column: Any, pseudonym: str) -> Any:
@@ -113,16 +147,25 @@ async def forget_answers(session: AsyncSession, person: Person) -> int:
     return touched(await session.execute(delete(IdempotencyRecord).where(or_(*found))))
 
 
+async def forget_author(session: AsyncSession, person: Person) -> int:
+    """Commits that name the person as their author, in the history that somebody else has handed in."""
+    if person.before is not None or not person.email:
+        return 0
+    theirs = (func.lower(GitTrace.author_email) == person.email.lower(), GitTrace.student_id != person.student_id)
+    values = {"author_name": "", "author_email": "", "updated_at": GitTrace.updated_at}
+    return touched(await session.execute(update(GitTrace).where(*theirs).values(values)))
+
+
 async def rename_in_reports(session: AsyncSession, person: Person, pseudonym: str) -> int:
     """Their line in the lists of reports stays, under the pseudonym: its sums are part of the report's."""
     reports = list(
         await session.scalars(select(CourseReport).where(mentioning(CourseReport, person)).with_for_update())
     )
+    names = CourseReport.privacy.mentions.split()
     for report in reports:
-        for name in CourseReport.privacy.mentions.split():
-            items = getattr(report, name)
-            setattr(report, name, [rename(item, person, pseudonym) for item in items])
-    await session.flush()
+        lists = {name: [rename(item, person, pseudonym) for item in getattr(report, name)] for name in names}
+        values = {**lists, "updated_at": CourseReport.updated_at}
+        await session.execute(update(CourseReport).where(CourseReport.id == report.id).values(values))
     return len(reports)
 
 
@@ -142,7 +185,14 @@ async def certify(session: AsyncSession, actor_id: UUID, secret: str, student_id
     erasure = Erasure(actor_id=actor_id, student_digest=digest, tables=tables)
     session.add(erasure)
     await session.flush()
+    await remember(session, digest)
     return erasure
+
+
+async def remember(session: AsyncSession, digest: bytes) -> None:
+    """That a student_id belonged to somebody, so that nobody else is given it; twice is once."""
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    await session.execute(insert(FormerStudent).values(digest=digest).on_conflict_do_nothing(index_elements=["digest"]))
 
 
 class Certificate(Struct, frozen=True, kw_only=True):
