@@ -16,7 +16,7 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 from litestar import Litestar
-from sqlalchemy import event, insert
+from sqlalchemy import event, insert, update
 from uuid_utils.compat import uuid7
 
 from cortez.accounts.models import CourseMember, User
@@ -140,9 +140,12 @@ async def taught(make: Make, size: int, course: str = "c", **values: Any) -> Cla
     return made
 
 
-async def work(make: Make, group: Class, student: Someone, **values: Any) -> LearningSession:
+async def work(make: Make, group: Class, student: Someone, steps: int = 1, **values: Any) -> LearningSession:
     defaults = {"activity_id": group.activity, "course_id": group.course, "start_time": MONDAY}
-    return await make.session(student, **(defaults | values))
+    session = await make.session(student, **(defaults | values))
+    for _ in range(steps):
+        await make.trace(session)
+    return session
 
 
 async def asked(someone: Someone, **body: Any) -> Row:
@@ -163,12 +166,14 @@ async def test_a_dataset_from_the_database_stands_the_same_attack(make: Make) ->
     for _ in range(14):
         course, commission = chance.choice(["c1", "c2"]), chance.choice(["A", "B", None])
         student = await make.student(commission=commission)
+        await make.add(*[CourseMember(course_id=one, user_id=student.id, role="student") for one in ("c1", "c2")])
         for _ in range(4):
             start = MONDAY + timedelta(days=chance.randint(0, 13), hours=chance.randint(0, 23))
             minutes = len(truth) + 1
             truth[minutes] = student.student_id
             values = {"course_id": course, "activity_id": f"{course}-{chance.randint(0, 1)}", "start_time": start}
             session = await make.session(student, **values, end_time=start + timedelta(minutes=minutes))
+            await make.trace(session)
             if chance.random() < 0.2:
                 await make.evaluation(session, overall_competency_level=chance.choice(list(CompetencyLevel)))
     for k in (2, 3):
@@ -202,6 +207,54 @@ async def test_k_counts_students_and_not_their_sessions(make: Make) -> None:
         none = dict.fromkeys(counts, 0)
         assert [found["released"], found["suppressed"]] == ([counts, none] if released else [none, counts])
     assert (await asked(group.teacher))["k"] == 5
+
+
+async def released(group: Class, k: int) -> int:
+    return int((await asked(group.teacher, k=k))["released"]["rows"])
+
+
+async def test_outsiders_do_not_count_towards_k(make: Make) -> None:
+    """Else whoever wants the rows of one student starts a few sessions beside it."""
+    group = await taught(make, 1)
+    for _ in range(4):
+        await work(make, group, await make.student(commission="A"))
+    await work(make, group, await make.tutor(course=group.course, student_id="tutor", commission="A"))
+    assert await released(group, 2) == 0
+    second = await make.student(course=group.course, commission="A")
+    await work(make, group, second)
+    assert await released(group, 2) == 7  # those who count hide the others too
+    assert await released(group, 3) == 0
+
+
+async def test_who_did_nothing_does_not_count_towards_k(make: Make) -> None:
+    group = await taught(make, 1)
+    student = await make.student(course=group.course, commission="A")
+    await work(make, group, student, steps=0)
+    assert await released(group, 2) == 0
+    await work(make, group, student)
+    assert await released(group, 2) == 3
+
+
+async def test_what_is_forgotten_does_not_count_towards_k(make: Make) -> None:
+    """By a pseudonym for each run of retention, one student was many."""
+    group, admin = await taught(make, 2), await make.admin()
+    async with make.database.unit() as session:
+        await session.execute(update(User).values(commission=None))  # as it is of the forgotten, who have no account
+    assert await released(group, 2) == 2
+    assert (await admin.delete(f"/students/{group.students[0].student_id}/data")).status_code == 200
+    assert await released(group, 2) == 0
+
+
+async def test_a_student_without_an_account_counts(make: Make) -> None:
+    """Whom a tutor agent has named; nobody can say whether they are members."""
+    course = await make.course("c")
+    activity, admin = await make.activity(course_id=course), await make.admin()
+    for name in ("moodle-1", "moodle-2"):
+        values = {"activity_id": activity.activity_id, "course_id": course, "start_time": MONDAY}
+        session = LearningSession(student_id=name, **values)
+        await make.add(session)
+        await make.trace(session)
+    assert len((await asked(admin, k=2))["items"]) == 2
 
 
 async def test_a_student_who_stands_out_is_left_out(make: Make) -> None:
@@ -240,7 +293,8 @@ async def test_pseudonyms_are_of_one_study_and_one_service(make: Make, app: Lite
 
 async def test_a_row_says_in_numbers_what_hangs_on_the_session(make: Make) -> None:
     group = await taught(make, 1)
-    session = await work(make, group, await make.student(commission="A"), end_time=MONDAY + timedelta(minutes=61.9))
+    student = await make.student(course="c", commission="A")
+    session = await work(make, group, student, steps=0, end_time=MONDAY + timedelta(minutes=61.9))
     dimensions: list[dict[str, Any]] = [
         {
             "semantic_understanding": {"understanding_level": 0.25},
@@ -275,7 +329,7 @@ async def test_a_row_says_in_numbers_what_hangs_on_the_session(make: Make) -> No
     for one, level in ((session, "autonomo"), ((await make.all(LearningSession))[0], "autonomo")):
         await make.evaluation(one, overall_competency_level="inicial", created_at=now - timedelta(days=1))
         await make.evaluation(one, overall_competency_level=level, overall_score=7.256, created_at=now)
-    (found,) = [row for row in (await asked(group.teacher, k=2))["items"] if row["trace_count"]]
+    (found,) = [row for row in (await asked(group.teacher, k=2))["items"] if row["trace_count"] == 3]
     assert found.pop("pseudonym")
     assert found == {
         "course_id": "c",

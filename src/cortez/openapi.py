@@ -91,7 +91,7 @@ REQUEST_HEADERS = {
     ),
 }
 ANSWER_HEADERS = {
-    "X-Request-ID": "Names this request, also in the log; one that the client sends is only noted in the log beside it.",
+    "X-Request-ID": "Names this request, also in the log, which notes the one that a client sends beside it.",
     "ETag": "For If-Match, and If-None-Match.",
     "Location": "Where the new entity is.",
     "Link": 'The next page (`rel="next"`), if there is one.',

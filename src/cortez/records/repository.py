@@ -5,14 +5,15 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, case, func, select
+from sqlalchemy import ColumnElement, Select, and_, case, exists, func, or_, select
 from sqlalchemy.orm import selectinload
 
-from cortez.accounts.models import User
+from cortez.accounts.models import CourseMember, CourseRole, User
 from cortez.analysis.student_rules import week_of
 from cortez.evaluations.models import Evaluation
 from cortez.exercises.models import ExerciseAttempt
 from cortez.oversight.figures import SUPPORTED
+from cortez.privacy import ERASED
 from cortez.records.dimensions import MEASURED, means
 from cortez.records.rules import Group, Selection, end_of_week, monday_of
 from cortez.records.schemas import ResearchIn
@@ -81,7 +82,7 @@ class ResearchRepository(SessionRepository):
     async def selections(self, wanted: ResearchIn, limit: int | None = None) -> list[Selection]:
         """One statement, and so one moment: what is counted is what is released."""
         names = ("id", "student_id", "course_id", "activity_id", "start_time", "end_time", "trace_count")
-        columns = (*(SESSIONS.c[name] for name in names), User.commission, *latest_evaluation())
+        columns = (*(SESSIONS.c[name] for name in names), User.commission, belongs(), *latest_evaluation())
         joined = self.asked(wanted, *columns).select_from(LearningSession)
         statement = joined.outerjoin(User, User.student_id == LearningSession.student_id).limit(limit)
         return [selection_of(row) for row in await self.session.execute(statement)]
@@ -134,6 +135,13 @@ def latest_evaluation() -> list[Any]:
     return [latest.with_only_columns(column).scalar_subquery().label(name) for name, column in columns.items()]
 
 
+def belongs() -> ColumnElement[bool]:
+    """Whether the student is one of the session's course; true where it has none, or the student no account."""
+    there = (CourseMember.course_id == LearningSession.course_id, CourseMember.user_id == User.id)
+    member = exists().where(*there, CourseMember.role == CourseRole.STUDENT).correlate(LearningSession, User)
+    return or_(LearningSession.course_id.is_(None), User.id.is_(None), member).label("belongs")
+
+
 def selection_of(row: Any) -> Selection:
     group = Group(
         row.course_id, row.commission or None, row.activity_id, week_of(row.start_time.date()), row.competency_level
@@ -144,7 +152,8 @@ def selection_of(row: Any) -> Selection:
         "duration_minutes": minutes,
         "evaluation_score": rounded(row.score),
     }
-    return Selection(row.id, row.student_id, group, figures)
+    counts = bool(row.belongs) and row.trace_count > 0 and not row.student_id.startswith(ERASED)
+    return Selection(row.id, row.student_id, group, figures, counts)
 
 
 def steps_of(row: Any) -> dict[str, Any]:

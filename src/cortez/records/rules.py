@@ -1,7 +1,9 @@
 """How a dataset is made anonymous: whole groups or nothing, and pseudonyms that lead from no group to another.
 
 A group holds the sessions that agree in every quasi-identifier. One with fewer than k different students is left out
-whole, so every value or combination of values in the dataset is shared by k students. The pseudonym is keyed by study
+whole, so every value or combination of values in the dataset is shared by k students. Who counts as one of them must
+have worked, be a member of the group's course where that can be known, and not be forgotten: else somebody could start
+a few empty sessions of outsiders beside one student, and have that one's rows. The pseudonym is keyed by study
 and group: were it one for all of a study, somebody who knows two groups that a student belongs to could look for the
 pseudonyms in both, and often find a single one. As it is, all that leads from row to row stays within a group.
 
@@ -36,23 +38,27 @@ class Group(Struct, frozen=True):
 
 
 class Selection(Struct, frozen=True):
-    """A session as it is chosen for research, before anything about it is hidden."""
+    """A session as it is chosen for research, before anything about it is hidden.
+
+    `counts`: by it the student is one of the k of the group.
+    """
 
     id: UUID
     student_id: str
     group: Group
     figures: dict[str, Any]
+    counts: bool = True
 
 
 def separate(selections: Iterable[Selection], k: int) -> tuple[list[Selection], list[Selection]]:
-    """Those in groups of at least k students, and the rest."""
+    """Those in groups of at least k students who count, and the rest."""
     groups: dict[Group, list[Selection]] = defaultdict(list)
     for selection in selections:
         groups[selection.group].append(selection)
     released: list[Selection] = []
     suppressed: list[Selection] = []
     for members in groups.values():
-        students = {selection.student_id for selection in members}
+        students = {selection.student_id for selection in members if selection.counts}
         (released if len(students) >= k else suppressed).extend(members)
     return released, suppressed
 
