@@ -12,6 +12,7 @@ import privacy_page
 from cortez.db import Base
 from cortez.privacy import STAMPS
 from cortez.records.personal import about_students
+from cortez.simulators.models import InterviewSession
 from factory import Group, Make, Someone
 from planted import WORDS, plant
 
@@ -107,6 +108,18 @@ async def test_only_the_student_and_an_admin_get_the_archive(make: Make, group: 
     admin = await make.admin()
     assert (await admin.get(path)).status_code == 200
     assert (await admin.get("/students/nobody/data")).status_code == 404
+
+
+async def test_the_archive_holds_no_answers_to_an_interview_that_is_going_on(make: Make, group: Group) -> None:
+    asked = [{"id": 1, "question": "Why a graph?", "expected_key_points": ["cycles"]}, "adopted as a text"]
+    of = {"session_id": group.session.id, "student_id": group.student.student_id, "questions_asked": asked}
+    await make.add(InterviewSession(**of, interview_type="DESIGN"))
+    await make.add(InterviewSession(**of, interview_type="ALGORITHMIC", duration_minutes=20))
+    for someone in (group.student, await make.admin()):  # who may hand it to the student
+        file = await archived(someone, group.student.student_id)
+        going, over = json.loads(file.read("data/interview_sessions.json"))
+        assert going["questions_asked"] == [{"id": 1, "question": "Why a graph?"}, "adopted as a text"]
+        assert over["questions_asked"] == asked
 
 
 async def test_the_archive_of_many_rows_is_whole(make: Make, group: Group) -> None:

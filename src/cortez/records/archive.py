@@ -16,6 +16,8 @@ from cortez.exercises.models import ExerciseAttempt
 from cortez.oversight.models import CourseReport
 from cortez.records.audit_models import AuditEntry, SubjectKey
 from cortez.records.personal import Person, about_students, is_about, mentioning, rows_of
+from cortez.simulators.models import InterviewSession
+from cortez.simulators.schemas import without_key_points
 from cortez.traces.git_models import GitTrace
 
 LOT = 500
@@ -30,7 +32,7 @@ patches/   the changes of your commits
 manifest.json   how many rows of each table
 
 data/access_log.json says who has read your data. data/audit_log.json says what was changed: values that are personal
-appear there as digests only.
+appear there as digests only. Of an interview that is going on, the points that an answer should name are left out.
 """
 
 
@@ -67,7 +69,13 @@ def parts(session: AsyncSession, person: Person) -> list[tuple[str, AsyncIterato
 async def documents(session: AsyncSession, model: Any, statement: Select[Any]) -> AsyncGenerator[dict[str, Any]]:
     """Rows in the order they were stored."""
     async for row in stored_rows(session, model, statement):
-        yield row.to_dict()
+        yield row.to_dict() | withheld(row)
+
+
+def withheld(row: Any) -> dict[str, Any]:
+    """What stands in place of the answers to an interview that is going on: they are shown once it is over."""
+    going = isinstance(row, InterviewSession) and row.duration_minutes is None
+    return {"questions_asked": without_key_points(row.questions_asked)} if going else {}
 
 
 async def stored_rows(session: AsyncSession, model: Any, statement: Select[Any]) -> AsyncGenerator[Any]:

@@ -83,9 +83,9 @@ async def export_research(
 
     Rows that agree in course, commission, activity, ISO week and competency level (of the session's latest evaluation)
     make a group; a group with fewer than k different students is left out whole, and counted. So whatever somebody
-    knows of a student in these five respects, at least k students of the dataset answer to it. Towards k only those count
-    who have at least one step in the group, who are not erased or forgotten, and who, where they have an account and
-    the group a course, are student members of that course.
+    knows of a student in these five respects, at least k students of the dataset answer to it. Towards k count only
+    those who have at least one step in the group, who are not erased or forgotten, and who, where they have an account
+    and the group a course, are student members of that course.
 
     The same study gives the same pseudonyms, another study others. A pseudonym holds within one group: if it led from
     group to group, knowing two groups of a student would often be enough to find them. Filters choose whole groups, so

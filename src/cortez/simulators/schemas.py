@@ -96,11 +96,19 @@ class InterviewOut(Resource):
         """Without the points that an answer should name, as long as answers are still to come."""
         shown = cls.of(interview)
         if interview.duration_minutes is None:
-            shown.questions_asked = [
-                {name: value for name, value in asked.items() if name != "expected_key_points"}
-                for asked in interview.questions_asked
-            ]
+            shown.questions_asked = without_key_points(interview.questions_asked)
         return shown
+
+
+def without_key_points(questions: list[Any]) -> list[Any]:
+    """The questions of an interview without what an answer should name; adopted ones may be anything."""
+
+    def without(asked: Any) -> Any:
+        if not isinstance(asked, dict):
+            return asked
+        return {name: value for name, value in asked.items() if name != "expected_key_points"}
+
+    return [without(asked) for asked in questions]
 
 
 class IncidentIn(Input):
