@@ -1,17 +1,15 @@
 """Erasure: what is personal goes, in one unit of work; what statistics need stays, under a name that means nobody."""
 
-import hashlib
-import hmac
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
 from msgspec import Struct
 from sqlalchemy import ColumnElement, String, Uuid, case, cast, delete, func, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from cortez.accounts.models import FormerStudent, User
+from cortez.accounts.models import User
+from cortez.accounts.student_ids import digest_of, note_former
 from cortez.auditing import keyed_digest, new_pads
 from cortez.database import student_changed
 from cortez.idempotency import IdempotencyRecord
@@ -180,19 +178,12 @@ def rename(item: Any, person: Person, pseudonym: str) -> Any:
 
 async def certify(session: AsyncSession, actor_id: UUID, secret: str, student_id: str, counts: Counts) -> Erasure:
     """Store that it was done. Who knows the student_id can show that it is the one, with the service's key."""
-    digest = hmac.digest(secret.encode(), b"erasure:" + student_id.encode(), hashlib.sha256)
     tables = {name: {"removed": count.removed, "emptied": count.emptied} for name, count in counts.items()}
-    erasure = Erasure(actor_id=actor_id, student_digest=digest, tables=tables)
+    erasure = Erasure(actor_id=actor_id, student_digest=digest_of(secret, student_id), tables=tables)
     session.add(erasure)
     await session.flush()
-    await remember(session, digest)
+    await note_former(session, secret, student_id)
     return erasure
-
-
-async def remember(session: AsyncSession, digest: bytes) -> None:
-    """That a student_id belonged to somebody, so that nobody else is given it; twice is once."""
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    await session.execute(insert(FormerStudent).values(digest=digest).on_conflict_do_nothing(index_elements=["digest"]))
 
 
 class Certificate(Struct, frozen=True, kw_only=True):
