@@ -89,14 +89,15 @@ async def put_member(
 ) -> Answer[MemberOut]:
     """Make a person a member, or change what they are.
 
-    Where members are asked first (`CORTEZ_ENROLMENT=invite`), a teacher's new member is invited: 202, `joined_at` null.
+    Where members are asked first (`CORTEZ_ENROLMENT=invite`), a teacher's new member is invited: 202, with `joined_at`
+    and `student_id` null until they accept.
     """
     await courses.led(course_id, lock=True)
     student_id, role = await members.student_id_of(user_id), data.role.value
     asks = settings.enrolment == "invite" and not members.principal.is_admin
     if asks and await members.of(course_id, user_id) is None:
         invitations = InvitationRepository(members.session, members.principal)
-        invited = MemberOut.of(await invitations.put(course_id, user_id, role), student_id)
+        invited = MemberOut.of(await invitations.put(course_id, user_id, role), None)
         return Answer(invited, status_code=HTTP_202_ACCEPTED)
     return Answer(MemberOut.of(await members.put(course_id, user_id, role), student_id), status_code=HTTP_200_OK)
 
