@@ -173,9 +173,10 @@ async def enrol(school: School, teacher: Someone, course: str, student_ids: list
     headers = {"content-type": "text/csv"}
     path = f"/courses/{course}/members/batch"
     result = await done(teacher.post(path, content="\n".join(lines), headers=headers))
-    assert result["created"] == len(student_ids), result
-    items = zip(result["items"], student_ids, strict=True)
-    return [await school.make.sign_in(item["user_id"], student_id) for item, student_id in items]
+    assert result["added"] == len(student_ids), result
+    members = await everything(teacher, f"/courses/{course}/members?role=student")
+    ids = {member["student_id"]: member["user_id"] for member in members}
+    return [await school.make.sign_in(ids[student_id], student_id) for student_id in student_ids]
 
 
 async def prepare(school: School) -> None:
