@@ -80,13 +80,13 @@ async def test_04_an_lti_launch_is_recorded_as_often_as_somebody_launches(make: 
 
 
 async def test_05_sequences_and_rubrics_are_stored_and_read(make: Make) -> None:
-    teacher, key, exercise = await make.teacher(), await make.key(), await make.exercise()
-    session = await make.session()
+    key, exercise, session = await make.key(), await make.exercise(), await make.session()
+    teacher = await make.subject_teacher(exercise.subject_code)
     await make.trace(session)
     rolled = await key.post(f"/sessions/{session.id}/trace-sequences")
     assert (rolled.status_code, rolled.json()["total_traces"]) == (201, 1)
     assert len((await key.get(f"/sessions/{session.id}/trace-sequences")).json()["items"]) == 1
-    await teacher.put(f"/exercises/{exercise.id}/rubric", json=RUBRIC)
+    assert (await teacher.put(f"/exercises/{exercise.id}/rubric", json=RUBRIC)).status_code == 200
     async with make.database.reading() as reading:
         criteria = await CriterionRepository(reading, SYSTEM).of(exercise.id)
     assert [one.display_order for one in criteria] == [1, 2, 3]
