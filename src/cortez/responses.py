@@ -51,22 +51,21 @@ def shown_in(content: object) -> set[str | UUID]:
     What names students in another way says so itself, as `names_students`.
     """
     found: set[Any] = set()
-    parts = [content]
+    parts = [[content]]
     while parts:
-        part = parts.pop()
-        if isinstance(part, Struct):
+        for part in parts.pop():
             if whose := getattr(part, "student_id", None) or getattr(part, "session_id", None):
                 found.add(whose)
-                continue
-            found.update(getattr(part, "names_students", ()))
-            parts += [value for value in astuple(part) if isinstance(value, Struct | list | dict)]
-        elif isinstance(part, list):
-            parts += part
-        elif isinstance(part, dict):
-            if whose := part.get("student_id") or key_of_session(part.get("session_id")):
-                found.add(whose)
-            else:
-                parts += part.values()
+            elif isinstance(part, list):
+                parts.append(part)
+            elif isinstance(part, Struct):
+                found.update(getattr(part, "names_students", ()))
+                parts.append([value for value in astuple(part) if isinstance(value, Struct | list | dict)])
+            elif isinstance(part, dict):
+                if whose := part.get("student_id") or key_of_session(part.get("session_id")):
+                    found.add(whose)
+                else:
+                    parts.append([*part.values()])
     return found
 
 

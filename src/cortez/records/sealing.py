@@ -14,12 +14,12 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import msgspec
-from sqlalchemy import JSON, BigInteger, Text, cast, exists, func, insert, or_, select, type_coerce
+from sqlalchemy import JSON, BigInteger, Text, cast, exists, false, func, insert, or_, select, type_coerce
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.types import NullType
 
 from cortez.database import Database
-from cortez.db import Base, utc_now
+from cortez.db import Base, instant_of, utc_now
 from cortez.records.audit_models import AuditEntry, AuditLeaf, AuditSeal
 from cortez.records.order import Sealed
 
@@ -188,14 +188,15 @@ async def verify(session: AsyncSession) -> Verification:
     """
     faults: list[Fault] = []
     found = entries = seals = 0
-    before, number, sealed = b"", 1, Sealed()
+    before, number, sealed, since = b"", 1, Sealed(), None
     for row in (await session.execute(select(*raw(AuditSeal)).order_by(AuditSeal.number, AuditSeal.id))).all():
         leaves = await leaves_of(session, row.id)
         wrong = [*seal_faults(row, before, number, leaves), *entry_faults(leaves), *order_faults(leaves, sealed)]
         found += len(wrong)
         faults += wrong[: MAX_FAULTS - len(faults)]
         before, number, seals, entries = bytes(row.digest), number + 1, seals + 1, entries + len(leaves)
-    wrong = [*await loose_faults(session, sealed), *await gap_faults(session)]
+        since = settled_by(row.created_at) if row.entries < LOT else since
+    wrong = [*await loose_faults(session, sealed, since), *await gap_faults(session)]
     found += len(wrong)
     faults += wrong[: MAX_FAULTS - len(faults)]
     return Verification(
@@ -245,7 +246,7 @@ def entry_faults(leaves: list[tuple[Any, Any]]) -> Iterator[Fault]:
 
 def order_faults(leaves: list[tuple[Any, Any]], sealed: Sealed) -> Iterator[Fault]:
     """Of the entries of one seal, which is then counted among those that are sealed."""
-    there = [entry for _, entry in leaves if entry is not None]
+    there = [entry for _, entry in leaves if entry is not None and isinstance(entry[ENTRY["position"]], int)]
     for entry in there:
         if sealed.forbids(entry[ENTRY["position"]], entry[ENTRY["xid"]]):
             yield Fault("entry", str(entry[ENTRY["id"]]), "The entry stands before others that were sealed earlier.")
@@ -253,16 +254,24 @@ def order_faults(leaves: list[tuple[Any, Any]], sealed: Sealed) -> Iterator[Faul
         sealed.add(entry[ENTRY["position"]], entry[ENTRY["xid"]])
 
 
-async def loose_faults(session: AsyncSession, sealed: Sealed) -> list[Fault]:
+def settled_by(sealed_at: Any) -> datetime | None:
+    """The horizon of a seal, of its time as the database gives it; None where that is no time any more."""
+    try:
+        moment = sealed_at if isinstance(sealed_at, datetime) else instant_of(sealed_at)
+        return None if moment is None else moment - SETTLED
+    except (ValueError, OverflowError):
+        return None
+
+
+async def loose_faults(session: AsyncSession, sealed: Sealed, since: datetime | None) -> list[Fault]:
     """Entries without a seal that are older than what still waits for one, or come before what is sealed."""
-    columns = (AuditEntry.id, AuditEntry.position, AuditEntry.xid, AuditEntry.created_at)
-    since = await horizon(session)
-    suspect = AuditEntry.position < sealed.highest
-    if since:
-        suspect = or_(suspect, AuditEntry.created_at <= since)
+    id_ = type_coerce(AuditEntry.id, NullType()).label("id")
+    old = AuditEntry.created_at <= since if since else false()
+    columns = (id_, AuditEntry.position, AuditEntry.xid, old.label("old"))
+    suspect = select(*columns).where(~SEALED, or_(AuditEntry.position < sealed.highest, old))
     faults = []
-    for row in await session.execute(select(*columns).where(~SEALED, suspect).order_by(AuditEntry.position)):
-        if since and row.created_at <= since:
+    for row in await session.execute(suspect.order_by(AuditEntry.position)):
+        if row.old:
             faults.append(Fault("entry", str(row.id), "The entry has no seal, though all of its time are sealed."))
         elif sealed.forbids(row.position, row.xid):
             faults.append(Fault("entry", str(row.id), "The entry has no seal, though others after it are sealed."))
@@ -274,7 +283,7 @@ async def gap_faults(session: AsyncSession) -> list[Fault]:
     if session.get_bind().dialect.name != "sqlite":
         return []
     before = func.lag(AuditEntry.position, 1, 0).over(order_by=AuditEntry.position).label("before")
-    places = select(AuditEntry.id, AuditEntry.position, before).subquery()
+    places = select(type_coerce(AuditEntry.id, NullType()).label("id"), AuditEntry.position, before).subquery()
     gaps = select(places).where(places.c.position != places.c.before + 1).order_by(places.c.position)
     return [
         Fault("entry", str(row.id), f"The entry has the position {row.position}, but the one before it {row.before}.")
