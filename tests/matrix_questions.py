@@ -44,6 +44,7 @@ QUESTIONS = [
     Question("teacher", "GET /students/commuter/profile", 200, text=MARK, hidden='"far"'),
     Question("far", "GET /students/commuter/profile?course_id=home", 404),
     Question("far", "GET /students?course_id=home", 404),
+    Question("guest", "GET /students?course_id=home", 404),
     Question("far", "GET /students?at_risk=true", 200, hidden="commuter"),
     Question("teacher", "GET /students?at_risk=true", 200, text="commuter", hidden='"far"'),
     Question("commuter", "GET /students/commuter/profile", 200, text='"course_ids":["far","home"]', hidden="nothing"),

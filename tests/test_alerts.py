@@ -268,6 +268,15 @@ async def test_an_alert_of_before_is_seen_by_its_assignee_and_admins(make: Make,
     assert (await group.tutor.get(path)).status_code == 404
 
 
+async def test_an_alert_on_an_activity_is_its_owner_s_though_it_was_assigned(make: Make, group: Class) -> None:
+    await make.activity(activity_id="loose", teacher_id=group.teacher.id)
+    values = {"alert_type": "pattern_anomaly", "severity": "low", "scope": "activity", "title": "t", "description": "d"}
+    alert = RiskAlert(**values, activity_id="loose", detection_rule="a person", assigned_to=group.tutor.id)
+    await make.add(alert)
+    assert (await group.teacher.get(f"/alerts/{alert.id}")).status_code == 200
+    assert (await group.tutor.get(f"/alerts/{alert.id}")).status_code == 404
+
+
 async def test_alerts_are_seen_by_those_they_are_meant_for(make: Make, group: Class) -> None:
     alert = await raised(group, severity="high", scope="student", student_id=group.student.student_id)
     elsewhere = await make.teacher(course=await make.course("elsewhere"))

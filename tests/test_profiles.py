@@ -262,6 +262,27 @@ async def test_who_enrols_a_student_of_others_is_shown_nothing_of_before(make: M
     assert (await stranger.get("/students?at_risk=true")).json()["items"] == []
 
 
+async def test_who_does_not_lead_the_course_of_an_activity_is_shown_nothing_of_it(make: Make, two: Two) -> None:
+    course = await make.course("theirs")
+    await make.activity(activity_id="given", teacher_id=two.owner.id, course_id=course)
+    other = await registered(make)
+    await worked(make, other, 1, 0.9, 1.0, activity_id="given")
+    assert (await two.owner.get(f"/students/{other.student_id}/profile")).status_code == 404
+    await make.add(CourseMember(course_id=course, user_id=two.owner.id, role="teacher"))
+    assert figures(await profile(two.owner, other)) == (1, 1, 0.9, 1.0, 1, [])
+
+
+async def test_the_filter_is_as_exact_as_what_is_shown(make: Make) -> None:
+    teacher = await make.teacher(course=await make.course("a"))
+    student = await registered(make, "a")
+    session = await make.session(student, course_id="a")
+    for _ in range(3):
+        await make.trace(session, ai_involvement=0.7)
+    await student.post(f"/sessions/{session.id}/complete")
+    assert (await profile(teacher, student))["average_ai_dependency"] == 0.7
+    assert (await teacher.get("/students?at_risk=true")).json()["items"] == []
+
+
 async def test_a_page_of_students_takes_as_many_statements_for_many_as_for_few(make: Make, two: Two) -> None:
     few = await counted(make, two.b, "/students?at_risk=false")
     for number in range(5):

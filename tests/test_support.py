@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from cortez.accounts.models import CourseMember
+from cortez.accounts.models import CourseMember, Role
 from cortez.db import utc_now
 from cortez.oversight.models import InterventionStatus, PlanStatus, RemediationPlan, TeacherIntervention
 from factory import Make, Someone
@@ -137,6 +137,21 @@ async def test_a_plan_names_the_course_or_the_activity_that_it_is_about(make: Ma
     assert [one["id"] for one in (await group.teacher.get(f"{path}?course_id=c")).json()["items"]] != []
     for someone, status in ((group.teacher, 200), (group.tutor, 404), (group.student, 200)):
         assert (await someone.get(f"{path}/{plan['id']}")).status_code == status
+
+
+async def test_a_plan_is_not_about_oneself_nor_by_what_was_found_elsewhere(make: Make, group: Class) -> None:
+    both = await make.user(Role.TEACHER, Role.STUDENT, course="c")
+    await make.session(both, course_id="c")
+    path = "/remediation-plans"
+    refused = await both.post(path, json=plan_for(both))
+    assert (refused.status_code, refused.json()["code"]) == (422, "STUDENT_NOT_IN_COURSE")
+    assert (await group.teacher.post(path, json=plan_for(both))).status_code == 201
+    own = await make.course("own")
+    await make.add(CourseMember(course_id=own, user_id=group.teacher.id, role="teacher"))
+    risk = await make.risk(await make.session(group.student, course_id=own))
+    for course, status in (("c", 422), (own, 201)):
+        body = plan_for(group.student, course_id=course, trigger_risks=[str(risk.id)])
+        assert (await group.teacher.post(path, json=body)).status_code == status, course
 
 
 async def test_what_is_written_about_a_student_is_read_and_changed_in_its_course_only(make: Make, group: Class) -> None:
