@@ -11,10 +11,14 @@ from matrix_world import World
 
 PLAN = {"plan_type": "tutoring", "description": "x"}
 ALERT = {"alert_type": "pattern_anomaly", "severity": "low", "title": "x", "description": "x"}
+METRICS = "GET http://test/metrics"
 
 
 class Question(msgspec.Struct, frozen=True):
-    """`status` is what is answered; the answer holds `text`, and nothing of `hidden`."""
+    """`status` is what is answered; the answer holds `text`, and nothing of `hidden`.
+
+    `settings` are what the service has meanwhile.
+    """
 
     who: str
     call: str
@@ -22,6 +26,7 @@ class Question(msgspec.Struct, frozen=True):
     body: Any = None
     text: str = ""
     hidden: str = MARK
+    settings: dict[str, Any] = {}
 
     def told(self, world: World) -> tuple[str, Any]:
         """Path and body, with the ids in their places."""
@@ -161,6 +166,11 @@ QUESTIONS = [
         422,
         {"resolution_notes": "x", "remediation_plan_id": "{plan_id@other}"},
     ),
+    # Metrics are for whoever has their token; no sign-in is one, and production shows nothing without.
+    Question("nobody", METRICS, 403, text="METRICS_TOKEN_MISSING", settings={"env": "production"}),
+    Question("admin", METRICS, 403, text="METRICS_TOKEN_MISSING", settings={"env": "production"}),
+    Question("nobody", METRICS, 401, settings={"metrics_token": "a token of theirs"}),
+    Question("admin", METRICS, 401, text="METRICS_TOKEN_INVALID", settings={"metrics_token": "a token of theirs"}),
     # A malformed OPTIONS or HEAD tells no more than a GET does.
     Question("nobody", "OPTIONS /sessions/{session_id}", 204),
 ]

@@ -2,7 +2,7 @@
 
 All of them are found, none is listed: filters as functions that make a condition for a principal, guards at the
 handlers, checks as statements that do nothing but refuse. Each is taken out of the running application, and only the
-probes that came past it are asked again.
+probes that came past it are asked again. One that no probe comes past is seen by none, which is known without trying.
 """
 
 import ast
@@ -12,8 +12,7 @@ import inspect
 import logging
 import pkgutil
 import re
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -29,9 +28,11 @@ from cortez.statements import STATEMENTS
 from matrix import Matrix, Probe
 
 SOURCE = Path(cortez.__file__).parent
-# Packages that nobody reaches over HTTP.
-APART = ("cortez.demo", "cortez.administration", "cortez.cli", "cortez.__main__")
+# What no request reaches: commands, and what revisions use (test_schema_changes.py sees what is required there).
+APART = ("cortez.demo", "cortez.administration", "cortez.cli", "cortez.__main__", "cortez.schema_changes")
+KINDS = frozenset({"filter", "guard", "check"})
 ABOUT = {"principal", "student_id", "student", "self"}
+MARK = "_somebody_came_to_this_check"  # a name that a module has while it is watched
 # What a statement says that does nothing but refuse.
 REFUSES = re.compile(
     r"^(raise|return) (Forbidden|NotFound|(Invalid|Conflict)[^#]*"
@@ -64,7 +65,7 @@ EXCUSED = {
 
 
 class Mutant(msgspec.Struct, frozen=True):
-    """`place` is the function that it sits in, by which the probes that matter are found; a call for a guard."""
+    """`place` is where the probes that matter come past: a filter's code, a guard's call, a check's file and line."""
 
     kind: str
     name: str
@@ -177,8 +178,9 @@ def unguarded(handler: Any) -> Iterator[None]:
 
 def checks() -> Iterator[Mutant]:
     """Every statement that only refuses, replaced by nothing in the code of its function."""
+    held = modules()
     living = functions()
-    for module in modules():
+    for module in held:
         path = str(module.__file__)
         source = Path(path).read_text("utf-8")
         for line, text in refusals(ast.parse(source)):
@@ -187,7 +189,7 @@ def checks() -> Iterator[Mutant]:
                 code, new = function.__code__, without.get(key)
                 if code.co_filename == path and new and line in lines_of(code) and innermost(key, line, living, path):
                     name = f"{module.__name__}:{code.co_qualname}: {text}"
-                    yield Mutant("check", name, code, partial(recoded, function, new))
+                    yield Mutant("check", name, (path, line), partial(recoded, function, new))
 
 
 def functions() -> dict[tuple[str, str, int], FunctionType]:
@@ -219,28 +221,44 @@ def innermost(key: tuple[str, str, int], line: int, living: dict[Any, FunctionTy
 
 def refusals(tree: ast.Module) -> Iterator[tuple[int, str]]:
     for node in ast.walk(tree):
-        if isinstance(node, ast.If) and len(node.body) == 1 and not node.orelse:
-            if REFUSES.match(ast.unparse(node.body[0])):
-                yield node.lineno, f"if {ast.unparse(node.test)}"
-        elif isinstance(node, ast.Expr) and ASKS.match(ast.unparse(node)):
-            yield node.lineno, ast.unparse(node)
+        if isinstance(node, ast.stmt) and is_check(node):
+            yield node.lineno, f"if {ast.unparse(node.test)}" if isinstance(node, ast.If) else ast.unparse(node)
 
 
-def removed(tree: ast.Module, line: int) -> ast.Module:
-    class Remover(ast.NodeTransformer):
-        def visit_If(self, node: ast.If) -> ast.AST:
+def is_check(node: ast.stmt) -> bool:
+    """Whether it does nothing but refuse."""
+    if isinstance(node, ast.If):
+        return len(node.body) == 1 and not node.orelse and bool(REFUSES.match(ast.unparse(node.body[0])))
+    return isinstance(node, ast.Expr) and bool(ASKS.match(ast.unparse(node)))
+
+
+def changed(tree: ast.Module, change: Callable[[ast.stmt], Any]) -> ast.Module:
+    """With what `change` makes of each check in its place."""
+
+    class Changer(ast.NodeTransformer):
+        def visit_If(self, node: ast.If) -> Any:
             self.generic_visit(node)
-            return nothing(node) if node.lineno == line and REFUSES.match(ast.unparse(node.body[0])) else node
+            return change(node) if is_check(node) else node
 
-        def visit_Expr(self, node: ast.Expr) -> ast.AST:
-            return nothing(node) if node.lineno == line and ASKS.match(ast.unparse(node)) else node
+        def visit_Expr(self, node: ast.Expr) -> Any:
+            return change(node) if is_check(node) else node
 
-    Remover().visit(tree)
+    Changer().visit(tree)
     return ast.fix_missing_locations(tree)
 
 
-def nothing(node: ast.stmt) -> ast.AST:
-    return ast.copy_location(ast.Pass(), node)
+def removed(tree: ast.Module, line: int) -> ast.Module:
+    return changed(tree, lambda node: ast.copy_location(ast.Pass(), node) if node.lineno == line else node)
+
+
+def marked(tree: ast.Module) -> ast.Module:
+    """Each check says first that somebody has come to it."""
+
+    def mark(node: ast.stmt) -> list[ast.stmt]:
+        says = ast.parse(f"{MARK}({node.lineno})").body[0]
+        return [ast.copy_location(says, node), node]
+
+    return changed(tree, mark)
 
 
 @contextmanager
@@ -264,19 +282,22 @@ def recoded(function: FunctionType, code: CodeType) -> Iterator[None]:
 
 
 class Trail:
-    """Which functions each probe comes past: filters say so themselves, for checks every call is watched."""
+    """What each probe comes past: filters say so themselves, and so do checks, while the trail is laid."""
 
     def __init__(self, mutants: list[Mutant]) -> None:
         self.filters = [mutant for mutant in mutants if mutant.kind == "filter"]
-        self.codes = {mutant.place for mutant in mutants if mutant.kind == "check"}
-        self.reached: dict[CodeType, list[Probe]] = {}
-        self.passed: set[CodeType] = set()
+        self.files = {mutant.place[0] for mutant in mutants if mutant.kind == "check"}
+        self.reached: dict[Any, list[Probe]] = {}
+        self.passed: set[Any] = set()
 
     @contextmanager
     def laid(self) -> Iterator[None]:
         with ExitStack() as stack:
             for mutant in self.filters:
                 stack.enter_context(mutant.applied(instead=self.noting))
+            for module in modules():
+                if module.__file__ in self.files:
+                    stack.enter_context(self.watched(module))
             yield
 
     def noting(self, function: FunctionType) -> Callable[..., Any]:
@@ -286,29 +307,35 @@ class Trail:
 
         return noted
 
-    def note(self, frame: Any, event: str, _: Any) -> None:
-        if event == "call" and frame.f_code in self.codes:
-            self.passed.add(frame.f_code)
+    @contextmanager
+    def watched(self, module: ModuleType) -> Iterator[None]:
+        """All checks of a module."""
+        path = str(module.__file__)
+        codes = code_in(compile(marked(ast.parse(Path(path).read_text("utf-8"))), path, "exec"))
+        with ExitStack() as stack:
+            for key, function in functions().items():
+                if key in codes:
+                    stack.enter_context(recoded(function, codes[key]))
+            vars(module)[MARK] = lambda line: self.passed.add((path, line))
+            yield
+        del vars(module)[MARK]
 
     async def ask(self, probe: Probe) -> str:
         self.passed = set()
         STATEMENTS.clear()  # what was built before does not come past its filter again
-        sys.setprofile(self.note if self.codes else None)
         try:
             return await probe.ask()
         finally:
-            sys.setprofile(None)
-            for code in self.passed:
-                self.reached.setdefault(code, []).append(probe)
+            for place in self.passed:
+                self.reached.setdefault(place, []).append(probe)
 
 
 class Hunt:
-    """A run of the matrix, then of the mutants; call it inside of `undone`."""
+    """A run of the probes, then of the mutants; call it inside of `undone`."""
 
-    def __init__(self, matrix: Matrix, kinds: set[str]) -> None:
-        self.matrix = matrix
-        found = [*filters(), *guards(matrix), *(checks() if "check" in kinds else ())]
-        self.mutants = [mutant for mutant in found if mutant.kind in kinds]
+    def __init__(self, matrix: Matrix, probes: Iterable[Probe] | None = None) -> None:
+        self.probes = matrix.probes() if probes is None else probes
+        self.mutants = [*filters(), *guards(matrix), *checks()]
         self.trail = Trail(self.mutants)
         self.by_call: dict[tuple[str, str], list[Probe]] = {}
         self.asked = 0
@@ -316,27 +343,34 @@ class Hunt:
     async def matrix_holds(self) -> list[str]:
         wrong = []
         with self.trail.laid():
-            for probe in self.matrix.probes():
+            for probe in self.probes:
                 self.asked += 1
                 self.by_call.setdefault(probe.call, []).append(probe)
                 if trouble := await self.trail.ask(probe):
                     wrong.append(f"{probe.who}: {probe.name}: {trouble}")
         return wrong
 
+    def past(self, mutant: Mutant) -> list[Probe]:
+        """The probes that came past it."""
+        return (self.by_call if mutant.kind == "guard" else self.trail.reached).get(mutant.place, [])
+
     async def sees(self, mutant: Mutant) -> bool:
         """Whether some probe that came past it now gets another answer."""
-        guarded = mutant.kind == "guard"
-        probes = self.by_call.get(mutant.place, []) if guarded else self.trail.reached.get(mutant.place, [])
         with mutant.applied(), rebuilt():
-            for probe in sorted(probes, key=lambda one: not one.refused):
+            for probe in sorted(self.past(mutant), key=lambda one: not one.refused):
                 if await probe.ask():
                     return True
         return False
 
-    async def survivors(self, every: int = 1) -> tuple[list[str], int]:
+    def unasked(self) -> list[str]:
+        """The names of those that no probe comes past."""
+        return [f"{one.kind} {one.name}" for one in self.mutants if not self.past(one)]
+
+    async def survivors(self, kinds: Collection[str] = KINDS, every: int = 1) -> tuple[list[str], int]:
         """The names of those that nothing sees, and how many were tried: of the guards each `every`-th."""
-        sampled = [one for one in self.mutants if one.kind != "guard"]
-        sampled += [one for one in self.mutants if one.kind == "guard"][::every]
+        found = [one for one in self.mutants if one.kind in kinds and self.past(one)]
+        sampled = [one for one in found if one.kind != "guard"]
+        sampled += [one for one in found if one.kind == "guard"][::every]
         logging.disable(logging.CRITICAL)
         try:
             return [f"{one.kind} {one.name}" for one in sampled if not await self.sees(one)], len(sampled)
