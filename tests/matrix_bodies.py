@@ -19,6 +19,7 @@ COMMIT = f"{7:040x}"
 def step(who: str) -> dict[str, Any]:
     """A trace that this one may write."""
     kinds = {"owner": "student_prompt", "peer": "student_prompt", "key": "ai_response", "far_key": "ai_response"}
+    kinds |= {"own_key": "ai_response", "sock": "student_prompt", "heir": "student_prompt"}
     return {"interaction_type": kinds.get(who, "teacher_feedback"), "content": "x"}
 
 
@@ -32,7 +33,7 @@ def now() -> str:
 
 
 def started(world: World, who: str) -> dict[str, Any]:
-    named = {"student_id": world.at["{student_id}"]} if who in {"key", "far_key", "admin"} else {}
+    named = {"student_id": world.at["{student_id}"]} if who in {"key", "far_key", "own_key", "admin"} else {}
     return {"activity_id": "home", **named}
 
 

@@ -125,7 +125,8 @@ async def sessions(make: Make, made: Side) -> None:
         await make.trace(session, content=made.mark)
     made.at["{student_id}"] = owner.student_id
     profile = StudentProfile(student_id=owner.student_id, user_id=owner.id, name=made.mark)
-    await make.add(profile, StudentProfile(student_id=made.people["guest"].student_id))
+    guest = made.people["guest"].student_id
+    await make.add(profile, *([StudentProfile(student_id=guest)] if guest else []))
 
 
 async def session_of(make: Make, made: Side, kind: str = "") -> LearningSession:

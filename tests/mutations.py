@@ -72,6 +72,9 @@ class Mutant(msgspec.Struct, frozen=True):
     place: Any
     applied: Callable[..., Any]
 
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}"
+
 
 def modules() -> list[ModuleType]:
     names = (found.name for found in pkgutil.walk_packages(cortez.__path__, "cortez."))
@@ -281,6 +284,16 @@ def recoded(function: FunctionType, code: CodeType) -> Iterator[None]:
         function.__code__ = before
 
 
+@contextmanager
+def silence() -> Iterator[None]:
+    """Nothing is logged: mutants fail in all ways."""
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
+
+
 class Trail:
     """What each probe comes past: filters say so themselves, and so do checks, while the trail is laid."""
 
@@ -330,49 +343,51 @@ class Trail:
                 self.reached.setdefault(place, []).append(probe)
 
 
-class Hunt:
-    """A run of the probes, then of the mutants; call it inside of `undone`."""
+async def seen(mutant: Mutant, probes: Iterable[Probe]) -> Probe | None:
+    """The first of these that gets another answer than it should without what the mutant takes away."""
+    with mutant.applied(), rebuilt():
+        for probe in sorted(probes, key=lambda one: not one.refused):
+            if await probe.ask():
+                return probe
+    return None
 
-    def __init__(self, matrix: Matrix, probes: Iterable[Probe] | None = None) -> None:
-        self.probes = matrix.probes() if probes is None else probes
-        self.mutants = [*filters(), *guards(matrix), *checks()]
+
+class Hunt:
+    """A run of the probes, then of the mutants, of which checks take time to find; call it inside of `undone`."""
+
+    def __init__(self, matrix: Matrix, kinds: Collection[str] = KINDS) -> None:
+        self.matrix = matrix
+        self.mutants = [*filters(), *guards(matrix), *(checks() if "check" in kinds else ())]
         self.trail = Trail(self.mutants)
         self.by_call: dict[tuple[str, str], list[Probe]] = {}
+        self.wrong: dict[int, str] = {}
         self.asked = 0
 
     async def matrix_holds(self) -> list[str]:
-        wrong = []
         with self.trail.laid():
-            for probe in self.probes:
+            for probe in self.matrix.probes():
                 self.asked += 1
                 self.by_call.setdefault(probe.call, []).append(probe)
                 if trouble := await self.trail.ask(probe):
-                    wrong.append(f"{probe.who}: {probe.name}: {trouble}")
-        return wrong
+                    self.wrong[id(probe)] = f"{probe.who}: {probe.name}: {trouble}"
+        return [*self.wrong.values()]
 
     def past(self, mutant: Mutant) -> list[Probe]:
         """The probes that came past it."""
         return (self.by_call if mutant.kind == "guard" else self.trail.reached).get(mutant.place, [])
 
     async def sees(self, mutant: Mutant) -> bool:
-        """Whether some probe that came past it now gets another answer."""
-        with mutant.applied(), rebuilt():
-            for probe in sorted(self.past(mutant), key=lambda one: not one.refused):
-                if await probe.ask():
-                    return True
-        return False
+        """Whether some probe that came past it, and was right before, now gets another answer."""
+        return bool(await seen(mutant, [one for one in self.past(mutant) if id(one) not in self.wrong]))
 
-    def unasked(self) -> list[str]:
-        """The names of those that no probe comes past."""
-        return [f"{one.kind} {one.name}" for one in self.mutants if not self.past(one)]
+    def unasked(self) -> list[Mutant]:
+        """Those that no probe comes past."""
+        return [one for one in self.mutants if not self.past(one)]
 
-    async def survivors(self, kinds: Collection[str] = KINDS, every: int = 1) -> tuple[list[str], int]:
-        """The names of those that nothing sees, and how many were tried: of the guards each `every`-th."""
+    async def survivors(self, kinds: Collection[str] = KINDS, every: int = 1) -> tuple[list[Mutant], int]:
+        """Those that nothing sees, and how many were tried: of the guards each `every`-th."""
         found = [one for one in self.mutants if one.kind in kinds and self.past(one)]
         sampled = [one for one in found if one.kind != "guard"]
         sampled += [one for one in found if one.kind == "guard"][::every]
-        logging.disable(logging.CRITICAL)
-        try:
-            return [f"{one.kind} {one.name}" for one in sampled if not await self.sees(one)], len(sampled)
-        finally:
-            logging.disable(logging.NOTSET)
+        with silence():
+            return [one for one in sampled if not await self.sees(one)], len(sampled)

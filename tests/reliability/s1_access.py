@@ -23,7 +23,7 @@ async def run(stage: Stage) -> Outcome:
             unasked = hunt.unasked()
             survivors, tried = await hunt.survivors(*((BRIEFLY, SAMPLE) if stage.quick else ()))
     survivors += unasked
-    alive = [name for name in survivors if name not in EXCUSED]
+    alive = [str(one) for one in survivors if str(one) not in EXCUSED]
     for line in (*leaks, *alive):
         print(line)  # noqa: T201
     all_ = tried + len(unasked)
