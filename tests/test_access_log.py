@@ -173,10 +173,8 @@ async def test_what_one_sent_and_gets_back_is_no_reading(make: Make, group: Grou
     step = {"interaction_type": "student_prompt", "content": "x"}
     commit = {"event_type": "commit", "commit_hash": "a" * 40, "commit_message": "x", "branch_name": "main"}
     author = {"author_name": "x", "author_email": "x@example.edu", "timestamp": written(utc_now())}
-    start = {"student_id": group.student.student_id, "activity_id": "a"}
     event = {"event_type": "sprint_started", "simulator_type": "scrum_master"}
     sent: list[tuple[str, Any, int]] = [
-        ("/sessions", start, 201),
         (f"{group.path}/traces", step, 201),
         (f"{group.path}/traces/batch", [step], 200),
         ("/traces/batch", [step | {"session_id": str(group.session.id)}], 200),
@@ -193,6 +191,22 @@ async def test_what_one_sent_and_gets_back_is_no_reading(make: Make, group: Grou
     assert [one[2] for one in await noted(make, journal)] == [group.student.student_id]
 
 
+async def test_starting_a_session_shows_the_account_of_its_student(make: Make, group: Group, journal: Journal) -> None:
+    agent = await make.key("sessions")
+    start = {"student_id": group.student.student_id, "activity_id": "a"}
+    assert (await agent.post("/sessions", json=start)).json()["user_id"] == str(group.student.id)
+    assert [one[2] for one in await noted(make, journal)] == [group.student.student_id]
+
+
+async def test_a_student_id_that_somebody_wrote_into_a_document_is_no_reading(
+    make: Make, group: Group, journal: Journal
+) -> None:
+    criteria = [{"student_id": group.student.student_id}, {"student_id": ["no", "text"]}]
+    await make.activity(activity_id="planted", course_id="c", evaluation_criteria=criteria)
+    assert (await group.teacher.get("/activities/planted")).status_code == 200
+    assert await noted(make, journal) == []
+
+
 # Whose answers are about no student; any other route is noted, by what it shows or by its path.
 ABOUT_NO_STUDENT = {
     "TokensOut": "one's own sign-in",
@@ -201,7 +215,8 @@ ABOUT_NO_STUDENT = {
     "ApiKeyOut": "keys",
     "NewApiKeyOut": "keys",
     "CourseOut": "courses",
-    "MemberOut": "members by the ids of their accounts",
+    "InvitationOut": "courses, to oneself",
+    "SubjectTeacherOut": "teachers",
     "EnrolResult": "what became of the lines of a class list",
     "SubjectOut": "material",
     "UnidadOut": "material",

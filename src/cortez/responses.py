@@ -48,9 +48,10 @@ class Answer(Response[T]):
 def shown_in(content: object) -> set[str | UUID]:
     """Whose data is in an answer, at any depth: the student_id, or else the session, of everything that has one.
 
-    What names students in another way says so itself, as `names_students`.
+    What names students in another way says so itself, as `names_students`. Documents are not searched: anybody may
+    have written a student_id into one.
     """
-    found: set[Any] = set()
+    found: set[str | UUID] = set()
     parts = [[content]]
     while parts:
         for part in parts.pop():
@@ -60,29 +61,37 @@ def shown_in(content: object) -> set[str | UUID]:
                 parts.append(part)
             elif isinstance(part, Struct):
                 found.update(getattr(part, "names_students", ()))
-                parts.append([value for value in astuple(part) if isinstance(value, Struct | list | dict)])
-            elif isinstance(part, dict):
-                if whose := part.get("student_id") or key_of_session(part.get("session_id")):
-                    found.add(whose)
-                else:
-                    parts.append([*part.values()])
+                parts.append([value for value in astuple(part) if isinstance(value, Struct | list)])
     return found
-
-
-def key_of_session(named: object) -> UUID | None:
-    """The id of a session in a document; None where it is none."""
-    try:
-        return named if isinstance(named, UUID) else UUID(str(named))
-    except ValueError:
-        return None
 
 
 def shown_again(body: bytes) -> set[str | UUID]:
     """Whose data is in an answer that is given from the store."""
     try:
-        return shown_in(msgspec.json.decode(body))
+        return named_in(msgspec.json.decode(body))
     except msgspec.DecodeError:
         return set()  # a file, which is given for what is in the path
+
+
+def named_in(document: object) -> set[str | UUID]:
+    """The student_id, or else the session_id, of every object in a decoded answer that has one."""
+    if isinstance(document, list):
+        return set().union(*map(named_in, document))
+    if not isinstance(document, dict):
+        return set()
+    if isinstance(whose := document.get("student_id"), str):
+        return {whose}
+    if session_id := key_of_session(document.get("session_id")):
+        return {session_id}
+    return set().union(*map(named_in, document.values()))
+
+
+def key_of_session(named: object) -> UUID | None:
+    """The id of a session in a document; None where it is none."""
+    try:
+        return UUID(named) if isinstance(named, str) else None
+    except ValueError:
+        return None
 
 
 def subjects_of(scope: Any, status: int, shown: set[str | UUID]) -> set[str | UUID]:
