@@ -79,6 +79,7 @@ class TraceOut(Struct):
     parent_trace_id: UUID | None
     agent_id: str | None
     occurred_at: datetime | None
+    late: bool
 
 
 class Listing(Struct):

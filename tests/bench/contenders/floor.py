@@ -27,7 +27,7 @@ TRACE_COLUMNS = """
     id, created_at, updated_at, session_id, student_id, activity_id, trace_level, interaction_type, content, context,
     trace_metadata, cognitive_state, cognitive_intent, decision_justification, alternatives_considered, strategy_type,
     ai_involvement, semantic_understanding, algorithmic_evolution, cognitive_reasoning, interactional_data,
-    ethical_risk_data, process_data, parent_trace_id, agent_id, occurred_at
+    ethical_risk_data, process_data, parent_trace_id, agent_id, occurred_at, late
 """
 SESSION_COLUMNS = """
     id, created_at, updated_at, student_id, activity_id, course_id, mode, simulator_type, user_id, start_time, end_time,
@@ -36,12 +36,13 @@ SESSION_COLUMNS = """
 RISK_COLUMNS = """
     id, created_at, updated_at, session_id, student_id, activity_id, risk_type, risk_level, dimension, description,
     impact, evidence, trace_ids, root_cause, impact_assessment, recommendations, pedagogical_intervention, resolved,
-    resolved_at, resolution, resolution_notes, detected_by, rule, rule_version, subject, threshold_value, actual_value
+    resolved_at, resolution, resolution_notes, detected_by, rule, rule_version, subject, threshold_value, actual_value,
+    late
 """
 EVALUATION_COLUMNS = """
     id, created_at, updated_at, session_id, student_id, activity_id, overall_competency_level, overall_score,
     dimensions, key_strengths, improvement_areas, recommendations, reasoning_analysis, git_analysis,
-    ai_dependency_score, ai_dependency_metrics, evaluator, evaluator_version
+    ai_dependency_score, ai_dependency_metrics, evaluator, evaluator_version, late
 """
 PAGE = f"SELECT {TRACE_COLUMNS} FROM cognitive_traces WHERE session_id = $1 ORDER BY created_at, id LIMIT $2"
 ONE_SESSION = f"SELECT {SESSION_COLUMNS} FROM sessions WHERE id = $1"
@@ -56,9 +57,9 @@ INSERT = f"""
         interaction_type, content, context, trace_metadata, cognitive_state, cognitive_intent, decision_justification,
         alternatives_considered, strategy_type, ai_involvement, semantic_understanding, algorithmic_evolution,
         cognitive_reasoning, interactional_data, ethical_risk_data, process_data, parent_trace_id, agent_id,
-        occurred_at)
+        occurred_at, late)
     VALUES ($1, $2, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
-        $23, $24, $25)
+        $23, $24, $25, $26)
     RETURNING {TRACE_COLUMNS}
 """
 KNOWN = "SELECT id FROM cognitive_traces WHERE id = ANY($1)"
@@ -116,6 +117,7 @@ class TraceIn(Struct, forbid_unknown_fields=True, kw_only=True):
             self.parent_trace_id,
             self.agent_id,
             self.occurred_at,
+            False,
         )
 
 
@@ -146,18 +148,19 @@ class TraceOut(Struct):
     parent_trace_id: UUID | None
     agent_id: str | None
     occurred_at: datetime | None
+    late: bool
 
     @classmethod
     def of(cls, row: Any) -> "TraceOut":
         (
             id_, created, updated, session, student, activity, level, kind, content, context, metadata, state, intent,
             why, others, strategy, involvement, semantic, algorithmic, reasoning, interactional, ethical, process,
-            parent, agent, occurred,
+            parent, agent, occurred, late,
         ) = row  # fmt: skip
         return cls(
             id_, created, updated, session, student, activity, level, kind, content, Raw(context), Raw(metadata),
             state, intent, why, Raw(others), strategy, involvement, Raw(semantic), Raw(algorithmic), Raw(reasoning),
-            Raw(interactional), Raw(ethical), Raw(process), parent, agent, occurred,
+            Raw(interactional), Raw(ethical), Raw(process), parent, agent, occurred, late,
         )  # fmt: skip
 
 

@@ -97,3 +97,4 @@ class Trace(Base):
     parent_trace_id: Mapped[UUID | None] = mapped_column(ForeignKey("cognitive_traces.id"))
     agent_id: Mapped[str | None]
     occurred_at: Mapped[datetime | None]
+    late: Mapped[bool] = mapped_column(default=False)

@@ -74,6 +74,7 @@ class TraceOut(BaseModel):
     parent_trace_id: UUID | None
     agent_id: str | None
     occurred_at: datetime | None
+    late: bool
 
 
 class Listing(BaseModel):
