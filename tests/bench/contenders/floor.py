@@ -22,6 +22,9 @@ from uuid_utils.compat import uuid7
 
 AUTHENTICATE = """
     SELECT id, scopes, course_ids FROM api_keys WHERE key_hash = $1 AND (expires_at IS NULL OR expires_at > $2)
+    AND (created_by IS NULL OR EXISTS (
+        SELECT 1 FROM users WHERE users.id = api_keys.created_by AND is_active AND roles @> '"admin"'
+    ))
 """
 TRACE_COLUMNS = """
     id, created_at, updated_at, session_id, student_id, activity_id, trace_level, interaction_type, content, context,

@@ -25,6 +25,10 @@ PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "recursive
 READERS = 4
 AUTHENTICATE = """
     SELECT id, scopes, course_ids FROM api_keys WHERE key_hash = ? AND (expires_at IS NULL OR expires_at > ?)
+    AND (created_by IS NULL OR EXISTS (
+        SELECT 1 FROM users WHERE users.id = api_keys.created_by AND is_active
+        AND EXISTS (SELECT 1 FROM json_each(roles) WHERE json_each.value = 'admin')
+    ))
 """
 PAGE = f"SELECT {TRACE_COLUMNS} FROM cognitive_traces WHERE session_id = ? ORDER BY created_at, id LIMIT ?"
 ONE_SESSION = "SELECT student_id, activity_id, status FROM sessions WHERE id = ?"
