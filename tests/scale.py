@@ -1,5 +1,6 @@
 """Many rows from few: copies of what is there with keys of their own, spread as far as a planner can tell."""
 
+from contextlib import nullcontext
 from datetime import timedelta
 from typing import Any
 
@@ -9,6 +10,7 @@ from uuid_utils.compat import uuid7
 
 from cortez import tables
 from cortez.database import Database
+from everyrow import unguarded
 
 # Who and where, as text that is no foreign key: spread, so that asking for one asks for few.
 SPREAD = {"student_id": 300, "activity_id": 100, "course_id": 50}
@@ -38,7 +40,8 @@ async def multiply(database: Database, rows: int, parents: int = 200) -> None:
                 continue
             copies = [copied(table, template, number, made) for number in range(wanted)]
             insert = {"postgresql": postgresql, "sqlite": sqlite}[connection.dialect.name].insert
-            connection.execute(insert(table).on_conflict_do_nothing(), copies)
+            with unguarded(connection, table) if database.is_sqlite else nullcontext():
+                connection.execute(insert(table).on_conflict_do_nothing(), copies)
             made[table.name] = list(connection.scalars(select(table.c.id).order_by(table.c.id)))
 
     async with database.engine.begin() as connection:

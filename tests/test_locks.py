@@ -19,6 +19,7 @@ PARENTS = {
     "apuntes": {"unidades"},
     "archivos_adjuntos": {"apuntes", "unidades"},
     "exercise_rubric_criteria": {"exercises"},
+    "student_figures": {"student_profiles"},
 }
 # What one statement changes, without having read it: there is nothing to lose.
 AT_ONCE = {"refresh_tokens", "login_attempts"}

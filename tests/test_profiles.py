@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import delete, update
 
-from cortez.accounts.models import CourseMember
+from cortez.accounts.models import CourseMember, User
 from cortez.database import student_changed
 from cortez.db import utc_now
 from cortez.oversight.models import StudentFigures, StudentProfile
@@ -360,7 +360,10 @@ async def test_a_profile_without_an_account_stays_while_sessions_carry_it(make: 
     admin, student = await make.admin(), await registered(make)
     session = await make.session(student)
     await student.post(f"/sessions/{session.id}/complete")
-    await admin.delete(f"/users/{student.id}")
+    assert (await admin.delete(f"/users/{student.id}")).json()["code"] == "ACCOUNT_HAS_RECORDS"
+    async with make.database.unit() as unit:  # as it was done before that was refused
+        await unit.execute(delete(User).where(User.id == student.id))
+        student_changed(unit, student.student_id)
     found = await profile(admin, student)
     assert (found["user_id"], found["name"], found["email"], found["total_sessions"]) == (None, None, None, 1)
 
