@@ -20,6 +20,7 @@ PARENTS = {
     "archivos_adjuntos": {"apuntes", "unidades"},
     "exercise_rubric_criteria": {"exercises"},
     "student_figures": {"student_profiles"},
+    "subject_teachers": {"subjects"},
 }
 # What one statement changes, without having read it: there is nothing to lose.
 AT_ONCE = {"refresh_tokens", "login_attempts"}
