@@ -9,7 +9,6 @@ import pytest
 from litestar import Litestar
 
 from cortez.accounts.models import CourseMember
-from cortez.accounts.student_ids import note_former
 from cortez.app import create_app
 from cortez.db import utc_now
 from cortez.sessions.models import LearningSession, SessionStatus
@@ -163,18 +162,12 @@ async def test_no_session_begins_for_one_who_was_erased_or_deleted(make: Make) -
     assert (await admin.delete(f"/users/{gone.id}")).status_code == 204
     assert (await admin.delete(f"/students/{erased.student_id}/data")).status_code == 200
     (left,) = await make.all(LearningSession)
-    await note_erased(make, erased.student_id)
     for student_id in ("gone", "al-1", left.student_id):
         answer = await key.post("/sessions", json={"activity_id": activity, "student_id": student_id})
         assert (answer.status_code, answer.json()["code"]) == (409, "STUDENT_ERASED"), student_id
     body = {"email": "a@b.co", "username": "again", "student_id": "gone", "reuse_student_id": True}
     assert (await admin.post("/users", json=body)).status_code == 201
     assert (await key.post("/sessions", json={"activity_id": activity, "student_id": "gone"})).status_code == 201
-
-
-async def note_erased(make: Make, student_id: str) -> None:
-    async with make.database.unit() as session:
-        await note_former(session, make.database.settings.secret_key, student_id)
 
 
 async def test_a_simulator_session_names_its_simulator(make: Make) -> None:
