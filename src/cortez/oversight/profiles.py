@@ -80,8 +80,8 @@ async def refresh(session: AsyncSession, student_ids: Collection[str]) -> None:
         await session.execute(delete(StudentProfile).where(StudentProfile.id.in_(gone)))
 
 
-def is_forgotten(student_id: str) -> bool:
-    return student_id.startswith(ERASED)
+def is_forgotten(name: str) -> bool:
+    return name.startswith(ERASED)
 
 
 async def forget(session: AsyncSession, pseudonyms: Collection[str]) -> None:
