@@ -153,7 +153,7 @@ QUESTIONS = [
     # What is named must be there.
     Question("teacher", "DELETE /courses/home/members/00000000-0000-0000-0000-000000000007", 404),
     Question("admin", "PATCH /api-keys/{key_id}", 422, {"created_by": "{user_id}"}, "MAKER_NOT_ALLOWED"),
-    Question("owner", "GET /students/{student_id}/profile?course_id=far", 404, text="COURSE_NOT_FOUND"),
+    Question("guest", "GET /students/guest/profile?course_id=far", 404, text="COURSE_NOT_FOUND"),
     Question("teacher", "PUT /courses/home/members/00000000-0000-0000-0000-000000000007", 404, {"role": "student"}),
     Question("admin", "POST /api-keys", 422, {"name": "x", "course_ids": ["nowhere"]}),
     Question("admin", "GET /courses/a%20b", 404),
