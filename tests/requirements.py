@@ -13,7 +13,8 @@ FAULTS = "P4"
 MIGRATIONS = "G3 G4 G5"
 SPEED = "M6"
 OPERATIONS = "C4 L2"
-BUILT = " ".join((FOUNDATION, FINDINGS, LEARNING, SECURITY, FAULTS, MIGRATIONS, SPEED, OPERATIONS)).split()
+TRUST = "A1 A2 A4"
+BUILT = " ".join((FOUNDATION, FINDINGS, LEARNING, SECURITY, FAULTS, MIGRATIONS, SPEED, OPERATIONS, TRUST)).split()
 
 MARKED = re.compile(r"((?:@pytest\.mark\.requirement\([^)]*\)\s+)+)(?:@pytest[^\n]*\n)*(?:async )?def (test_\w+)")
 TEST = re.compile(r"^(?:async )?def (test_\w+)", re.MULTILINE)

@@ -147,6 +147,7 @@ async def test_a_session_without_a_course_is_seen_by_the_owner_of_its_activity(m
     assert (await other.get(f"/sessions/{session.id}")).status_code == 404
 
 
+@pytest.mark.requirement("A1")
 async def test_what_one_owns_in_a_course_counts_while_one_leads_there(make: Make, group: Group) -> None:
     """Who left, or only tutors now, has no say in what is done in the activities they wrote."""
     owner, admin = await make.teacher(course="c"), await make.admin()

@@ -370,6 +370,7 @@ def forged(database: Database, days: int, position: str) -> str:
     return FORGED.format(id=new_id, created_at=ago, position=position)
 
 
+@pytest.mark.requirement("A2")
 @pytest.mark.requirement("L1")
 @pytest.mark.parametrize(("days", "position"), [(10, NEXT), (0, "7000"), (0, "-1")])
 async def test_an_entry_is_made_by_a_trigger_alone(make: Make, days: int, position: str) -> None:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from cortez.content.models import SubjectTeacher
 from cortez.db import utc_now
 from cortez.records.audit_models import AuditEntry, SubjectKey
@@ -42,6 +44,7 @@ async def work(someone: Someone, activity: str, kind: str, **named: str) -> None
     assert imported.json()["created"] == 1
 
 
+@pytest.mark.requirement("A2")
 async def test_what_a_person_creates_is_recorded_with_its_author(make: Make) -> None:
     """H7: thirty invented steps, and no entry."""
     student = await make.student()

@@ -85,6 +85,7 @@ async def test_an_admin_is_told_all_of_a_line(make: Make, teacher: Someone) -> N
     assert (answer["created"], answer["added"], answer["rejected"]) == (1, 1, 2)
 
 
+@pytest.mark.requirement("A1")
 async def test_a_teacher_is_told_the_same_whether_or_not_there_was_an_account(make: Make, teacher: Someone) -> None:
     admin = await make.admin()
     await make.student(student_id="al-1")

@@ -77,6 +77,7 @@ async def test_statistics_stay_as_they_were(make: Make, group: Group, admin: Som
     assert other == {"student_id": "somebody else", "traces": 30}
 
 
+@pytest.mark.requirement("A4")
 async def test_the_moment_of_the_erasure_is_in_no_row_that_is_kept(make: Make, group: Group, admin: Someone) -> None:
     """Who has the certificate, or knows when it was made, would find what is left by it."""
     await plant(make, group)

@@ -103,6 +103,7 @@ async def test_another_session_s_judgement_is_not_this_one_s(make: Make) -> None
     assert stored(answers) == answers.keys()
 
 
+@pytest.mark.requirement("A2")
 async def test_the_record_that_was_judged_stays_as_it_was(make: Make) -> None:
     """H7: thirty justified steps after the evaluation made 8.11 of 0.0."""
     group = await make.group()
@@ -239,6 +240,7 @@ async def judged_late(make: Make) -> Group:
     return group
 
 
+@pytest.mark.requirement("A2")
 async def test_a_late_step_says_so_wherever_it_is_shown(make: Make) -> None:
     group = await judged_late(make)
     agent = await make.key("git")

@@ -164,6 +164,7 @@ def figures(found: dict[str, Any]) -> tuple[Any, ...]:
     return tuple(found[name] for name in (*names, "critical_risks", "course_ids"))
 
 
+@pytest.mark.requirement("A1")
 async def test_those_who_teach_are_shown_what_was_done_with_them_and_no_word_more(make: Make, two: Two) -> None:
     seen = {name: await profile(getattr(two, name), two.student) for name in ("a", "b", "owner", "student")}
     assert figures(seen["a"]) == (1, 2, 0.9, 4.0, 1, ["a"])
@@ -190,6 +191,7 @@ async def test_a_teacher_of_both_courses_is_shown_their_sum(make: Make, two: Two
     assert (found["strengths"], [one["score"] for one in found["competency_evolution"]]) == (["b"], [4.0, 9.0])
 
 
+@pytest.mark.requirement("A1")
 async def test_the_filters_go_by_the_figures_that_are_shown(make: Make, two: Two) -> None:
     quiet = await registered(make, "b")
 
@@ -249,6 +251,7 @@ async def test_what_is_done_elsewhere_does_not_even_move_the_stamp(make: Make, t
     assert (await profile(two.a, two.student))["preferred_language"] == "pt"
 
 
+@pytest.mark.requirement("A1")
 async def test_who_enrols_a_student_of_others_is_shown_nothing_of_before(make: Make, two: Two) -> None:
     stranger = await make.teacher(course=await make.course("trap"))
     path = f"/students/{two.student.student_id}/profile"

@@ -213,6 +213,7 @@ async def released(group: Class, k: int) -> int:
     return int((await asked(group.teacher, k=k))["released"]["rows"])
 
 
+@pytest.mark.requirement("A4")
 async def test_outsiders_do_not_count_towards_k(make: Make) -> None:
     """Else whoever wants the rows of one student starts a few sessions beside it."""
     group = await taught(make, 1)
@@ -226,6 +227,7 @@ async def test_outsiders_do_not_count_towards_k(make: Make) -> None:
     assert await released(group, 3) == 0
 
 
+@pytest.mark.requirement("A4")
 async def test_who_did_nothing_does_not_count_towards_k(make: Make) -> None:
     group = await taught(make, 1)
     student = await make.student(course=group.course, commission="A")
