@@ -150,7 +150,19 @@ QUESTIONS = [
     Question("teacher", "PUT /subjects/{code}/teachers/{user_id@peer}", 404, text="USER_NOT_FOUND"),
     Question("owner", "PATCH /sessions/{session_id@old}", 409, {"mode": "practice"}, "SESSION_CLOSED"),
     Question("key", "PATCH /sessions/{session_id@old}", 200, {"mode": "practice"}, hidden="nothing"),
+    # What is written about a student has a place.
+    Question("teacher", "POST /alerts", 422, ALERT | {"scope": "student", "student_id": "guest"}, "COURSE_REQUIRED"),
+    Question(
+        "teacher",
+        "POST /remediation-plans",
+        422,
+        {"student_id": "guest", "plan_type": "tutoring", "description": "x"},
+        "COURSE_REQUIRED",
+    ),
     # What is named must be there.
+    Question("admin", "GET /subjects/nowhere/teachers", 404, text="SUBJECT_NOT_FOUND"),
+    Question("admin", "PUT /subjects/nowhere/teachers/{user_id@colleague}", 404, text="SUBJECT_NOT_FOUND"),
+    Question("admin", "DELETE /subjects/nowhere/teachers/{user_id@colleague}", 404, text="SUBJECT_NOT_FOUND"),
     Question("teacher", "DELETE /courses/home/members/00000000-0000-0000-0000-000000000007", 404),
     Question("admin", "PATCH /api-keys/{key_id}", 422, {"created_by": "{user_id}"}, "MAKER_NOT_ALLOWED"),
     Question("guest", "GET /students/guest/profile?course_id=far", 404, text="COURSE_NOT_FOUND"),
