@@ -66,7 +66,7 @@ EXCUSED = {
     "check cortez.pages.handlers:docs_asset: if asset not in ASSETS": "a public page's own files (test_openapi.py)",
     "check cortez.idempotency:take: "
     "if stored.rights and set(stored.rights).difference(await rights_of(session, claimed) or ())": (
-        "rights that end between an answer and its replay (test_access.py, S13)"
+        "rights that end between an answer and its replay (test_access.py)"
     ),
     "check cortez.records.research:by_activity: await require(research, wanted)": "the command line's, for an operator",
 }

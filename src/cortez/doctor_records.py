@@ -48,7 +48,12 @@ BEFORE = select(LearningSession.id).where(
     LearningSession.user_id.is_(None),
     LearningSession.created_at < User.created_at,
 )
-LOOKED_AFTER = select(SubjectTeacher.id).where(SubjectTeacher.subject_code == Subject.code).exists()
+LOOKED_AFTER = (
+    select(SubjectTeacher.id)
+    .join(User, User.id == SubjectTeacher.user_id)
+    .where(SubjectTeacher.subject_code == Subject.code, active(Role.TEACHER))
+    .exists()
+)
 
 QUESTIONS = [
     Question(

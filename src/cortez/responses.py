@@ -41,7 +41,8 @@ class Answer(Response[T]):
         if isinstance(self.content, Listing) and self.content.next_cursor:
             rendered.headers["Link"] = next_link(request.scope, self.content.next_cursor)
         if unit := request.scope["state"].get("unit"):
-            unit.answer, unit.shown = rendered, shown_in(self.about)
+            sent_back = request.scope["route_handler"].opt.get(SENT_BACK) == rendered.status_code
+            unit.answer, unit.shown = rendered, set() if sent_back else shown_in(self.about)
         return rendered
 
 

@@ -47,16 +47,8 @@ def member_courses(principal: Principal) -> Select[str]:
 
 def taught_students(principal: Principal) -> Select[str | None]:
     """The keys of the students in the courses that a person teaches or tutors."""
-    return _students_of(taught_courses(principal))
-
-
-def led_students(principal: Principal) -> Select[str | None]:
-    return _students_of(led_courses(principal))
-
-
-def _students_of(courses: Select[str]) -> Select[str | None]:
     members = select(User.student_id).join(CourseMember, CourseMember.user_id == User.id)
-    there = (CourseMember.course_id.in_(courses), CourseMember.role == CourseRole.STUDENT)
+    there = (CourseMember.course_id.in_(taught_courses(principal)), CourseMember.role == CourseRole.STUDENT)
     return members.where(*there, User.student_id.is_not(None))
 
 

@@ -27,7 +27,7 @@ async def rebuild(database: Database) -> int:
         known = select(LearningSession.student_id).union(
             select(User.student_id).where(User.student_id.is_not(None)), select(StudentProfile.student_id)
         )
-        students = sorted(one for one in await session.scalars(known) if not one.startswith(ERASED))
+        students = sorted(await session.scalars(known))
     for start in range(0, len(students), CHUNK):
         async with database.unit() as session:
             await refresh(session, students[start : start + CHUNK])

@@ -72,6 +72,9 @@ class Upkeep:
                 await seal_all(self.database)
                 await sweep(self.database)
                 await self.fold()
-            self.figures_lack = self.figures_lack and await complete(self.database)
         except Exception as error:
             logger.warning("upkeep is behind: %s", described(error))
+        try:
+            self.figures_lack = self.figures_lack and await complete(self.database)
+        except Exception as error:
+            logger.warning("figures by course are behind: %s", described(error))
