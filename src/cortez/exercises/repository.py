@@ -208,7 +208,10 @@ class CriterionRepository(OfExercise[RubricCriterion]):
 
     async def replace(self, exercise: Exercise, rubric: RubricIn) -> list[RubricCriterion]:
         """The exercise is locked."""
-        await self.session.execute(delete(RubricCriterion).where(RubricCriterion.exercise_id == exercise.id))
+        mine = RubricCriterion.exercise_id == exercise.id
+        levels = RubricLevel.criterion_id.in_(select(RubricCriterion.id).where(mine))
+        await self.session.execute(delete(RubricLevel).where(levels))  # first, so that both databases log one order
+        await self.session.execute(delete(RubricCriterion).where(mine))
         for place, criterion in enumerate(rubric.criteria, start=1):
             self.session.add(
                 RubricCriterion(
