@@ -346,7 +346,11 @@ def errors(handler: Any, path: str, verb: str) -> list[HTTPStatus]:
     if handler.opt.get("outside"):
         return []
     public = bool(handler.opt.get("public"))
-    names = "{" in path or any(field.is_required for field in handler.opt["query"].values())
+    names = (
+        "{" in path
+        or handler.opt.get("names", False)
+        or any(field.is_required for field in handler.opt["query"].values())
+    )
     writes, takes_body = verb != "GET", verb in ("POST", "PUT", "PATCH")
     can = {
         HTTPStatus.BAD_REQUEST: takes_body,

@@ -53,10 +53,12 @@ IDLE = {  # right, and may find nothing to change
     "POST /exports/research",
     "POST /users/{user_id}/reactivate",
     "PUT /lti/sessions/{launch_id}/session",
+    "PUT /subjects/{code}/teachers/{user_id@colleague}",
 }
 # What the matrix leaves as it is: here it is to be another.
 CHANGES: dict[str, dict[str, Any]] = {
     "/activities": {"title": "Another"},
+    "/api-keys": {"name": "Another"},
     "/apuntes": {"titulo": "Another"},
     "/archivos": {"descripcion": "Another"},
     "/auth": {"full_name": "Another"},
@@ -75,6 +77,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "/users": {"full_name": "Another"},
 }
 MEMBER = {"role": "tutor"}
+ROLES = {"roles": ["student", "tutor"]}
 
 
 class Fault:
@@ -155,6 +158,8 @@ def change_of(row: Row) -> dict[str, Any] | None:
     """The body, where the one of the matrix would leave all as it is."""
     if row.verb == "PUT" and row.path.endswith("/members/{user_id}"):
         return MEMBER
+    if row.verb == "PUT" and row.path.endswith("/roles"):
+        return ROLES
     return CHANGES.get("/" + row.path.split("/")[1]) if row.verb == "PATCH" else None
 
 

@@ -23,7 +23,7 @@ provide_profiles = provided(ProfileRepository)
 Profiles = NamedDependency[ProfileRepository]
 
 
-@get("/", guards=[teaching])
+@get("/", guards=[teaching], opt={"names": True})  # a course that one does not teach is not there
 async def list_students(
     profiles: Profiles,
     page: NamedDependency[Page],
