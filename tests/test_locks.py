@@ -19,6 +19,7 @@ PARENTS = {
     "apuntes": {"unidades"},
     "archivos_adjuntos": {"apuntes", "unidades"},
     "exercise_rubric_criteria": {"exercises"},
+    "rubric_levels": {"exercises"},
     "student_figures": {"student_profiles"},
     "subject_teachers": {"subjects"},
 }
