@@ -144,11 +144,12 @@ QUESTIONS = [
             ("DELETE /subjects/{code}/teachers/{user_id@colleague}", None),
         )
     ),
-    # A teacher of other subjects does not retire this one; a student does not rewrite a session that is over.
+    # A teacher of other subjects does not retire this one; a student rewrites no session that is over or was judged.
     Question("far", "PATCH /subjects/{code}", 403, {"is_active": False}, "NOT_SUBJECT_TEACHER"),
     Question("teacher", "PATCH /subjects/{code}", 200, {"is_active": False}),
     Question("teacher", "PUT /subjects/{code}/teachers/{user_id@peer}", 404, text="USER_NOT_FOUND"),
     Question("owner", "PATCH /sessions/{session_id@old}", 409, {"mode": "practice"}, "SESSION_CLOSED"),
+    Question("owner", "PATCH /sessions/{session_id}", 409, {"mode": "practice"}, "SESSION_CLOSED"),
     Question("key", "PATCH /sessions/{session_id@old}", 200, {"mode": "practice"}, hidden="nothing"),
     # What is written about a student has a place.
     Question("teacher", "POST /alerts", 422, ALERT | {"scope": "student", "student_id": "guest"}, "COURSE_REQUIRED"),

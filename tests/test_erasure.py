@@ -12,7 +12,14 @@ from cortez.accounts.models import FormerStudent, Role, User
 from cortez.db import utc_now
 from cortez.exercises.models import ExerciseAttempt
 from cortez.lti.models import LtiDeployment
-from cortez.oversight.models import CourseReport, RemediationPlan, StudentFigures, StudentProfile, TeacherIntervention
+from cortez.oversight.models import (
+    CourseReport,
+    RemediationPlan,
+    RiskAlert,
+    StudentFigures,
+    StudentProfile,
+    TeacherIntervention,
+)
 from cortez.oversight.profiles import rebuild
 from cortez.privacy import ERASED
 from cortez.records.audit_models import AccessEntry, AuditEntry, SubjectKey
@@ -318,3 +325,34 @@ async def test_no_account_gets_the_pseudonym_of_an_erased_student(admin: Someone
     assert made.status_code == 201
     changed = await admin.patch(f"/users/{made.json()['id']}", json={"student_id": "erased-0123456789abcdef"})
     assert changed.status_code == 422
+
+
+@pytest.mark.requirement("A4")
+async def test_nothing_new_is_written_about_an_erased_student(make: Make, group: Group, admin: Someone) -> None:
+    """Neither under the pseudonym, which those who teach see, nor under the student_id that an admin may remember."""
+    await erased(admin, group.student)
+    [session] = await make.all(LearningSession)
+    pseudonym = session.student_id
+
+    async def tried(someone: Someone, student_id: str) -> dict[str, int]:
+        named = {"student_id": student_id}
+        alert = {"alert_type": "pattern_anomaly", "severity": "low", "title": "x", "description": "x"}
+        wishes = {
+            "intervention": ("/interventions", named),
+            "in a session": ("/interventions", named | {"session_id": str(session.id)}),
+            "plan": ("/remediation-plans", named | {"course_id": "c", "plan_type": "tutoring", "description": "x"}),
+            "on the student": ("/alerts", named | alert | {"scope": "student", "course_id": "c"}),
+            "on the course": ("/alerts", named | alert | {"scope": "course", "course_id": "c"}),
+            "on all": ("/alerts", named | alert | {"scope": "institution"}),
+        }
+        return {
+            name: (await someone.post(path, json=body)).status_code
+            for name, (path, body) in wishes.items()
+            if someone is admin or name != "on all"
+        }
+
+    for someone in (group.teacher, admin):
+        assert set((await tried(someone, pseudonym)).values()) == {409}
+        assert set((await tried(someone, group.student.student_id)).values()) <= {404, 422}
+    for model in (TeacherIntervention, RemediationPlan, RiskAlert):
+        assert await make.all(model) == []

@@ -445,3 +445,29 @@ async def test_a_machine_includes_only_what_its_scopes_let_it_see(make: Make, gr
         assert (await machine.get(f"{group.path}?include={part}")).status_code == 403
     assert (await both.get(f"{group.path}?include=risks,evaluations")).status_code == 200
     assert (await both.get(f"{group.path}?include=risks,traces")).status_code == 403
+
+
+@pytest.mark.requirement("A1")
+async def test_nobody_judges_their_own_session(make: Make) -> None:
+    """A teacher who is a student as well works in their own activity, in their own course or in none."""
+    both = await make.user(Role.TEACHER, Role.STUDENT)
+    await make.add(CourseMember(course_id=await make.course("own"), user_id=both.id, role="teacher"))
+    for course_id in ("own", None):
+        activity = await make.activity(teacher_id=both.id, course_id=course_id)
+        session = await make.session(both, activity_id=activity.activity_id, course_id=course_id)
+        risk = await make.risk(session)
+        finding = {"risk_type": "plagiarism", "risk_level": "low", "description": "x"}
+        sequence: dict[str, Any] = {}
+        path = f"/sessions/{session.id}"
+        for where, body in {
+            f"{path}/evaluations": {"overall_score": 10},
+            f"{path}/evaluations/generate": None,
+            f"{path}/risks": finding,
+            f"{path}/risks/analyze": None,
+            f"{path}/trace-sequences": sequence,
+            f"/risks/{risk.id}/resolve": {"resolution": "unfounded", "resolution_notes": "x"},
+        }.items():
+            answer = await both.post(where, json=body)
+            assert (answer.status_code, answer.json()["code"]) == (403, "FORBIDDEN"), (where, answer.text)
+        other = await make.session(activity_id=activity.activity_id, course_id=course_id)
+        assert (await both.post(f"/sessions/{other.id}/evaluations", json={"overall_score": 1})).status_code == 201

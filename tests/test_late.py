@@ -199,20 +199,45 @@ async def test_a_student_s_step_is_not_older_than_the_session(make: Make) -> Non
     assert (await key.post(path, json=ANSWER | old)).status_code == 201
 
 
-async def test_nothing_more_is_asked_of_the_database_before_the_end(make: Make) -> None:
-    """Whether a session was judged is looked up for a student's late step, and for nothing else."""
+@pytest.mark.requirement("A2")
+async def test_what_a_student_adds_to_an_open_session_after_its_judgement_is_late(make: Make) -> None:
+    """Back-dated steps made 7.06 of 0.0 while the session was open."""
+    group = await make.group()
+    assert (await group.student.post(f"{group.path}/traces/batch", json=[ASK] * 5)).json()["created"] == 5
+    first = await group.teacher.post(f"{group.path}/evaluations/generate")
+    assert first.json()["overall_score"] == 0.0
+    better = {
+        "interaction_type": "hypothesis_formulation",
+        "content": "x",
+        "decision_justification": "Because I thought about it for a long time.",
+        "occurred_at": ago(timedelta(seconds=1)),
+    }
+    assert (await group.student.post(f"{group.path}/traces/batch", json=[better] * 12)).json()["created"] == 12
+    assert (await group.student.post(f"{group.path}/traces", json=better)).json()["late"] is True
+    assert (await group.student.post(f"{group.path}/git-traces", json=commit(1, utc_now()))).json()["late"] is True
+    agent = await make.key()
+    assert (await agent.post(f"{group.path}/traces", json=ANSWER)).json()["late"] is False
+    counted = await group.teacher.post(f"{group.path}/evaluations/generate?late=false")
+    assert (counted.json()["overall_score"], counted.json()["late"]) == (0.0, False)
+    assert counted.json()["reasoning_analysis"]["late_steps_left_out"] == 13
+    refused = await group.student.patch(group.path, json={"mode": "practice"})
+    assert (refused.status_code, refused.json()["code"]) == (409, "SESSION_CLOSED")
+    assert "has been judged" in refused.json()["detail"]
+
+
+async def test_whether_it_was_judged_is_asked_for_students_alone(make: Make) -> None:
     student, key = await make.student(), await make.key()
     going, done = await make.session(student), await over(make, student)
 
-    async def asked(someone: Someone, session: LearningSession, **values: Any) -> list[str]:
+    async def asked(someone: Someone, session: LearningSession, **values: Any) -> int:
         with statements(make.database) as seen:
             sent = await someone.post(f"/sessions/{session.id}/traces/batch", json=[ASK | values])
         assert sent.json()["created"] == 1
-        return [one for one in seen if "EXISTS" in one and "FROM evaluations" in one]
+        return sum("EXISTS" in one and "FROM evaluations" in one for one in seen)
 
     late = {"occurred_at": ago(ENDED + timedelta(seconds=1))}
-    assert await asked(student, going) == await asked(key, going) == await asked(key, done, **late) == []
-    assert len(await asked(student, done, **late)) == 1
+    assert await asked(key, going) == await asked(key, done, **late) == 0
+    assert await asked(student, going) == await asked(student, done, **late) == 1
 
 
 @pytest.mark.parametrize("status", ["completed", "aborted", "abandoned"])

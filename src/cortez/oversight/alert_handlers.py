@@ -13,6 +13,7 @@ from cortez.dependencies import provided
 from cortez.errors import Forbidden, Invalid
 from cortez.oversight.live import live_alert, watched
 from cortez.oversight.models import MANUAL, AlertScope, AlertSeverity, AlertStatus, RiskAlert
+from cortez.oversight.profile_repository import ProfileRepository
 from cortez.oversight.repository import AlertRepository, PlanRepository, course_of, require_place, require_student
 from cortez.oversight.scan import Scan
 from cortez.oversight.schemas import (
@@ -85,8 +86,11 @@ async def place_of(data: AlertIn, alerts: AlertRepository) -> str | None:
     if data.scope == AlertScope.STUDENT:
         require_place(data.activity_id, data.course_id)
     course_id = await course_of(session, principal, data.activity_id, data.course_id)
-    if data.student_id is not None and (course_id or data.activity_id):
-        await require_student(session, principal, data.student_id, data.activity_id, course_id)
+    if data.student_id is not None:
+        if course_id or data.activity_id:
+            await require_student(session, principal, data.student_id, data.activity_id, course_id)
+        else:
+            await ProfileRepository(session, principal).require(data.student_id)
     return course_id
 
 

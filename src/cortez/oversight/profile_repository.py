@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Select, and_, false, literal, or_, select, true
+from sqlalchemy import ColumnElement, Select, and_, false, or_, select, true
 
 from cortez.accounts.models import CourseMember, CourseRole, User
 from cortez.accounts.repository import CourseRepository, taught_courses, taught_students
@@ -16,7 +16,7 @@ from cortez.oversight.figures import AT_RISK, is_on, is_risky
 from cortez.oversight.models import StudentFigures, StudentProfile
 from cortez.oversight.schemas import ProfileOut
 from cortez.paging import Page
-from cortez.repository import Repository, group_by
+from cortez.repository import Repository, group_by, refuse_erased
 from cortez.schemas import Listing
 from cortez.sessions.models import LearningSession
 from cortez.sessions.repository import of_others, visible_sessions
@@ -122,10 +122,13 @@ class ProfileRepository(Repository[StudentProfile]):
         return self.present(await self.one(StudentProfile.student_id == student_id, lock=lock), student_id)
 
     async def require(self, student_id: str) -> None:
-        """Raises NotFound where this is no student of one's courses, and works in no session that one may see."""
-        student = literal(student_id)
-        theirs = (LearningSession.student_id == student, visible_sessions(self.principal), of_others(self.principal))
+        """Raises NotFound where this is no student of one's courses, and works in no session that one may see.
+
+        For an admin: who has neither an account nor a session. Raises Conflict (STUDENT_ERASED).
+        """
+        refuse_erased(student_id)
+        theirs = (LearningSession.student_id == student_id, visible_sessions(self.principal), of_others(self.principal))
         worked = select(LearningSession.id).where(*theirs).exists()
-        known = or_(student.in_(taught_students(self.principal)), worked)
-        if not (self.principal.is_admin or await self.session.scalar(select(known))):
+        accounts = select(User.student_id) if self.principal.is_admin else taught_students(self.principal)
+        if not await self.session.scalar(select(or_(accounts.where(User.student_id == student_id).exists(), worked))):
             raise NotFound("student", student_id)

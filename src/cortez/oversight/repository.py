@@ -26,7 +26,7 @@ from cortez.oversight.models import (
     TeacherIntervention,
 )
 from cortez.oversight.rules import ALERT, INTERVENTION, PLAN, UNFINISHED
-from cortez.repository import Repository
+from cortez.repository import Repository, refuse_erased
 from cortez.risks.models import Risk
 from cortez.security import Principal
 from cortez.sessions.models import LearningSession
@@ -96,8 +96,10 @@ async def require_student(
 ) -> None:
     """Raises Invalid (STUDENT_NOT_IN_COURSE) for who is no student of the course and never worked in it.
 
-    Without a course: for who never worked in the activity. Nobody but an admin writes about themselves.
+    Without a course: for who never worked in the activity. Only an admin writes about themselves.
+    Raises Conflict (STUDENT_ERASED) for the pseudonym of who was erased.
     """
+    refuse_erased(student_id)
     mine = principal.student_id == student_id and not principal.is_admin
     if mine or not await session.scalar(select(belongs(student_id, activity_id, course_id))):
         detail = "There is no such student in this course, or with a session in this activity."

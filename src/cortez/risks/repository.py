@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.accounts.repository import led_courses
@@ -17,7 +17,7 @@ from cortez.risks.models import Resolution, Risk
 from cortez.risks.schemas import RiskOut
 from cortez.security import Principal
 from cortez.sessions.models import LearningSession
-from cortez.sessions.repository import OnSession, SessionRepository, in_own_activity
+from cortez.sessions.repository import OnSession, SessionRepository, in_own_activity, of_others
 from cortez.traces.models import CognitiveTrace
 from cortez.traces.repository import TraceRepository
 
@@ -47,9 +47,12 @@ async def judged(sessions: SessionRepository, session_id: UUID, *, lock: bool = 
 
 
 def led_sessions(principal: Principal) -> ColumnElement[bool]:
-    """The sessions of the courses that a person teaches, and those without a course of the activities they own."""
+    """The sessions of the courses that a person teaches, and those without a course of the activities they own.
+
+    Nobody judges what they did themselves as a student.
+    """
     led = among(LearningSession.course_id, led_courses(principal))
-    return or_(led, in_own_activity(LearningSession, principal))
+    return and_(or_(led, in_own_activity(LearningSession, principal)), of_others(principal))
 
 
 async def require_traces(

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, Uuid, and_, bindparam, false, func, or_, select, true
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 
 from cortez.accounts.repository import taught_courses
@@ -70,6 +71,12 @@ def require_worker(principal: Principal, student_id: str) -> None:
     """Raises Forbidden for somebody who sees the student's session but does not work in it: who teaches it."""
     if not (principal.is_key or principal.is_admin or principal.student_id == student_id):
         raise Forbidden(None, "Only the student of a session works in it.")
+
+
+async def judged_among(session: AsyncSession, session_ids: Collection[UUID]) -> set[UUID]:
+    """Which of these sessions have an evaluation, or a finding that a person has resolved."""
+    judged = or_(LearningSession.evaluations.any(), LearningSession.risks.any(resolved=True))
+    return set(await session.scalars(select(LearningSession.id).where(LearningSession.id.in_(session_ids), judged)))
 
 
 class OnSession(Listed[M, O]):
@@ -183,6 +190,13 @@ class SessionRepository(Listed[LearningSession, SessionOut]):
     async def open(self, id_: UUID) -> LearningSession:
         """The same, open until the unit ends. Raises Conflict (SESSION_CLOSED)."""
         return self._going(await self.worked(id_))
+
+    async def changeable(self, id_: UUID) -> LearningSession:
+        """The same, and not judged yet. Raises Conflict (SESSION_CLOSED): what was judged stays as it was."""
+        session = await self.open(id_)
+        if await judged_among(self.session, [session.id]):
+            raise Conflict("SESSION_CLOSED", "The session has been judged; its student changes nothing of it.")
+        return session
 
     def _going(self, session: LearningSession) -> LearningSession:
         if session.status in FINAL:

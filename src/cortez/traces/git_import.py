@@ -15,13 +15,14 @@ from cortez.batches import BatchResult, ItemResult, answer_of, refuse_rejections
 from cortez.db import utc_now
 from cortez.errors import Conflict, CortezError, Invalid
 from cortez.schemas import stored
+from cortez.sessions.repository import judged_among
 from cortez.sessions.rules import FINAL
 from cortez.traces.git_bundle import Found, Window, read_commits
 from cortez.traces.git_log import read_log
 from cortez.traces.git_repository import GitSessionRepository, GitTraceRepository
 from cortez.traces.git_rules import Commit, complexity_of, links_of, patterns_of, window_of
 from cortez.traces.git_schemas import GitTraceIn, ImportResult
-from cortez.traces.lateness import closed_to_student, judged_among
+from cortez.traces.lateness import closed_to_student
 
 # One history at a time: what one may take of memory is bounded, and so is then what all may take.
 READER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="git")
@@ -82,7 +83,10 @@ class GitIngest:
         session = await self.sessions.writable(session_id, lock=True)
         now = utc_now()
         first, last = window_of(session, now)
-        closed = await self._closed(session, now)
+        is_own = not self.commits.principal.may("key:git")
+        judged = await judged_among(self.commits.session, [session.id]) if is_own else set()
+        is_over = session.status in FINAL
+        closed = closed_to_student(session, now, judged) if is_own and is_over else None
         known = await self.commits.by_hashes(session_id, {commit.commit_hash for commit in commits})
         fresh: dict[UUID, Commit] = {}
         results: list[ItemResult | CortezError] = []
@@ -99,16 +103,12 @@ class GitIngest:
                 id_ = known[commit.commit_hash] = uuid7()
                 fresh[id_] = commit
                 results.append(ItemResult(index=index, id=id_, status="created"))
-        await self.commits.store(await self._rows(session, fresh, now))
+        await self.commits.store(await self._rows(session, fresh, now, late=is_over or bool(judged)))
         return results
 
-    async def _closed(self, session: Any, now: datetime) -> Conflict | None:
-        """Why a student may add no commit to the session, if so."""
-        if session.status not in FINAL or self.commits.principal.may("key:git"):
-            return None
-        return closed_to_student(session, now, await judged_among(self.commits.session, [session.id]))
-
-    async def _rows(self, session: Any, fresh: dict[UUID, Commit], now: datetime) -> list[dict[str, Any]]:
+    async def _rows(
+        self, session: Any, fresh: dict[UUID, Commit], now: datetime, *, late: bool
+    ) -> list[dict[str, Any]]:
         """Commit i is stored i microseconds later, so that the order of one second's commits stays."""
         if not fresh:
             return []
@@ -118,6 +118,7 @@ class GitIngest:
         return [
             row_of(commit, session)
             | links_of(commit, steps, moments)
+            | {"late": late}
             | {"id": id_, "created_at": now + timedelta(microseconds=place)}
             | {"updated_at": now + timedelta(microseconds=place)}
             for place, (id_, commit) in enumerate(fresh.items())
@@ -136,7 +137,6 @@ def row_of(commit: Commit, session: Any) -> dict[str, Any]:
         "session_id": session.id,
         "student_id": session.student_id,
         "activity_id": session.activity_id,
-        "late": session.status in FINAL,
         "is_merge": commit.is_merge,
         "is_revert": commit.is_revert,
         "detected_patterns": patterns_of(commit),

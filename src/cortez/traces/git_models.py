@@ -70,6 +70,6 @@ class GitTrace(Base):
     time_since_last_interaction_minutes: Mapped[int | None]
     repo_path: Mapped[str | None] = mapped_column(String(500))
     remote_url: Mapped[str | None] = mapped_column(String(500))
-    late: Mapped[bool] = mapped_column(default=False, server_default=false())  # delivered after the session's end
+    late: Mapped[bool] = mapped_column(default=False, server_default=false())  # after the end, or the judgement
 
     session: Mapped["LearningSession"] = relationship(back_populates="git_traces", lazy="raise")

@@ -80,7 +80,7 @@ def without_credentials(url: str | None) -> str | None:
 
 
 class GitTraceOut(Resource):
-    """A git event; `late` where it was delivered after the session's end."""
+    """A git event; `late` where it came after the session's end, or from the student after a judgement."""
 
     session_id: UUID
     student_id: str

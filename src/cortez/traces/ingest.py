@@ -18,9 +18,9 @@ from cortez.errors import Conflict, CortezError, Forbidden, Invalid, NotFound
 from cortez.privacy import ERASED
 from cortez.security import Principal
 from cortez.sessions.models import LearningSession, SessionStatus
-from cortez.sessions.repository import SESSIONS, SessionRepository
+from cortez.sessions.repository import SESSIONS, SessionRepository, judged_among
 from cortez.statements import Kept
-from cortez.traces.lateness import closed_to_student, judged_among
+from cortez.traces.lateness import closed_to_student
 from cortez.traces.models import InteractionType
 from cortez.traces.repository import SHOWN, TRACES
 from cortez.traces.schemas import AHEAD, Analysis, SessionTraceIn, TraceIn, TraceOut, column_of
@@ -79,7 +79,7 @@ class Known(Struct, frozen=True):
     now: datetime
     sessions: dict[UUID, Any]
     traces: dict[UUID, Whose]  # stored, or earlier in this batch
-    judged: set[UUID]  # of the principal's own sessions that are over
+    judged: set[UUID]  # of the principal's own sessions
 
     def open(self) -> set[UUID]:
         return {id_ for id_, session in self.sessions.items() if session.status in OPEN}
@@ -152,8 +152,8 @@ class Ingest:
         ids = ({item.trace.id for item in items} | {item.trace.parent_trace_id for item in items}) - {None}
         found = await fetch(self.session, STORED, {"ids": list(ids)}) if ids else ()
         traces = {row.id: Whose(row.session_id, row.ingest_digest) for row in found}
-        over = [row.id for row in locked if row.status not in OPEN and self._is_own(row)]
-        return Known(utc_now(), sessions, traces, await judged_among(self.session, over) if over else set())
+        own = [row.id for row in locked if self._is_own(row)]
+        return Known(utc_now(), sessions, traces, await judged_among(self.session, own) if own else set())
 
     def _is_own(self, session: Any) -> bool:
         """Whether the principal is the student of the session, and nothing more."""
@@ -175,7 +175,8 @@ class Ingest:
             return Invalid.at("/parent_trace_id", "The parent is no trace of this session.", "PARENT_NOT_FOUND")
         id_ = given or uuid7()
         known.traces[id_] = own
-        rows.append(row_of(id_, item, own, session, known.now))
+        late = session.status not in OPEN or session.id in known.judged
+        rows.append(row_of(id_, item, own, session, known.now, late=late))
         return ItemResult(index=item.index, id=id_, status="created")
 
     def _refusal(self, trace: TraceIn, session: Any, known: Known) -> CortezError | None:
@@ -229,11 +230,10 @@ def forbidden_for(trace: TraceIn, principal: Principal, student_id: str) -> str:
     return ""
 
 
-def row_of(id_: UUID, item: Item, own: Whose, session: Any, now: datetime) -> Row:
+def row_of(id_: UUID, item: Item, own: Whose, session: Any, now: datetime, *, late: bool) -> Row:
     """The columns of a new trace. Item i is stored i microseconds later, so that the order of a batch stays."""
     created_at = now + timedelta(microseconds=item.index)
     given = msgspec.structs.astuple(item.trace)
     said = [unsaid if value is UNSET else value for value, unsaid in zip(given, UNSAID, strict=False)]
-    late = session.status not in OPEN
     place = (own.session_id, id_, session.student_id, session.activity_id, own.digest, late, created_at, created_at)
     return (*place, *said, *given[len(UNSAID) : LAST])

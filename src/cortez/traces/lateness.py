@@ -5,11 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import or_, select
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from cortez.errors import Conflict
-from cortez.sessions.models import LearningSession
 
 MINUTES = 10  # after the end, in which a student's client delivers what it could not send before
 
@@ -22,9 +18,3 @@ def closed_to_student(over: Any, now: datetime, judged: Collection[UUID]) -> Con
     if over.id in judged:
         return Conflict("SESSION_CLOSED", "The session is over and has been judged; its student adds nothing to it.")
     return None
-
-
-async def judged_among(session: AsyncSession, session_ids: Collection[UUID]) -> set[UUID]:
-    """Which of these sessions have an evaluation, or a finding that a person has resolved."""
-    judged = or_(LearningSession.evaluations.any(), LearningSession.risks.any(resolved=True))
-    return set(await session.scalars(select(LearningSession.id).where(LearningSession.id.in_(session_ids), judged)))

@@ -122,7 +122,7 @@ class CognitiveTrace(Base):
     agent_id: Mapped[str | None] = mapped_column(String(100))
     occurred_at: Mapped[datetime | None]
     ingest_digest: Mapped[bytes | None] = mapped_column(LargeBinary)
-    late: Mapped[bool] = mapped_column(default=False, server_default=false())  # delivered after the session's end
+    late: Mapped[bool] = mapped_column(default=False, server_default=false())  # after the end, or the judgement
 
     session: Mapped["LearningSession"] = relationship(back_populates="traces", lazy="raise")
     parent_trace: Mapped["CognitiveTrace | None"] = relationship(

@@ -94,7 +94,7 @@ class TracePatch(Analysis, kw_only=True):
 
 
 class TraceOut(Resource):
-    """A step; `late` where it was delivered after the session's end."""
+    """A step; `late` where it came after the session's end, or from the student after a judgement."""
 
     session_id: UUID
     student_id: str
