@@ -227,6 +227,13 @@ async def test_the_student_id_of_a_deleted_account_is_given_again_on_purpose_alo
     )
     async with live(rotated), client_of(rotated, secret_of(admin)) as client:
         assert (await client.patch(path, json=wanted)).status_code == 409
+    retired = create_app(
+        msgspec.structs.replace(app.state.settings, secret_key="x" * 9 + SECRET, retired_keys=(SECRET,))
+    )
+    async with live(retired), client_of(retired, secret_of(admin)) as client, Make(retired, client_of) as other:
+        assert (await client.get(path)).status_code == 401  # the key is accepted no more
+        again = await other.sign_in(admin.id, "")
+        assert (await again.patch(path, json=wanted)).status_code == 409
     assert (await admin.patch(path, json=wanted | {"reuse_student_id": True})).json()["student_id"] == "al-1"
     assert (await admin.patch(path, json=wanted | {"full_name": "Ana"})).status_code == 200
 

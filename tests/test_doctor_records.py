@@ -1,11 +1,14 @@
 """What `cortez doctor` says of rows that an admin should look at."""
 
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
+import msgspec
 import pytest
 
 from cortez.accounts.models import ApiKey, CourseMember, User
+from cortez.accounts.student_ids import note_former
 from cortez.content.models import Subject, SubjectTeacher
 from cortez.db import utc_now
 from cortez.doctor import GOOD, ODD
@@ -20,7 +23,7 @@ from factory import Make
 async def odd(make: Make) -> dict[str, list[str]]:
     """The findings by what they are about."""
     async with make.database.engine.connect() as connection:
-        found = await connection.run_sync(of_records)
+        found = await connection.run_sync(partial(of_records, make.app.state.settings))
     if [one.mark for one in found] == [GOOD]:
         return {}
     assert {one.mark for one in found} == {ODD}
@@ -113,3 +116,38 @@ async def test_what_belongs_to_no_course_or_teacher_is_counted(make: Make, area:
     count = NAMED + 1 + (area == "subjects")
     assert said.startswith(f"{count} ")
     assert len(said.rpartition(": ")[2].split(", ")) == NAMED
+
+
+async def test_students_whose_next_session_is_refused_are_named(make: Make) -> None:
+    """Without an account; or with one, in a course to which they do not belong."""
+    teacher = await make.teacher(course=await make.course("c"))
+    activity = (await make.activity(teacher_id=teacher.id, course_id="c")).activity_id
+    place = {"activity_id": activity, "course_id": "c"}
+    await make.session(await make.student(course="c"), **place)
+    for student_id in ("ghost", "ghost", "erased-0123456789abcdef"):
+        await make.add(LearningSession(student_id=student_id, **place))
+    assert await odd(make) == {"students": [await said_of(make, "students")]}
+    assert (await said_of(make, "students")).startswith("1 work in courses without an account.")
+    stranger = await make.student()
+    old = await make.session(stranger, **place, start_time=utc_now() - timedelta(days=31))
+    assert "courses" not in await odd(make)
+    await make.session(stranger, **place)
+    assert (await said_of(make, "courses")).endswith(": c")
+    assert old.course_id == "c"
+
+
+async def said_of(make: Make, area: str) -> str:
+    (said,) = (await odd(make))[area]
+    return said
+
+
+async def test_former_students_that_no_key_recognises_are_counted(make: Make) -> None:
+    settings = make.app.state.settings
+    async with make.database.unit() as session:
+        await note_former(session, settings.secret_key, "al-1")
+        await note_former(session, "x" * 40, "al-2")
+    assert (await said_of(make, "students")).startswith("1 were deleted or erased under a key that is gone")
+    known = msgspec.structs.replace(settings, retired_keys=("x" * 40,))
+    async with make.database.engine.connect() as connection:
+        found = await connection.run_sync(partial(of_records, known))
+    assert [one.mark for one in found] == [GOOD]

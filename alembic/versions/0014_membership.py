@@ -50,6 +50,7 @@ def upgrade() -> None:
     make(
         "former_students",
         sa.Column("digest", sa.LargeBinary(), nullable=False),
+        sa.Column("key_id", sa.String(12)),
         sa.UniqueConstraint("digest", name="uq_former_students_digest"),
     )
     op.execute(

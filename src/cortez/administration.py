@@ -5,6 +5,7 @@ import re
 import secrets
 import sys
 from datetime import timedelta
+from functools import partial
 
 import click
 from alembic.util import CommandError
@@ -64,7 +65,7 @@ def migrate(settings: Settings, sql: bool, check: bool) -> None:
 @coroutine
 async def doctor(settings: Settings) -> None:
     """Check settings, secrets, storage, database, timeouts, clock, schema and records; say what to do about each."""
-    report(await examine(settings, of_records), {GOOD, ODD})
+    report(await examine(settings, partial(of_records, settings)), {GOOD, ODD})
 
 
 def report(found: list[Finding], accepted: set[str]) -> None:

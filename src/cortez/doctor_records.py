@@ -1,18 +1,22 @@
 """What `cortez doctor` finds in the rows that an admin should look at: counted, and a few of them by their ids."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Select, and_, func, or_, select
 
-from cortez.accounts.models import ApiKey, Course, CourseMember, CourseRole, Role, User
+from cortez.accounts.models import ApiKey, Course, CourseMember, CourseRole, FormerStudent, Role, User
 from cortez.activities.models import Activity, ActivityStatus
 from cortez.content.models import Subject, SubjectTeacher
-from cortez.db import holds
+from cortez.db import holds, utc_now
 from cortez.doctor import GOOD, ODD, Finding, of_revision
 from cortez.exercises.models import ExerciseAttempt
 from cortez.oversight.models import AlertScope, RemediationPlan, RiskAlert
+from cortez.privacy import ERASED
+from cortez.security import key_id
 from cortez.sessions.models import LearningSession
+from cortez.settings import Settings
 
 NAMED = 5
 
@@ -55,6 +59,15 @@ LOOKED_AFTER = (
     .exists()
 )
 
+ACCOUNT = select(User.id).where(User.student_id == LearningSession.student_id).exists()
+MEMBER = (
+    select(CourseMember.id)
+    .join(User, User.id == CourseMember.user_id)
+    .where(CourseMember.course_id == LearningSession.course_id, User.student_id == LearningSession.student_id)
+    .exists()
+)
+RECENT = timedelta(days=30)
+
 QUESTIONS = [
     Question(
         "keys",
@@ -76,6 +89,13 @@ QUESTIONS = [
         "accounts",
         select(User.id).where(BEFORE.exists()),
         "have a student_id under which sessions were recorded before. Check that it is the same person",
+    ),
+    Question(
+        "students",
+        select(LearningSession.student_id)
+        .where(LearningSession.course_id.is_not(None), ~ACCOUNT, ~LearningSession.student_id.startswith(ERASED))
+        .distinct(),
+        "work in courses without an account. Where one is theirs, give it this student_id (PATCH /users/ID)",
     ),
     Question(
         "plans",
@@ -104,21 +124,37 @@ QUESTIONS = [
 ]
 
 
-def of_records(connection: Connection) -> list[Finding]:
+def of_records(settings: Settings, connection: Connection) -> list[Finding]:
     """Nothing where the schema is not that of this version."""
     if of_revision(connection):
         return []
-    return list(odd(connection)) or [Finding(GOOD, "records", "nothing that an admin should look at")]
+    return list(odd(settings, connection)) or [Finding(GOOD, "records", "nothing that an admin should look at")]
 
 
-def odd(connection: Connection) -> Iterator[Finding]:
+def odd(settings: Settings, connection: Connection) -> Iterator[Finding]:
     for question in QUESTIONS:
         count = connection.scalar(select(func.count()).select_from(question.rows.subquery()))
         if count:
             few = question.rows.order_by(*question.rows.selected_columns).limit(NAMED)
             yield found(question.area, count, question.said, connection.scalars(few).all())
+    since = utc_now() - RECENT
+    outside = select(LearningSession.course_id).where(LearningSession.start_time > since, ACCOUNT, ~MEMBER).distinct()
+    named = outside.where(LearningSession.course_id.is_not(None))
+    if courses := connection.scalars(named.order_by(LearningSession.course_id)).all():
+        said = "have students of the last 30 days who are no members. Enrol them, else their next session is refused"
+        yield found("courses", len(courses), said, courses[:NAMED])
     if lost := of_absent_courses(connection):
         yield found("keys", len(lost), "are for courses that do not exist. Remove them", lost[:NAMED])
+    yield from of_lost_keys(settings, connection)
+
+
+def of_lost_keys(settings: Settings, connection: Connection) -> Iterator[Finding]:
+    """Former students whose digest no key of the service can make any more: their student_ids could be given again."""
+    known = FormerStudent.key_id.in_([key_id(key) for key in settings.digest_keys])
+    lost = connection.scalar(select(func.count()).where(FormerStudent.key_id.is_not(None), ~known))
+    if lost:
+        said = "were deleted or erased under a key that is gone, so that their student_ids are free. Put it back"
+        yield Finding(ODD, "students", f"{lost} {said}: CORTEZ_RETIRED_KEYS")
 
 
 def found(area: str, count: int, said: str, ids: Any) -> Finding:

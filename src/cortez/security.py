@@ -116,7 +116,7 @@ class Tokens:
 
     def __init__(self, settings: Settings) -> None:
         self.current = settings.secret_key
-        self.ring = {_kid(key): key for key in settings.key_ring}
+        self.ring = {key_id(key): key for key in settings.key_ring}
 
     def access(self, user_id: UUID, family_id: UUID) -> str:
         now = utc_now()
@@ -130,7 +130,7 @@ class Tokens:
             "nbf": now,
             "exp": now + ACCESS_TTL,
         }
-        return jwt.encode(claims, self.current, algorithm=ALGORITHM, headers={"kid": _kid(self.current), "typ": TYPE})
+        return jwt.encode(claims, self.current, algorithm=ALGORITHM, headers={"kid": key_id(self.current), "typ": TYPE})
 
     def read(self, token: str) -> Claims:
         """Raises Unauthorized where anything about the token is not as it should be."""
@@ -155,7 +155,8 @@ class Tokens:
         return claims
 
 
-def _kid(key: str) -> str:
+def key_id(key: str) -> str:
+    """Names a key of the service without telling it: 12 hexadecimal digits."""
     return hashlib.sha256(b"kid:" + key.encode()).hexdigest()[:12]
 
 

@@ -48,6 +48,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     env: Literal["development", "production"] = "development"
     secret_key: str = ""
     secret_keys: tuple[str, ...] = ()
+    retired_keys: tuple[str, ...] = ()
     host: str = "127.0.0.1"
     port: int = 8000
     workers: int = 1
@@ -100,6 +101,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return (self.secret_key, *self.secret_keys)
 
     @property
+    def digest_keys(self) -> tuple[str, ...]:
+        """Every key that may have made a stored digest; the retired ones are accepted nowhere else."""
+        return (*self.key_ring, *self.retired_keys)
+
+    @property
     def registration_open(self) -> bool:
         """Open in development, closed in production, unless said otherwise."""
         return self.env == "development" if self.registration is None else self.registration
@@ -130,7 +136,7 @@ POSITIVE = (
     "max_upload",
     "file_quota",
 )
-LISTS = ("secret_keys", "cors_origins", "trusted_proxies")
+LISTS = ("secret_keys", "retired_keys", "cors_origins", "trusted_proxies")
 
 
 def driver_of(name: str, text: str) -> str:

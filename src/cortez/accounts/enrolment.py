@@ -160,7 +160,7 @@ class Enrolment:
         wanted = or_(User.email.in_(emails), User.student_id.in_(keys), User.username.in_(named))
         for user in await self.session.scalars(UserRepository(self.session, SYSTEM).select().where(wanted)):
             self._note(user)
-        self.not_free = await former(self.session, self.settings.key_ring, keys)
+        self.not_free = await former(self.session, self.settings.digest_keys, keys)
         if not self.is_admin:
             self.not_free |= await carried(self.session, keys)
         ids, course_id = [user.id for user in self.users.values()], self.course.course_id

@@ -66,7 +66,7 @@ async def create_user(
     """A student_id that an account had which was deleted or erased is given again only by `reuse_student_id`."""
     hashed = await passwords.hash(data.password) if data.password else NO_PASSWORD
     if not data.reuse_student_id:
-        await refuse_former(users.session, settings.key_ring, data.student_id)
+        await refuse_former(users.session, settings.digest_keys, data.student_id)
     user = await users.create(
         email=data.email.lower(),
         username=data.username,
@@ -113,7 +113,7 @@ async def change_user(
     changes = data.changes()
     may_reuse = changes.pop("reuse_student_id")
     if changes.get("student_id") != user.student_id and not may_reuse:
-        await refuse_former(users.session, settings.key_ring, changes.get("student_id"))
+        await refuse_former(users.session, settings.digest_keys, changes.get("student_id"))
     if "email" in changes:
         changes["email"] = changes["email"].lower()
     return UserOut.of(await users.update(user, changes))

@@ -221,9 +221,13 @@ class CourseInvitation(Base):
 
 
 class FormerStudent(Base):
-    """That a student_id belonged to an account that was deleted or erased; a keyed digest, which names nobody."""
+    """That a student_id belonged to an account that was deleted or erased; a keyed digest, which names nobody.
+
+    `key_id` names the key that made it; None in rows that were made of certificates.
+    """
 
     __tablename__ = "former_students"
-    privacy = Privacy(keep="digest")
+    privacy = Privacy(keep="digest key_id")
 
     digest: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    key_id: Mapped[str | None] = mapped_column(String(12))

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from cortez.accounts.models import FormerStudent
 from cortez.db import Base, within
 from cortez.errors import Conflict
+from cortez.security import key_id
 
 DERIVED = frozenset({"student_profiles", "student_figures"})  # an account alone has them, too
 
@@ -23,7 +24,7 @@ def digest_of(secret: str, student_id: str) -> bytes:
 async def note_former(session: AsyncSession, secret: str, student_id: str) -> None:
     """Remember that the student_id was that of a deleted account or an erased student; twice is once."""
     dialect: Any = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
-    statement = dialect.insert(FormerStudent).values(digest=digest_of(secret, student_id))
+    statement = dialect.insert(FormerStudent).values(digest=digest_of(secret, student_id), key_id=key_id(secret))
     await session.execute(statement.on_conflict_do_nothing(index_elements=["digest"]))
 
 

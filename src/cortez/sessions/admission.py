@@ -38,7 +38,7 @@ async def admit_unknown(
     Raises Invalid (STUDENT_NOT_IN_COURSE) where such are refused: unless the operator says otherwise, in a course that
     has students. Raises Conflict (STUDENT_ERASED) where the account or the record is gone.
     """
-    if await former(session, settings.key_ring, [student_id]):
+    if await former(session, settings.digest_keys, [student_id]):
         raise Conflict("STUDENT_ERASED", "The student with this student_id was deleted or erased. Take another one.")
     policy = settings.unknown_students
     if policy is None:
