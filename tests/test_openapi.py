@@ -367,3 +367,6 @@ async def test_the_example_of_a_body_is_accepted(make: Make) -> None:
     assert (await admin.patch(path, json=EXAMPLES["SessionPatch"])).status_code == 200
     assert (await admin.post(f"{path}/traces", json=EXAMPLES["TraceIn"])).status_code == 201
     assert (await admin.patch(f"/traces/{EXAMPLES['TraceIn']['id']}", json=EXAMPLES["TracePatch"])).status_code == 200
+    for path, name in (("/remediation-plans", "PlanIn"), ("/alerts", "AlertIn")):
+        answer = await admin.post(path, json=EXAMPLES[name])
+        assert answer.status_code == 201, answer.text

@@ -165,6 +165,14 @@ async def test_no_session_begins_for_one_who_was_erased_or_deleted(make: Make) -
     for student_id in ("gone", "al-1", left.student_id):
         answer = await key.post("/sessions", json={"activity_id": activity, "student_id": student_id})
         assert (answer.status_code, answer.json()["code"]) == (409, "STUDENT_ERASED"), student_id
+    there = (await make.activity(course_id=await make.course("empty"))).activity_id
+    stranger = (await make.student()).student_id
+    refused = [
+        await key.post("/sessions", json={"activity_id": there, "student_id": student_id})
+        for student_id in ("gone", "al-1", stranger)
+    ]
+    assert {answer.json()["code"] for answer in refused} == {"STUDENT_NOT_IN_COURSE"}  # nothing tells them apart
+    assert len({str(answer.json()["errors"]) for answer in refused}) == 1
     body = {"email": "a@b.co", "username": "again", "student_id": "gone", "reuse_student_id": True}
     assert (await admin.post("/users", json=body)).status_code == 201
     assert (await key.post("/sessions", json={"activity_id": activity, "student_id": "gone"})).status_code == 201

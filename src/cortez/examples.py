@@ -75,6 +75,7 @@ EXAMPLES: dict[str, Any] = {
     "ProfilePatch": {"preferred_language": "es-AR"},
     "PlanIn": {
         "student_id": "al-0042",
+        "course_id": "PROG2-2026",
         "plan_type": "tutoring",
         "description": "Two meetings on base cases, then an exercise without the tutor.",
         "objectives": ["Names the base case before writing code"],
@@ -90,6 +91,7 @@ EXAMPLES: dict[str, Any] = {
         "severity": "medium",
         "scope": "student",
         "student_id": "al-0042",
+        "course_id": "PROG2-2026",
         "title": "Answers faster than they can be read",
         "description": "Three steps within ten seconds; perhaps prepared before.",
     },

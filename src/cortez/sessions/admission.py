@@ -17,9 +17,11 @@ def not_yours(pointer: str) -> Invalid:
     return Invalid.at(pointer, "This is not a course of the student in this activity.", "COURSE_NOT_YOURS")
 
 
-def not_there() -> Invalid:
-    """The same whether the student has an account or not."""
+def not_there(course_id: str | None) -> Invalid:
+    """The same whether the student has an account, has none, or had one that is gone."""
     said = "No student with this student_id may work here: enrol them in the course first."
+    if course_id is None:
+        said = "No account has this student_id, and sessions without one are not taken here. An admin makes accounts."
     return Invalid.at("/student_id", said, "STUDENT_NOT_IN_COURSE")
 
 
@@ -36,15 +38,17 @@ async def admit_unknown(
     """What is to be said of a student without an account.
 
     Raises Invalid (STUDENT_NOT_IN_COURSE) where such are refused: unless the operator says otherwise, in a course that
-    has students. Raises Conflict (STUDENT_ERASED) where the account or the record is gone.
+    has students; in a course also where the account or the record is gone. Raises Conflict (STUDENT_ERASED) outside.
     """
     if await former(session, settings.digest_keys, [student_id]):
-        raise Conflict("STUDENT_ERASED", "The student with this student_id was deleted or erased. Take another one.")
+        if course_id is not None:
+            raise not_there(course_id)
+        raise Conflict("STUDENT_ERASED", "The student with this student_id was deleted or erased. Ask an admin.")
     policy = settings.unknown_students
     if policy is None:
         policy = "refuse" if await has_students(session, course_id) else "warn"
     if policy == "refuse":
-        raise not_there()
+        raise not_there(course_id)
     return [UNKNOWN] if policy == "warn" else []
 
 

@@ -75,7 +75,7 @@ async def start_session(
         warnings = await admit_unknown(session, settings, student_id, course_id)
     elif course_id and not (who and who.attends):
         is_own = not (principal.is_key or principal.is_admin)
-        raise not_yours("/activity_id" if activity.course_id else "/course_id") if is_own else not_there()
+        raise not_yours("/activity_id" if activity.course_id else "/course_id") if is_own else not_there(course_id)
     values = {name: stored(getattr(data, name)) for name in ("activity_id", "mode", "simulator_type")}
     values["learning_objective"] = stored(data.learning_objective) if data.learning_objective else {}
     started = await sessions.add(
