@@ -121,6 +121,33 @@ async def test_an_answer_is_replayed_only_as_long_as_the_rights_by_which_it_was_
     assert (await group.teacher.post("/reports", json=body, headers=key)).content == first.content
 
 
+async def test_an_answer_is_replayed_to_the_owner_of_an_activity_as_long_as_they_own_it(make: Make) -> None:
+    admin, owner, other = await make.admin(), await make.teacher(), await make.teacher()
+    activity = await make.activity(teacher_id=owner.id)
+    session = await make.session(activity_id=activity.activity_id)
+    key, path = {"Idempotency-Key": "once"}, f"/sessions/{session.id}/evaluations"
+    first = await owner.post(path, json={"overall_score": 5}, headers=key)
+    assert first.status_code == 201
+    assert (await owner.post(path, json={"overall_score": 5}, headers=key)).content == first.content
+    given = {"teacher_id": str(other.id)}
+    assert (await admin.patch(f"/activities/{activity.activity_id}", json=given)).status_code == 200
+    refused = await owner.post(path, json={"overall_score": 5}, headers=key)
+    assert (refused.status_code, refused.json()["code"]) == (404, "ANSWER_NOT_FOUND")
+
+
+async def test_an_answer_to_a_subject_s_teacher_is_replayed_as_long_as_they_look_after_it(make: Make) -> None:
+    admin, key = await make.admin(), {"Idempotency-Key": "once"}
+    exercise = await make.exercise()
+    teacher = await make.subject_teacher(exercise.subject_code)
+    path, hint = f"/exercises/{exercise.id}/hints", {"title": "x", "content": "x"}
+    first = await teacher.post(path, json=hint, headers=key)
+    assert first.status_code == 201, first.text
+    assert (await teacher.post(path, json=hint, headers=key)).content == first.content
+    removed = await admin.delete(f"/subjects/{exercise.subject_code}/teachers/{teacher.id}")
+    assert removed.status_code == 204
+    assert (await teacher.post(path, json=hint, headers=key)).json()["code"] == "ANSWER_NOT_FOUND"
+
+
 async def test_an_answer_to_an_admin_is_replayed_to_nobody_who_is_none_any_more(make: Make, group: Group) -> None:
     first, second = await make.admin(), await make.admin()
     found = {"risk_type": "ai_dependency", "risk_level": "low", "description": "x"}

@@ -11,7 +11,7 @@ import pytest
 from litestar import Litestar
 from sqlalchemy import event
 
-from cortez.accounts.models import CourseInvitation, CourseMember, User
+from cortez.accounts.models import CourseInvitation, CourseMember, Role, User
 from cortez.app import create_app
 from cortez.sessions.models import LearningSession
 from factory import Make, Someone
@@ -289,6 +289,46 @@ async def test_an_invitation_is_declined_withdrawn_or_overtaken(app: Litestar, m
         assert (await client.put(paths[2], json={"role": "student"})).status_code == 200
         assert (await client.post(PATH, json=[{"email": "eva@example.edu"}])).json()["created"] == 1
     assert await make.all(CourseInvitation) == []
+
+
+@pytest.mark.parametrize("ending", ["membership", "role", "account"])
+async def test_an_invitation_stands_as_long_as_its_maker_leads(
+    app: Litestar, make: Make, teacher: Someone, ending: str
+) -> None:
+    """A teacher who was removed came back by an invitation that they had sent to a second account of theirs."""
+    admin, second, path = await make.admin(), await make.user(Role.TEACHER), f"/courses/c/members/{teacher.id}"
+    async with limited(app, teacher, enrolment="invite") as client:
+        wanted = {"role": "teacher"}
+        assert (await client.put(f"/courses/c/members/{second.id}", json=wanted)).status_code == 202
+    (asked,) = (await second.get("/auth/me/invitations")).json()["items"]
+    if ending == "membership":
+        ended = await admin.delete(path)
+    elif ending == "role":
+        ended = await admin.put(path, json={"role": "tutor"})
+    else:
+        ended = await admin.post(f"/users/{teacher.id}/deactivate")
+    assert ended.is_success
+    assert (await second.get("/auth/me/invitations")).json()["items"] == []
+    assert (await second.post(f"/auth/me/invitations/{asked['id']}/accept")).status_code == 404
+    colleague = await make.teacher(course="c")
+    async with limited(app, colleague, enrolment="invite") as client:
+        again = await client.put(f"/courses/c/members/{second.id}", json={"role": "student"})
+        assert again.status_code == 202
+    (asked,) = (await second.get("/auth/me/invitations")).json()["items"]
+    assert asked["role"] == "student"
+    assert (await second.post(f"/auth/me/invitations/{asked['id']}/accept")).status_code == 200
+
+
+async def test_a_list_renews_an_invitation_that_stood_no_more(app: Litestar, make: Make, teacher: Someone) -> None:
+    admin, someone, line = await make.admin(), await make.student(), [{"email": "student3@example.edu"}]
+    async with limited(app, teacher, enrolment="invite") as client:
+        assert statuses((await client.post(PATH, json=line)).json()) == ["invited"]
+    assert len((await someone.get("/auth/me/invitations")).json()["items"]) == 1
+    assert (await admin.delete(f"/courses/c/members/{teacher.id}")).status_code == 204
+    assert (await someone.get("/auth/me/invitations")).json()["items"] == []
+    async with limited(app, await make.teacher(course="c"), enrolment="invite") as client:
+        assert statuses((await client.post(PATH, json=line)).json()) == ["unchanged"]
+    assert len((await someone.get("/auth/me/invitations")).json()["items"]) == 1
 
 
 async def test_a_list_that_adds_at_once_ends_the_invitations(app: Litestar, make: Make, teacher: Someone) -> None:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 from litestar.response.base import ASGIResponse
-from sqlalchemy import ForeignKey, Index, LargeBinary, delete, select, update
+from sqlalchemy import ForeignKey, Index, LargeBinary, delete, literal, select, union_all, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -108,12 +108,23 @@ async def take(session: AsyncSession, claimed: Claim) -> list[Any] | None:
 
 
 async def rights_of(session: AsyncSession, claimed: Claim) -> list[str] | None:
-    """By which somebody who teaches is given an answer: the roles of the account, and `course:role` of each course."""
+    """By which somebody who teaches is given an answer: the roles of the account, and `key:role` of what is theirs.
+
+    That is each course, each activity of their own outside of courses, and each subject that they look after.
+    """
     if not claimed.roles:
         return None
-    members = Base.metadata.tables["course_members"].c
-    mine = select(members.course_id, members.role).where(members.user_id == claimed.user_id)
-    return sorted([*claimed.roles, *(f"{course}:{role}" for course, role in await session.execute(mine))])
+    members, activities, subjects = (
+        Base.metadata.tables[name].c for name in ("course_members", "activities", "subject_teachers")
+    )
+    mine = union_all(
+        select(members.course_id, members.role).where(members.user_id == claimed.user_id),
+        select(activities.activity_id, literal("owner")).where(
+            activities.teacher_id == claimed.user_id, activities.course_id.is_(None)
+        ),
+        select(subjects.subject_code, literal("subject")).where(subjects.user_id == claimed.user_id),
+    )
+    return sorted([*claimed.roles, *(f"{key}:{role}" for key, role in await session.execute(mine))])
 
 
 def replay(status: int, headers: bytes, body: bytes) -> list[Any]:

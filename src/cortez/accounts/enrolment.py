@@ -211,6 +211,8 @@ class Enrolment:
             return Conflict("STUDENT_ID_MISMATCH", "The account with this e-mail has another student_id.")
         if user is None or there is None:
             return self._add(user, line)
+        if isinstance(there, CourseInvitation):
+            there.invited_by = self.repository.principal.id  # it stands as long as who invites leads the course
         if there.role == line.role:
             return user.id, "unchanged"
         there.role = line.role.value

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, delete, exists, false, or_, select, text, true, update
+from sqlalchemy import ColumnElement, Select, and_, delete, exists, false, or_, select, text, true, update
 from uuid_utils.compat import uuid7
 
 from cortez.accounts.models import (
@@ -294,7 +294,13 @@ class InvitationRepository(Repository[CourseInvitation]):
         return or_(self._own(), CourseInvitation.course_id.in_(led_courses(self.principal)))
 
     def _own(self) -> ColumnElement[bool]:
-        return CourseInvitation.user_id == self.principal.id
+        """Those that still stand: who invited is an admin, or teaches the course, to this day."""
+        inviter = select(User.id).where(User.id == CourseInvitation.invited_by, User.is_active.is_(True))
+        leads = inviter.join(CourseMember, CourseMember.user_id == User.id).where(
+            CourseMember.course_id == CourseInvitation.course_id, CourseMember.role == CourseRole.TEACHER
+        )
+        stands = or_(inviter.where(holds(User.roles, Role.ADMIN.value)).exists(), leads.exists())
+        return and_(CourseInvitation.user_id == self.principal.id, stands)
 
     def shown(self) -> Select[Any]:
         """One's own, with the title of the course: what `InvitationOut` says."""
@@ -322,7 +328,7 @@ class InvitationRepository(Repository[CourseInvitation]):
         """Invite the user, or change what they are invited as."""
         invited = await self.of(course_id, user_id)
         if invited:
-            return await self.change(invited, {"role": role})
+            return await self.change(invited, {"role": role, "invited_by": self.principal.id})
         values = {"course_id": course_id, "user_id": user_id, "role": role, "invited_by": self.principal.id}
         return await self.add(CourseInvitation(**values))
 
