@@ -160,6 +160,18 @@ QUESTIONS = [
         {"student_id": "guest", "plan_type": "tutoring", "description": "x"},
         "COURSE_REQUIRED",
     ),
+    # Nothing is written about a student who was erased, nor about a name that is nobody's.
+    Question(
+        "teacher",
+        "POST /remediation-plans",
+        409,
+        {"student_id": "erased-1", "course_id": "home", "plan_type": "tutoring", "description": "x"},
+        "STUDENT_ERASED",
+    ),
+    Question("teacher", "POST /interventions", 409, {"student_id": "erased-1"}, "STUDENT_ERASED"),
+    Question(
+        "admin", "POST /alerts", 404, ALERT | {"scope": "institution", "student_id": "nobody"}, "STUDENT_NOT_FOUND"
+    ),
     # What is named must be there.
     Question("admin", "GET /subjects/nowhere/teachers", 404, text="SUBJECT_NOT_FOUND"),
     Question("admin", "PUT /subjects/nowhere/teachers/{user_id@colleague}", 404, text="SUBJECT_NOT_FOUND"),

@@ -280,7 +280,8 @@ async def left(make: Make, world: World) -> None:
     owner, writer = world.who["owner"], await make.teacher()
     await make.activity(activity_id="home-left", title="Open", teacher_id=writer.id, course_id="home")
     session = await make.session(owner, activity_id="home-left", course_id="home")
-    invited = CourseInvitation(course_id="home-guest", user_id=owner.id, role="student")
+    place = {"course_id": "home-guest", "user_id": owner.id}
+    invited = CourseInvitation(**place, role="student", invited_by=world.who["guest"].id)
     await keep(make, world.at, {"{session_id@left}": session, "{invitation_id}": invited})
     known = await make.student()
     world.at |= {"{email}": f"{known.student_id}@example.edu", "{teacher_id}": str(world.who["teacher"].id)}
