@@ -328,6 +328,17 @@ async def test_no_account_gets_the_pseudonym_of_an_erased_student(admin: Someone
 
 
 @pytest.mark.requirement("A4")
+async def test_no_key_of_the_audit_log_says_when_the_pseudonym_was_made(
+    make: Make, group: Group, admin: Someone
+) -> None:
+    await erased(admin, group.student)
+    assert not [key for key in await make.all(SubjectKey) if key.subject.startswith(ERASED)]
+    await seal_all(make.database)
+    async with make.database.reading() as session:
+        assert (await verify(session)).intact
+
+
+@pytest.mark.requirement("A4")
 async def test_nothing_new_is_written_about_an_erased_student(make: Make, group: Group, admin: Someone) -> None:
     """Neither under the pseudonym, which those who teach see, nor under the student_id that an admin may remember."""
     await erased(admin, group.student)

@@ -58,6 +58,8 @@ async def erase(session: AsyncSession, person: Person) -> Counts:
             values = emptied(model, pseudonym)
             kept = await session.execute(update(model).where(rows_of(model, person)).values(values))
             counts[name] = Count(before.removed, before.emptied + touched(kept))
+    # The triggers gave the pseudonym a key when they first met it: its time would lead from the certificate there.
+    await session.execute(delete(SubjectKey).where(SubjectKey.subject == pseudonym))
     student_changed(session, person.student_id)
     return {name: count for name, count in sorted(counts.items()) if count != Count()}
 
@@ -187,7 +189,7 @@ async def certify(session: AsyncSession, actor_id: UUID, secret: str, student_id
 
 
 class Certificate(Struct, frozen=True, kw_only=True):
-    """What was done to the data of a student, table by table; nothing in it leads to what is left."""
+    """What was done to the data of a student, table by table; it names nothing of what is left."""
 
     id: UUID
     student_id: str
@@ -196,5 +198,6 @@ class Certificate(Struct, frozen=True, kw_only=True):
     tables: Counts
     said: str = (
         "What was personal has been removed or emptied. What remains are figures and times under a pseudonym that "
-        "nothing links to the student, and entries of the audit log whose key has been destroyed."
+        "nothing but the times in the admins' audit log links to the student, and entries of that log whose key has "
+        "been destroyed."
     )
