@@ -12,6 +12,7 @@ from cortez.accounts.models import ApiKey, User
 from cortez.app import create_app
 from cortez.db import utc_now
 from cortez.exercises.models import ExerciseAttempt
+from cortez.records.audit_models import AccessEntry
 from cortez.security import digest, new_secret
 from cortez.sessions.models import LearningSession
 from factory import Make
@@ -299,3 +300,19 @@ async def test_members_are_the_teacher_s_to_change(make: Make) -> None:
     assert (await teacher.delete(path)).status_code == 204
     assert (await student.get("/courses/c")).status_code == 404
     assert (await teacher.delete(path)).status_code == 404
+
+
+async def test_an_account_that_was_only_looked_at_may_be_mended_and_deleted(make: Make) -> None:
+    """A mistyped line of a class list, that its teacher then saw in the list of students."""
+    admin, teacher = await make.admin(), await make.teacher(course=await make.course("c"))
+    line = [{"email": "ana@example.edu", "student_id": "al-0O1"}]
+    (made,) = (await admin.post("/courses/c/members/batch", json=line)).json()["items"]
+    path = f"/users/{made['user_id']}"
+    assert (await teacher.get("/students?course_id=c")).status_code == 200
+    assert (await teacher.get("/students/al-0O1/profile")).status_code == 200
+    await make.app.state.upkeep.journal.flush()
+    assert "al-0O1" in {entry.student_id for entry in await make.all(AccessEntry)}
+    assert (await admin.patch(path, json={"student_id": "al-001"})).json()["student_id"] == "al-001"
+    assert (await teacher.get("/students/al-001/profile")).status_code == 200
+    await make.app.state.upkeep.journal.flush()
+    assert (await admin.delete(path)).status_code == 204

@@ -121,7 +121,7 @@ class UserRepository(Repository[User]):
         """Whether sessions are the account's, or any rows carry its student_id."""
         if await self.session.scalar(select(User.sessions.any()).where(User.id == user.id)):
             return True
-        return bool(user.student_id and await carried(self.session, [user.student_id]))
+        return bool(user.student_id and await carried(self.session, [user.student_id], looks=False))
 
     async def count_sign_in(self, user: User, new_hash: str | None = None) -> bool:
         """Record a login, with the password hashed anew where that is given.

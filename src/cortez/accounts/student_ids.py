@@ -14,6 +14,7 @@ from cortez.errors import Conflict
 from cortez.security import key_id
 
 DERIVED = frozenset({"student_profiles", "student_figures"})  # an account alone has them, too
+LOOKS = "access_log"  # an account about which there is nothing else was looked at, and has no records
 
 
 def digest_of(secret: str, student_id: str) -> bytes:
@@ -50,11 +51,12 @@ async def refuse_former(session: AsyncSession, secrets: Collection[str], student
         )
 
 
-async def carried(session: AsyncSession, student_ids: Collection[str]) -> set[str]:
-    """Those that rows carry besides an account, in one query."""
+async def carried(session: AsyncSession, student_ids: Collection[str], *, looks: bool = True) -> set[str]:
+    """Those that rows carry besides an account, in one query; with `looks`, also those that somebody has looked at."""
     if not student_ids:
         return set()
-    return set(await session.scalars(union(*(naming(model, student_ids) for model in carrying()))))
+    models = [model for model in carrying() if looks or model.__tablename__ != LOOKS]
+    return set(await session.scalars(union(*(naming(model, student_ids) for model in models))))
 
 
 def carrying() -> list[Any]:
