@@ -72,13 +72,15 @@ async def test_courses_and_activities_that_no_teacher_leads_are_named(make: Make
         "removed": {"course_id": course, "teacher_id": gone.id},
         "ownerless": {"course_id": course},
         "loose": {},
+        "inactive": {"teacher_id": (await make.teacher(is_active=False)).id},
+        "of no admin": {"course_id": course, "teacher_id": (await make.admin(is_active=False)).id},
         "archived": {"status": "archived"},
     }
     for activity_id, values in activities.items():
         await make.activity(activity_id=activity_id, **values)
     found = await odd(make)
     assert [said.rpartition(": ")[2] for said in found["courses"]] == ["left"]
-    assert [said.rpartition(": ")[2] for said in found["activities"]] == ["loose, ownerless, removed"]
+    assert [said.rpartition(": ")[2] for said in found["activities"]] == ["inactive, loose, of no admin, ownerless, removed"]
 
 
 async def test_accounts_whose_student_id_was_worked_under_before_are_named(make: Make) -> None:

@@ -147,11 +147,13 @@ AUDITED = (
     ),
 )
 
-# An entry is made by a trigger alone: on PostgreSQL one trigger deeper; on SQLite by a program that has the service's
-# functions, at the next position, now.
+# An entry is made by a trigger alone: on PostgreSQL one trigger deeper, by this transaction, now; on SQLite by a program
+# that has the service's functions, at the next position, now.
 GUARD_FUNCTION = """CREATE OR REPLACE FUNCTION cortez_by_trigger_only() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
-        IF pg_trigger_depth() < 2 THEN
+        IF pg_trigger_depth() < 2 OR NEW.xid <> pg_current_xact_id()::text::bigint
+            OR abs(extract(epoch FROM clock_timestamp() - NEW.created_at)) > 60
+        THEN
             RAISE EXCEPTION 'INSERT into audit_log is refused: entries are made by triggers'
                 USING ERRCODE = 'insufficient_privilege';
         END IF;

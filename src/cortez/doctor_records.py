@@ -40,12 +40,16 @@ def teaches(course_id: Any) -> Any:
     )
 
 
+IS_ACTIVE = User.is_active.is_(True)
 ADMIN = select(User.id).where(User.id == ApiKey.created_by, active(Role.ADMIN)).exists()
 TEACHER = teaches(Course.course_id).join(User, User.id == CourseMember.user_id).where(User.is_active.is_(True)).exists()
 OWNER = or_(
-    select(User.id).where(User.id == Activity.teacher_id, holds(User.roles, Role.ADMIN.value)).exists(),
-    and_(Activity.teacher_id.is_not(None), Activity.course_id.is_(None)),
-    teaches(Activity.course_id).where(CourseMember.user_id == Activity.teacher_id).exists(),
+    select(User.id).where(User.id == Activity.teacher_id, active(Role.ADMIN)).exists(),
+    and_(Activity.course_id.is_(None), select(User.id).where(User.id == Activity.teacher_id, IS_ACTIVE).exists()),
+    teaches(Activity.course_id)
+    .join(User, User.id == CourseMember.user_id)
+    .where(CourseMember.user_id == Activity.teacher_id, IS_ACTIVE)
+    .exists(),
 )
 BEFORE = select(LearningSession.id).where(
     LearningSession.student_id == User.student_id,
