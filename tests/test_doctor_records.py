@@ -80,7 +80,8 @@ async def test_courses_and_activities_that_no_teacher_leads_are_named(make: Make
         await make.activity(activity_id=activity_id, **values)
     found = await odd(make)
     assert [said.rpartition(": ")[2] for said in found["courses"]] == ["left"]
-    assert [said.rpartition(": ")[2] for said in found["activities"]] == ["inactive, loose, of no admin, ownerless, removed"]
+    ownerless = "inactive, loose, of no admin, ownerless, removed"
+    assert [said.rpartition(": ")[2] for said in found["activities"]] == [ownerless]
 
 
 async def test_accounts_whose_student_id_was_worked_under_before_are_named(make: Make) -> None:

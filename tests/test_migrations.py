@@ -8,16 +8,20 @@ import subprocess
 import sys
 import zipfile
 from contextlib import closing
+from itertools import count
 from pathlib import Path
+from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
 from alembic.script import ScriptDirectory
 from click.testing import CliRunner
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, MetaData, Table, text
 
 from conftest import POSTGRES
 from cortez.cli import cli
+from cortez.db import utc_now
 from cortez.migrations import location
 from cortez.revisions import CHECKOUT
 from cortez.revisions import revisions as known
@@ -159,3 +163,69 @@ def stored(connection: Connection) -> set[tuple[str, str]]:
         own = {"index": [name], "trigger": ["trigger"]}
         found |= {(table, one) for one in own.get(kind) or re.findall(r"CONSTRAINT (\w+)", sql)}
     return {(table, name) for table, name in found if table != "alembic_version"}
+
+
+@pytest.mark.requirement("G1")
+@pytest.mark.parametrize("backend", ["sqlite", "postgresql"])
+def test_what_revisions_work_out_of_older_rows(bare: str, tmp_path: Path, backend: str) -> None:
+    """0014: the authors of a subject's units look after it; the erased are former students. 0015: a plan's course."""
+    url = bare if backend == "postgresql" else f"sqlite:///{tmp_path}/old.db"
+    upgrade(url, "0013")
+    author, other = UUID(int=1), UUID(int=2)
+    look(url, lambda connection: fill(connection, author, other))
+    upgrade(url)
+    found = look(url, worked_out)
+    assert found["teachers"] == [("PROG2", author.hex)]
+    assert found["former"] == [(b"first", None), (b"second", None)]
+    assert found["plans"] == [("in a course", "c"), ("in none", None), ("nowhere", None)]
+    assert found["events"] == ["insert"] * 3  # those of the rows themselves: a revision changes no history
+
+
+EMPTY: dict[type[Any], Any] = {str: "", int: 1, float: 0.0, bool: True, object: []}  # object: a column of JSON
+
+
+def fill(connection: Connection, author: UUID, other: UUID) -> None:
+    """Rows as version 0013 had them."""
+    tables, now = MetaData(), utc_now()
+    number = count(100)
+
+    def add(kind: str, /, **values: Any) -> None:
+        table = Table(kind, tables, autoload_with=connection)
+        is_hex = connection.dialect.name == "sqlite"
+        given = {"id": UUID(int=next(number)), "created_at": now, "updated_at": now} | values
+        needed = [one for one in table.columns if not (one.nullable or one.server_default is not None)]
+        given = {one.name: EMPTY[one.type.python_type] for one in needed if one.name not in given} | given
+        fitting = {key: value.hex if is_hex and isinstance(value, UUID) else value for key, value in given.items()}
+        connection.execute(table.insert().values(fitting))
+
+    person = {"hashed_password": "!", "roles": ["teacher"]}
+    for id_, name in ((author, "ana"), (other, "eva")):
+        add("users", id=id_, email=f"{name}@example.edu", username=name, **person)
+    for code in ("PROG2", "ALONE"):
+        add("subjects", code=code, name=code, language="python")
+    for place, by in enumerate((author, author)):
+        add("unidades", materia_code="PROG2", titulo="x", numero=place + 1, orden=place + 1, created_by=str(by))
+    add("courses", course_id="c", title="x")
+    places: dict[str, str | None] = {"there": "c", "loose": None}
+    for activity_id, course_id in places.items():
+        add("activities", activity_id=activity_id, title="x", instructions="x", course_id=course_id, status="active")
+    dates = {"start_date": now, "target_completion_date": now}
+    plan = {"student_id": "s", "plan_type": "tutoring", "status": "pending"} | dates
+    about: dict[str, str | None] = {"in a course": "there", "in none": "loose", "nowhere": None}
+    for description, place_of in about.items():
+        add("remediation_plans", description=description, activity_id=place_of, **plan)
+    for digest in (b"first", b"first", b"second"):
+        add("erasures", actor_id=other, student_digest=digest, tables={})
+
+
+def worked_out(connection: Connection) -> dict[str, list[Any]]:
+    def rows(sql: str) -> list[Any]:
+        return [tuple(row) for row in connection.execute(text(sql))]
+
+    teachers = rows("SELECT subject_code, user_id FROM subject_teachers")
+    return {
+        "teachers": [(code, UUID(str(user_id)).hex) for code, user_id in teachers],
+        "former": [(bytes(one), key) for one, key in rows("SELECT digest, key_id FROM former_students ORDER BY 1")],
+        "plans": rows("SELECT description, course_id FROM remediation_plans ORDER BY 1"),
+        "events": [one for (one,) in rows("SELECT operation FROM audit_log WHERE table_name = 'remediation_plans'")],
+    }
