@@ -27,7 +27,7 @@ from cortez.schemas import Input, Name, StudentKey
 from cortez.settings import Settings
 from cortez.throttling import Allowance, Meters, RateLimit
 
-COLUMNS = {"email", "name", "student_id", "role"}
+COLUMNS = ("email", "name", "student_id", "role")
 CSV = {
     "type": "string",
     "description": "A header with the columns (email, and any of name, student_id, role), then at most 1,000 lines.",
@@ -86,8 +86,8 @@ def rows_of(body: bytes) -> list[dict[str | Any, Any]]:
         first = text.partition("\n")[0]
         reader = csv.DictReader(StringIO(text), delimiter=";" if ";" in first else ",", strict=True)
         names = [name.strip().lower() for name in reader.fieldnames or ()]
-        if "email" not in names or len(names) != len(set(names)) or set(names) - COLUMNS:
-            raise Invalid("CSV_INVALID", f"The first line names the columns: email, and any of {', '.join(COLUMNS)}.")
+        if "email" not in names or len(names) != len(set(names)) or set(names) - set(COLUMNS):
+            raise Invalid("CSV_INVALID", f"The first line names the columns: email, and any of {', '.join(COLUMNS[1:])}.")
         reader.fieldnames = names
         return list(reader)
     except UnicodeDecodeError:
