@@ -21,8 +21,10 @@ from cortez.simulators.models import IncidentSimulation, InterviewSession
 from factory import Make, Someone
 from matrix import said, undone
 
-MINUTES = {"open": 30, "ended": 2, "old": 60, "judged": 2, "resolved": 2, "abandoned": 60}  # since the session's end
+# Minutes since the session's end; an assessed one is open, and has been judged already.
+MINUTES = {"open": 30, "assessed": 30, "ended": 2, "old": 60, "judged": 2, "resolved": 2, "abandoned": 60}
 STATES = tuple(MINUTES)
+OPEN = {"open", "assessed"}
 DELIVERABLE = "ended"  # over for less than ten minutes, and nobody has judged it: the one that a student still adds to
 EARLY = timedelta(minutes=5)  # before the start: as far as clocks differ
 STEPS = ("cognitive_traces", "git_traces")
@@ -67,13 +69,13 @@ class Record:
         """One of an hour, with steps, in this state."""
         end = utc_now() - timedelta(minutes=MINUTES[state])
         values: dict[str, Any] = {"activity_id": "a", "course_id": "c", "start_time": end - timedelta(hours=1)}
-        if state != "open":
+        if state not in OPEN:
             values |= {"status": "abandoned" if state == "abandoned" else "completed", "end_time": end}
         session = await self.make.session(self.student, **values)
         for number in range(6):
             at = session.start_time + timedelta(minutes=number)
             await self.make.trace(session, content=f"Why {number}?", occurred_at=at)
-        if state == "judged":
+        if state in {"assessed", "judged"}:
             await self.make.evaluation(session, overall_score=2.5)
         if state == "resolved":
             done = {"resolved": True, "resolution": "confirmed", "resolved_at": utc_now(), "resolution_notes": "x"}
@@ -252,11 +254,12 @@ def fault_of(write: Write, session: LearningSession, one: Change, *, is_over: bo
     if write.who == "student" and is_over and (write.state != DELIVERABLE or one.table not in STEPS):
         return "the record was changed"
     if one.table not in STEPS:
-        return ""
+        return "the record was changed" if write.call.startswith("PATCH") and write.state == "assessed" else ""
     if one.how != "added":
         return "a step was changed"
-    if one.late is not is_over:
-        return "not marked as late" if is_over else "marked as late"
+    is_late = is_over or (write.who == "student" and write.state == "assessed")
+    if one.late is not is_late:
+        return "not marked as late" if is_late else "marked as late"
     if write.who != "key" and one.audited != "person":
         return "not in the audit log"
     if write.who != "student" or one.at is None or one.table != "cognitive_traces":
