@@ -44,6 +44,7 @@ class Record:
         self.make = make
         self.sessions: dict[str, LearningSession] = {}
         self.at: dict[str, dict[str, str]] = {}
+        self.judged_at = utc_now() - timedelta(minutes=1)
 
     @classmethod
     async def of(cls, make: Make) -> "Record":
@@ -76,7 +77,7 @@ class Record:
             at = session.start_time + timedelta(minutes=number)
             await self.make.trace(session, content=f"Why {number}?", occurred_at=at)
         if state in {"assessed", "judged"}:
-            await self.make.evaluation(session, overall_score=2.5)
+            await self.make.evaluation(session, overall_score=2.5, created_at=self.judged_at)
         if state == "resolved":
             done = {"resolved": True, "resolution": "confirmed", "resolved_at": utc_now(), "resolution_notes": "x"}
             await self.make.risk(session, **done)
@@ -245,19 +246,20 @@ def trouble(record: Record, write: Write, answer: httpx.Response, found: list[Ch
     session = record.sessions[write.state]
     is_over = session.status in {one.value for one in FINAL}
     for one in found:
-        if wrong := fault_of(write, session, one, is_over=is_over):
+        before = one.at is not None and one.at < record.judged_at
+        is_late = is_over or (before and write.who == "student" and write.state == "assessed")
+        if wrong := fault_of(write, session, one, is_over=is_over, is_late=is_late):
             return f"{wrong}: {one.how} {one.table}, {answer.status_code}"
     return ""
 
 
-def fault_of(write: Write, session: LearningSession, one: Change, *, is_over: bool) -> str:
+def fault_of(write: Write, session: LearningSession, one: Change, *, is_over: bool, is_late: bool) -> str:
     if write.who == "student" and is_over and (write.state != DELIVERABLE or one.table not in STEPS):
         return "the record was changed"
     if one.table not in STEPS:
-        return "the record was changed" if write.call.startswith("PATCH") and write.state == "assessed" else ""
+        return ""
     if one.how != "added":
         return "a step was changed"
-    is_late = is_over or (write.who == "student" and write.state == "assessed")
     if one.late is not is_late:
         return "not marked as late" if is_late else "marked as late"
     if write.who != "key" and one.audited != "person":

@@ -313,6 +313,7 @@ async def test_an_account_that_was_only_looked_at_may_be_mended_and_deleted(make
     await make.app.state.upkeep.journal.flush()
     assert "al-0O1" in {entry.student_id for entry in await make.all(AccessEntry)}
     assert (await admin.patch(path, json={"student_id": "al-001"})).json()["student_id"] == "al-001"
+    assert {entry.student_id for entry in await make.all(AccessEntry)} == {"al-001"}  # not for the next al-0O1
     assert (await teacher.get("/students/al-001/profile")).status_code == 200
     await make.app.state.upkeep.journal.flush()
     assert (await admin.delete(path)).status_code == 204

@@ -7,11 +7,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from cortez.accounts.models import ApiKey, CourseMember, User
+from cortez.accounts.models import ApiKey, CourseMember, FormerStudent, User
 from cortez.accounts.student_ids import note_former
 from cortez.content.models import Subject, SubjectTeacher
 from cortez.db import utc_now
-from cortez.doctor import GOOD, ODD
+from cortez.doctor import GOOD, NOTE, ODD
 from cortez.doctor_records import NAMED, of_records
 from cortez.exercises.models import ExerciseAttempt
 from cortez.oversight.models import RemediationPlan, RiskAlert
@@ -66,7 +66,9 @@ async def test_courses_and_activities_that_no_teacher_leads_are_named(make: Make
     course, other = await make.course("led"), await make.course("left")
     owner, gone = await make.teacher(course=course), await make.teacher()
     await make.user(course=other)
-    await make.add(CourseMember(course_id=other, user_id=(await make.teacher(is_active=False)).id, role="teacher"))
+    no_more = await make.student()  # who was a teacher once
+    for someone in (await make.teacher(is_active=False), no_more):
+        await make.add(CourseMember(course_id=other, user_id=someone.id, role="teacher"))
     activities: dict[str, dict[str, Any]] = {
         "own": {"course_id": course, "teacher_id": owner.id},
         "removed": {"course_id": course, "teacher_id": gone.id},
@@ -74,14 +76,16 @@ async def test_courses_and_activities_that_no_teacher_leads_are_named(make: Make
         "loose": {},
         "inactive": {"teacher_id": (await make.teacher(is_active=False)).id},
         "of no admin": {"course_id": course, "teacher_id": (await make.admin(is_active=False)).id},
+        "of none who teaches": {"teacher_id": no_more.id},
         "archived": {"status": "archived"},
     }
     for activity_id, values in activities.items():
         await make.activity(activity_id=activity_id, **values)
     found = await odd(make)
     assert [said.rpartition(": ")[2] for said in found["courses"]] == ["left"]
-    ownerless = "inactive, loose, of no admin, ownerless, removed"
-    assert [said.rpartition(": ")[2] for said in found["activities"]] == [ownerless]
+    (said,) = found["activities"]
+    assert said.startswith("6 have no owner")
+    assert said.rpartition(": ")[2] == "inactive, loose, of no admin, of none who teaches, ownerless"
 
 
 async def test_accounts_whose_student_id_was_worked_under_before_are_named(make: Make) -> None:
@@ -154,3 +158,7 @@ async def test_former_students_that_no_key_recognises_are_counted(make: Make) ->
     async with make.database.engine.connect() as connection:
         found = await connection.run_sync(partial(of_records, known))
     assert [one.mark for one in found] == [GOOD]
+    await make.add(FormerStudent(digest=b"x" * 32))  # erased by a version that noted no key
+    async with make.database.engine.connect() as connection:
+        _, noted = await connection.run_sync(partial(of_records, known))
+    assert (noted.mark, noted.said[:13]) == (NOTE, "1 were erased")

@@ -291,7 +291,7 @@ async def test_an_invitation_is_declined_withdrawn_or_overtaken(app: Litestar, m
     assert await make.all(CourseInvitation) == []
 
 
-@pytest.mark.parametrize("ending", ["membership", "role", "account"])
+@pytest.mark.parametrize("ending", ["membership", "role", "account", "teaching"])
 async def test_an_invitation_stands_as_long_as_its_maker_leads(
     app: Litestar, make: Make, teacher: Someone, ending: str
 ) -> None:
@@ -305,8 +305,10 @@ async def test_an_invitation_stands_as_long_as_its_maker_leads(
         ended = await admin.delete(path)
     elif ending == "role":
         ended = await admin.put(path, json={"role": "tutor"})
-    else:
+    elif ending == "account":
         ended = await admin.post(f"/users/{teacher.id}/deactivate")
+    else:
+        ended = await admin.put(f"/users/{teacher.id}/roles", json={"roles": ["student"]})
     assert ended.is_success
     assert (await second.get("/auth/me/invitations")).json()["items"] == []
     assert (await second.post(f"/auth/me/invitations/{asked['id']}/accept")).status_code == 404

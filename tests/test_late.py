@@ -200,8 +200,8 @@ async def test_a_student_s_step_is_not_older_than_the_session(make: Make) -> Non
 
 
 @pytest.mark.requirement("A2")
-async def test_what_a_student_adds_to_an_open_session_after_its_judgement_is_late(make: Make) -> None:
-    """Back-dated steps made 7.06 of 0.0 while the session was open."""
+async def test_what_a_student_dates_before_the_judgement_of_an_open_session_is_late(make: Make) -> None:
+    """Back-dated steps made 7.06 of 0.0 while the session was open; what is done after the judgement is work."""
     group = await make.group()
     assert (await group.student.post(f"{group.path}/traces/batch", json=[ASK] * 5)).json()["created"] == 5
     first = await group.teacher.post(f"{group.path}/evaluations/generate")
@@ -210,19 +210,33 @@ async def test_what_a_student_adds_to_an_open_session_after_its_judgement_is_lat
         "interaction_type": "hypothesis_formulation",
         "content": "x",
         "decision_justification": "Because I thought about it for a long time.",
-        "occurred_at": ago(timedelta(seconds=1)),
+        "occurred_at": ago(timedelta(seconds=20)),
     }
     assert (await group.student.post(f"{group.path}/traces/batch", json=[better] * 12)).json()["created"] == 12
     assert (await group.student.post(f"{group.path}/traces", json=better)).json()["late"] is True
-    assert (await group.student.post(f"{group.path}/git-traces", json=commit(1, utc_now()))).json()["late"] is True
+    for number, (at, late) in enumerate(((utc_now() - timedelta(seconds=20), True), (utc_now(), False))):
+        added = await group.student.post(f"{group.path}/git-traces", json=commit(number, at))
+        assert added.json()["late"] is late, at
     agent = await make.key()
     assert (await agent.post(f"{group.path}/traces", json=ANSWER)).json()["late"] is False
     counted = await group.teacher.post(f"{group.path}/evaluations/generate?late=false")
     assert (counted.json()["overall_score"], counted.json()["late"]) == (0.0, False)
     assert counted.json()["reasoning_analysis"]["late_steps_left_out"] == 13
-    refused = await group.student.patch(group.path, json={"mode": "practice"})
-    assert (refused.status_code, refused.json()["code"]) == (409, "SESSION_CLOSED")
-    assert "has been judged" in refused.json()["detail"]
+    now = ASK | {"occurred_at": ago(timedelta())}
+    for going_on in (ASK, now):
+        assert (await group.student.post(f"{group.path}/traces", json=going_on)).json()["late"] is False
+    assert (await group.student.patch(group.path, json={"mode": "practice"})).status_code == 200
+
+
+async def test_a_finding_that_was_resolved_is_a_judgement_at_its_time(make: Make) -> None:
+    student = await make.student()
+    session = await make.session(student, start_time=utc_now() - timedelta(hours=1))
+    half = utc_now() - timedelta(minutes=30)
+    await make.risk(session, resolved=True, resolution="confirmed", resolved_at=half, resolution_notes="x")
+    path = f"/sessions/{session.id}/traces"
+    for moment, late in ((half - timedelta(seconds=1), True), (half + timedelta(seconds=1), False)):
+        added = await student.post(path, json=ASK | {"occurred_at": moment.isoformat()})
+        assert added.json()["late"] is late
 
 
 async def test_whether_it_was_judged_is_asked_for_students_alone(make: Make) -> None:
@@ -233,7 +247,7 @@ async def test_whether_it_was_judged_is_asked_for_students_alone(make: Make) -> 
         with statements(make.database) as seen:
             sent = await someone.post(f"/sessions/{session.id}/traces/batch", json=[ASK | values])
         assert sent.json()["created"] == 1
-        return sum("EXISTS" in one and "FROM evaluations" in one for one in seen)
+        return sum("UNION ALL" in one and "FROM evaluations" in one for one in seen)
 
     late = {"occurred_at": ago(ENDED + timedelta(seconds=1))}
     assert await asked(key, going) == await asked(key, done, **late) == 0

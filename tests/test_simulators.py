@@ -151,6 +151,10 @@ async def test_events_take_their_simulator_from_the_session(make: Make, play: Pl
     named = event | {"simulator_type": "client"}
     assert (await play.student.post(f"/sessions/{plain.id}/simulator-events", json=named)).status_code == 201
     assert (await play.teacher.post(f"{play.path}/simulator-events", json=event)).status_code == 403
+    old = event | {"timestamp": "2020-01-01T00:00:00Z"}
+    early = await play.student.post(f"{play.path}/simulator-events", json=old)
+    assert (early.status_code, early.json()["errors"][0]["pointer"]) == (422, "/timestamp")
+    assert (await play.student.post(f"{play.path}/simulator-events/batch", json=[old])).json()["rejected"] == 1
     listed = (await play.teacher.get(f"{play.path}/simulator-events?count=true")).json()
     assert (listed["total"], listed["items"][0]["event_data"]) == (1, {"justification": "Cost"})
 
@@ -168,10 +172,11 @@ async def test_each_event_of_a_batch_has_its_result(make: Make, play: Play) -> N
         "created",
     ]
     assert (await play.machine.post(path, json=same)).status_code == 200
+    assert (await play.machine.post(path, json={"event_type": "x", "timestamp": "2020-01-01T00:00:00Z"})).is_success
     assert (await play.machine.post(path, json=same | {"event_data": {}})).status_code == 409
     atomic = await play.machine.post(f"{path}/batch?atomic=true", json=[{"event_type": "y"}, {}])
     assert (atomic.status_code, atomic.json()["code"]) == (422, "BATCH_REJECTED")
-    assert len(await make.all(SimulatorEvent)) == 2
+    assert len(await make.all(SimulatorEvent)) == 3
     sends = [play.machine.post(f"{path}/batch", json=[same | {"id": str(uuid4())}, same]) for _ in range(5)]
     assert {answer.json()["created"] for answer in await asyncio.gather(*sends)} == {1}
 

@@ -145,7 +145,18 @@ async def test_a_plan_is_not_about_oneself_nor_by_what_was_found_elsewhere(make:
     path = "/remediation-plans"
     refused = await both.post(path, json=plan_for(both))
     assert (refused.status_code, refused.json()["code"]) == (422, "STUDENT_NOT_IN_COURSE")
-    assert (await group.teacher.post(path, json=plan_for(both))).status_code == 201
+    plan = await group.teacher.post(path, json=plan_for(both))
+    assert plan.status_code == 201
+    theirs = f"{path}/{plan.json()['id']}"
+    assert (await both.get(theirs)).status_code == 200
+    assert (await both.patch(theirs, json={})).status_code == 403
+    assert (await both.post(f"{theirs}/cancel")).status_code == 403
+    alert = ALERT | {"scope": "student", "student_id": both.student_id, "course_id": "c"}
+    raised = (await group.teacher.post("/alerts", json=alert)).json()["id"]
+    assert (await both.get(f"/alerts/{raised}")).status_code == 404
+    assert (await both.post(f"/alerts/{raised}/acknowledge")).status_code == 404
+    assert (await both.get("/alerts")).json()["items"] == []
+    assert (await group.tutor.get(f"/alerts/{raised}")).status_code == 200
     own = await make.course("own")
     await make.add(CourseMember(course_id=own, user_id=group.teacher.id, role="teacher"))
     risk = await make.risk(await make.session(group.student, course_id=own))

@@ -151,7 +151,7 @@ AUDITED = (
 # that has the service's functions, at the next position, now.
 GUARD_FUNCTION = """CREATE OR REPLACE FUNCTION cortez_by_trigger_only() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
-        IF pg_trigger_depth() < 2 OR NEW.xid <> pg_current_xact_id()::text::bigint
+        IF pg_trigger_depth() < 2 OR NEW.xid IS DISTINCT FROM pg_current_xact_id()::text::bigint
             OR abs(extract(epoch FROM clock_timestamp() - NEW.created_at)) > 60
         THEN
             RAISE EXCEPTION 'INSERT into audit_log is refused: entries are made by triggers'

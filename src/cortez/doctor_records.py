@@ -10,7 +10,7 @@ from cortez.accounts.models import ApiKey, Course, CourseMember, CourseRole, For
 from cortez.activities.models import Activity, ActivityStatus
 from cortez.content.models import Subject, SubjectTeacher
 from cortez.db import holds, utc_now
-from cortez.doctor import GOOD, ODD, Finding, of_revision
+from cortez.doctor import GOOD, NOTE, ODD, Finding, of_revision
 from cortez.exercises.models import ExerciseAttempt
 from cortez.oversight.models import AlertScope, RemediationPlan, RiskAlert
 from cortez.privacy import ERASED
@@ -40,15 +40,17 @@ def teaches(course_id: Any) -> Any:
     )
 
 
-IS_ACTIVE = User.is_active.is_(True)
 ADMIN = select(User.id).where(User.id == ApiKey.created_by, active(Role.ADMIN)).exists()
-TEACHER = teaches(Course.course_id).join(User, User.id == CourseMember.user_id).where(User.is_active.is_(True)).exists()
+TEACHER = teaches(Course.course_id).join(User, User.id == CourseMember.user_id).where(active(Role.TEACHER)).exists()
 OWNER = or_(
     select(User.id).where(User.id == Activity.teacher_id, active(Role.ADMIN)).exists(),
-    and_(Activity.course_id.is_(None), select(User.id).where(User.id == Activity.teacher_id, IS_ACTIVE).exists()),
+    and_(
+        Activity.course_id.is_(None),
+        select(User.id).where(User.id == Activity.teacher_id, active(Role.TEACHER)).exists(),
+    ),
     teaches(Activity.course_id)
     .join(User, User.id == CourseMember.user_id)
-    .where(CourseMember.user_id == Activity.teacher_id, IS_ACTIVE)
+    .where(CourseMember.user_id == Activity.teacher_id, active(Role.TEACHER))
     .exists(),
 )
 BEFORE = select(LearningSession.id).where(
@@ -132,7 +134,9 @@ def of_records(settings: Settings, connection: Connection) -> list[Finding]:
     """Nothing where the schema is not that of this version."""
     if of_revision(connection):
         return []
-    return list(odd(settings, connection)) or [Finding(GOOD, "records", "nothing that an admin should look at")]
+    found = list(odd(settings, connection))
+    good = Finding(GOOD, "records", "nothing that an admin should look at")
+    return found if any(one.mark == ODD for one in found) else [good, *found]
 
 
 def odd(settings: Settings, connection: Connection) -> Iterator[Finding]:
@@ -145,7 +149,7 @@ def odd(settings: Settings, connection: Connection) -> Iterator[Finding]:
     outside = select(LearningSession.course_id).where(LearningSession.start_time > since, ACCOUNT, ~MEMBER).distinct()
     named = outside.where(LearningSession.course_id.is_not(None))
     if courses := connection.scalars(named.order_by(LearningSession.course_id)).all():
-        said = "have students of the last 30 days who are no members. Enrol them, else their next session is refused"
+        said = "have students of the last 30 days who are no members. Enrol those who go on: new sessions are refused"
         yield found("courses", len(courses), said, courses[:NAMED])
     if lost := of_absent_courses(connection):
         yield found("keys", len(lost), "are for courses that do not exist. Remove them", lost[:NAMED])
@@ -159,6 +163,10 @@ def of_lost_keys(settings: Settings, connection: Connection) -> Iterator[Finding
     if lost:
         said = "were deleted or erased under a key that is gone, so that their student_ids are free. Put it back"
         yield Finding(ODD, "students", f"{lost} {said}: CORTEZ_RETIRED_KEYS")
+    unnamed = connection.scalar(select(func.count()).where(FormerStudent.key_id.is_(None)))
+    if unnamed:
+        said = "were erased by an older version, which did not note its key. Keep each key you have had"
+        yield Finding(NOTE, "students", f"{unnamed} {said}: CORTEZ_SECRET_KEYS or CORTEZ_RETIRED_KEYS")
 
 
 def found(area: str, count: int, said: str, ids: Any) -> Finding:

@@ -87,7 +87,8 @@ def rows_of(body: bytes) -> list[dict[str | Any, Any]]:
         reader = csv.DictReader(StringIO(text), delimiter=";" if ";" in first else ",", strict=True)
         names = [name.strip().lower() for name in reader.fieldnames or ()]
         if "email" not in names or len(names) != len(set(names)) or set(names) - set(COLUMNS):
-            raise Invalid("CSV_INVALID", f"The first line names the columns: email, and any of {', '.join(COLUMNS[1:])}.")
+            others = ", ".join(COLUMNS[1:])
+            raise Invalid("CSV_INVALID", f"The first line names the columns: email, and any of {others}.")
         reader.fieldnames = names
         return list(reader)
     except UnicodeDecodeError:

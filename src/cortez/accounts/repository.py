@@ -106,8 +106,16 @@ class UserRepository(Repository[User]):
         if changes.get("student_id", before) != before and await self._has_records(user):
             raise Conflict("STUDENT_ID_IN_USE", "Rows carry this student_id already; it can no longer change.")
         await self.change(user, changes)
+        if before is not None and user.student_id is not None and before != user.student_id:
+            await self._rename_looks(before, user.student_id)
         student_changed(self.session, before, user.student_id)
         return user
+
+    async def _rename_looks(self, before: str, student_id: str) -> None:
+        """Who looked at the student stays told to the student, and to nobody who gets the former student_id."""
+        looks = User.metadata.tables["access_log"]
+        renamed = update(looks).where(looks.c.student_id == before).values(student_id=student_id)
+        await self.session.execute(renamed)
 
     async def delete(self, user: User) -> None:
         """Raises Conflict (ACCOUNT_HAS_RECORDS) where rows would be left that carry the student_id."""
@@ -297,7 +305,9 @@ class InvitationRepository(Repository[CourseInvitation]):
         """Those that still stand: who invited is an admin, or teaches the course, to this day."""
         inviter = select(User.id).where(User.id == CourseInvitation.invited_by, User.is_active.is_(True))
         leads = inviter.join(CourseMember, CourseMember.user_id == User.id).where(
-            CourseMember.course_id == CourseInvitation.course_id, CourseMember.role == CourseRole.TEACHER
+            holds(User.roles, Role.TEACHER.value),
+            CourseMember.course_id == CourseInvitation.course_id,
+            CourseMember.role == CourseRole.TEACHER,
         )
         stands = or_(inviter.where(holds(User.roles, Role.ADMIN.value)).exists(), leads.exists())
         return and_(CourseInvitation.user_id == self.principal.id, stands)

@@ -35,7 +35,7 @@ class Dependency(Struct, frozen=True):
 
 
 class CognitivePath(Struct, frozen=True):
-    """`late`: how many of the steps were delivered after the session's end."""
+    """`late`: how many of the steps are late."""
 
     phases: list[Phase]
     transitions: list[Transition]

@@ -61,7 +61,7 @@ async def generate_evaluation(
 ) -> Answer[EvaluationOut]:
     """Let the rules evaluate the session as it is now, once more each time; too few steps are a conflict.
 
-    `late=false` leaves out the steps that were delivered after the session's end.
+    `late=false` leaves out the steps that are late.
     """
     session = await judged(sessions, session_id)
     left_out = 0 if late else await evaluations.count_late(session_id)

@@ -62,6 +62,6 @@ class Evaluation(Base):
     ai_dependency_metrics: Mapped[Document | None]
     evaluator: Mapped[str | None] = mapped_column(String(100))
     evaluator_version: Mapped[str | None] = mapped_column(String(50))
-    late: Mapped[bool] = mapped_column(default=False, server_default=false())  # counts steps delivered after the end
+    late: Mapped[bool] = mapped_column(default=False, server_default=false())  # counts late steps
 
     session: Mapped["LearningSession"] = relationship(back_populates="evaluations", lazy="raise")

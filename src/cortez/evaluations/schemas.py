@@ -56,7 +56,7 @@ class EvaluationIn(Input):
 class EvaluationOut(Resource):
     """How a student worked, as `evaluator` saw it. Scores are 0 to 10, dependency is 0 to 1; it is no grade.
 
-    `late` where it counts, or names, steps that were delivered after the session's end.
+    `late` where it counts, or names, steps that are late.
     """
 
     session_id: UUID

@@ -140,14 +140,18 @@ class PlanRepository(Repository[RemediationPlan]):
         return or_(mine, self._kept_in(taught_courses(principal))) if principal.is_teaching else mine
 
     def _kept_in(self, courses: Any) -> ColumnElement[bool]:
-        """Of what staff may have to do with: in these courses, on one's own activities, or by oneself on no place."""
+        """Of what staff may have to do with: in these courses, on one's own activities, or by oneself on no place.
+
+        Nobody writes about themselves.
+        """
         course_id, activity_id = RemediationPlan.course_id, RemediationPlan.activity_id
         written = and_(activity_id.is_(None), RemediationPlan.teacher_id == self.principal.id)
         owned = activity_id.in_(owned_activity_ids(self.principal))
-        return or_(among(course_id, courses), and_(course_id.is_(None), or_(owned, written)))
+        there = or_(among(course_id, courses), and_(course_id.is_(None), or_(owned, written)))
+        return and_(there, about_others(RemediationPlan.student_id, self.principal))
 
     async def led(self, id_: UUID) -> RemediationPlan:
-        """Locked, to write. Raises Forbidden for those who see it without teaching the course."""
+        """Locked, to write. Raises Forbidden for those who see it without teaching the course, or whom it is about."""
         plan = await self.get(id_, lock=True)
         await require_held(self, plan, self._kept_in(led_courses(self.principal)))
         return plan
@@ -186,6 +190,12 @@ class PlanRepository(Repository[RemediationPlan]):
         return await self.change(plan, {"status": status, **done, **values})
 
 
+def about_others(student_id: Any, principal: Principal) -> ColumnElement[bool]:
+    """What is written about nobody, or about somebody else than the principal."""
+    own = principal.student_id
+    return true() if own is None else or_(student_id.is_(None), student_id != own)
+
+
 async def require_held(repository: Repository[Any], entity: Any, mine: ColumnElement[bool]) -> None:
     """Raises Forbidden where the condition does not hold for the entity; an admin holds every one."""
     held = repository.select(repository.model.id).where(repository.model.id == entity.id, mine)
@@ -203,7 +213,10 @@ class AlertRepository(Repository[RiskAlert]):
     noun = "alert"
 
     def visible(self) -> ColumnElement[bool]:
-        """What is about a course or an activity of one's own; of what names neither, what one is assigned."""
+        """What is about a course or an activity of one's own; of what names neither, what one is assigned.
+
+        No student is shown what is about themselves, also where they teach the course.
+        """
         principal = self.principal
         if principal.is_admin:
             return true()
@@ -215,7 +228,8 @@ class AlertRepository(Repository[RiskAlert]):
         """Where there is a place it is the place that counts: nobody keeps what they were assigned when they leave."""
         course_id, activity_id = RiskAlert.course_id, RiskAlert.activity_id
         assigned = and_(activity_id.is_(None), RiskAlert.assigned_to == self.principal.id)
-        return or_(course_id.in_(courses), and_(course_id.is_(None), or_(activity_id.in_(activities), assigned)))
+        there = or_(course_id.in_(courses), and_(course_id.is_(None), or_(activity_id.in_(activities), assigned)))
+        return and_(there, about_others(RiskAlert.student_id, self.principal))
 
     async def led(self, id_: UUID) -> RiskAlert:
         """Locked, to write. Raises Forbidden for those who see it without teaching the course."""

@@ -29,7 +29,7 @@ class Step(Struct, frozen=True, kw_only=True):
     has_alternatives: bool = False
     ai_involvement: float = 0.0
     occurred_at: datetime | None = None
-    late: bool = False  # delivered after the session's end
+    late: bool = False
 
     @property
     def is_student_s(self) -> bool:
@@ -70,8 +70,8 @@ def is_share(value: Any) -> bool:
 class Finding(Struct, frozen=True, kw_only=True):
     """An indicator: what was seen and what else explains it. `threshold` and `actual` share a unit.
 
-    `subject` names what it is about, so that the same rule finds the same thing once. `late` where one of its steps was
-    delivered after the session's end, which `analysis.judge` says for all rules.
+    `subject` names what it is about, so that the same rule finds the same thing once. `late` where one of its steps is,
+    which `analysis.judge` says for all rules.
     """
 
     rule: str

@@ -146,6 +146,6 @@ class Risk(Base):
     subject: Mapped[str | None] = mapped_column(String(200))
     threshold_value: Mapped[float | None]
     actual_value: Mapped[float | None]
-    late: Mapped[bool] = mapped_column(default=False, server_default=false())  # rests on steps delivered after the end
+    late: Mapped[bool] = mapped_column(default=False, server_default=false())  # rests on late steps
 
     session: Mapped["LearningSession"] = relationship(back_populates="risks", lazy="raise")

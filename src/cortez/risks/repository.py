@@ -58,7 +58,7 @@ def led_sessions(principal: Principal) -> ColumnElement[bool]:
 async def require_traces(
     session: AsyncSession, principal: Principal, session_id: UUID, trace_ids: Collection[UUID], pointer: str
 ) -> bool:
-    """Whether one of them came after the session's end. Raises Invalid where one is no trace of the session."""
+    """Whether one of them is late. Raises Invalid where one is no trace of the session."""
     wanted = set(trace_ids)
     if not wanted:
         return False

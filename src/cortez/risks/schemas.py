@@ -62,7 +62,7 @@ class ResolveIn(Input):
 class RiskOut(Resource):
     """An indicator for a person to judge, not a verdict. `rule` is there where a rule found it.
 
-    `late` where one of the steps that it names was delivered after the session's end.
+    `late` where one of the steps that it names is late.
     """
 
     session_id: UUID

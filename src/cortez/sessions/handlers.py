@@ -101,13 +101,13 @@ async def change_session(
 ) -> SessionOut:
     """A student may change mode, simulator_type and learning_objective of their own; the rest is the tutor's.
 
-    Once the session is over, or was judged, a student changes nothing: 409 SESSION_CLOSED.
+    Once the session is over, a student changes nothing: 409 SESSION_CLOSED.
     """
     changes = data.changes()
     is_student = not (sessions.principal.is_key or sessions.principal.is_admin)
     if is_student and {"cognitive_status", "session_metrics"} & set(changes):
         raise Forbidden(None, "Only the tutor agent writes cognitive_status and session_metrics.")
-    found = await (sessions.changeable if is_student else sessions.worked)(session_id)
+    found = await (sessions.open if is_student else sessions.worked)(session_id)
     match.check(found.updated_at)
     check_simulator({"mode": found.mode, "simulator_type": found.simulator_type} | changes)
     return SessionOut.of(await sessions.change(found, changes))

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Uuid, and_, bindparam, false, func, or_, select, true
+from sqlalchemy import ColumnElement, Select, Uuid, and_, bindparam, false, func, or_, select, true, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 
@@ -73,10 +73,17 @@ def require_worker(principal: Principal, student_id: str) -> None:
         raise Forbidden(None, "Only the student of a session works in it.")
 
 
-async def judged_among(session: AsyncSession, session_ids: Collection[UUID]) -> set[UUID]:
-    """Which of these sessions have an evaluation, or a finding that a person has resolved."""
-    judged = or_(LearningSession.evaluations.any(), LearningSession.risks.any(resolved=True))
-    return set(await session.scalars(select(LearningSession.id).where(LearningSession.id.in_(session_ids), judged)))
+async def judgements_of(session: AsyncSession, session_ids: Collection[UUID]) -> dict[UUID, datetime]:
+    """Of each of these sessions that was judged, when that was last: an evaluation, or a finding that was resolved."""
+    evaluations, risks = (Base.metadata.tables[name].c for name in ("evaluations", "risks"))  # they build on this
+    evaluated = select(evaluations.session_id, evaluations.created_at.label("moment"))
+    resolved = select(risks.session_id, func.coalesce(risks.resolved_at, risks.updated_at).label("moment"))
+    judged = union_all(
+        evaluated.where(evaluations.session_id.in_(session_ids)),
+        resolved.where(risks.session_id.in_(session_ids), risks.resolved.is_(True)),
+    ).subquery()
+    last = select(judged.c.session_id, func.max(judged.c.moment)).group_by(judged.c.session_id)
+    return {row[0]: row[1] for row in await session.execute(last)}
 
 
 class OnSession(Listed[M, O]):
@@ -190,13 +197,6 @@ class SessionRepository(Listed[LearningSession, SessionOut]):
     async def open(self, id_: UUID) -> LearningSession:
         """The same, open until the unit ends. Raises Conflict (SESSION_CLOSED)."""
         return self._going(await self.worked(id_))
-
-    async def changeable(self, id_: UUID) -> LearningSession:
-        """The same, and not judged yet. Raises Conflict (SESSION_CLOSED): what was judged stays as it was."""
-        session = await self.open(id_)
-        if await judged_among(self.session, [session.id]):
-            raise Conflict("SESSION_CLOSED", "The session has been judged; its student changes nothing of it.")
-        return session
 
     def _going(self, session: LearningSession) -> LearningSession:
         if session.status in FINAL:

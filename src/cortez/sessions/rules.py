@@ -1,5 +1,6 @@
 """The life cycle of a session, as a table."""
 
+from datetime import timedelta
 from typing import Any
 
 from cortez.db import utc_now
@@ -7,6 +8,7 @@ from cortez.sessions.models import SessionStatus
 from cortez.transitions import Transitions, after
 
 ACTIVE, PAUSED = SessionStatus.ACTIVE, SessionStatus.PAUSED
+CLOCKS = timedelta(minutes=5)  # by how much a client's clock may be wrong
 FINAL = {SessionStatus.COMPLETED, SessionStatus.ABORTED, SessionStatus.ABANDONED}
 
 TRANSITIONS: Transitions = {

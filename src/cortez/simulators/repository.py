@@ -15,6 +15,7 @@ from cortez.repository import M, Repository
 from cortez.schemas import stored
 from cortez.sessions.models import LearningSession
 from cortez.sessions.repository import on_visible_session
+from cortez.sessions.rules import CLOCKS
 from cortez.simulators.models import IncidentSimulation, InterviewSession, SimulatorEvent
 from cortez.simulators.schemas import MAX_STEPS, EventIn
 
@@ -99,11 +100,15 @@ class EventRepository(OfSession[SimulatorEvent]):
         ids = {event.id for event in events if not isinstance(event, CortezError)} - {None}
         found = await self.session.scalars(select(SimulatorEvent).where(SimulatorEvent.id.in_(ids)))
         known = {event.id: event for event in found}
-        now = utc_now()
+        now, is_student = utc_now(), not self.principal.may("key:simulators")
         outcomes: list[ItemResult | CortezError] = []
         for index, event in enumerate(events):
             if isinstance(event, CortezError):
                 outcomes.append(event)
+                continue
+            if event.timestamp and is_student and event.timestamp < session.start_time - CLOCKS:
+                early = "This lies more than five minutes before the session's start."
+                outcomes.append(Invalid.at("/timestamp", early))
                 continue
             values = values_of(event, session, now + timedelta(microseconds=index))
             outcomes.append(self._judge(index, values, known))

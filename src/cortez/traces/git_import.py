@@ -15,14 +15,14 @@ from cortez.batches import BatchResult, ItemResult, answer_of, refuse_rejections
 from cortez.db import utc_now
 from cortez.errors import Conflict, CortezError, Invalid
 from cortez.schemas import stored
-from cortez.sessions.repository import judged_among
+from cortez.sessions.repository import judgements_of
 from cortez.sessions.rules import FINAL
 from cortez.traces.git_bundle import Found, Window, read_commits
 from cortez.traces.git_log import read_log
 from cortez.traces.git_repository import GitSessionRepository, GitTraceRepository
 from cortez.traces.git_rules import Commit, complexity_of, links_of, patterns_of, window_of
 from cortez.traces.git_schemas import GitTraceIn, ImportResult
-from cortez.traces.lateness import closed_to_student
+from cortez.traces.lateness import closed_to_student, is_late
 
 # One history at a time: what one may take of memory is bounded, and so is then what all may take.
 READER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="git")
@@ -84,9 +84,8 @@ class GitIngest:
         now = utc_now()
         first, last = window_of(session, now)
         is_own = not self.commits.principal.may("key:git")
-        judged = await judged_among(self.commits.session, [session.id]) if is_own else set()
-        is_over = session.status in FINAL
-        closed = closed_to_student(session, now, judged) if is_own and is_over else None
+        judged = await judgements_of(self.commits.session, [session.id]) if is_own else {}
+        closed = closed_to_student(session, now, judged) if is_own and session.status in FINAL else None
         known = await self.commits.by_hashes(session_id, {commit.commit_hash for commit in commits})
         fresh: dict[UUID, Commit] = {}
         results: list[ItemResult | CortezError] = []
@@ -103,11 +102,11 @@ class GitIngest:
                 id_ = known[commit.commit_hash] = uuid7()
                 fresh[id_] = commit
                 results.append(ItemResult(index=index, id=id_, status="created"))
-        await self.commits.store(await self._rows(session, fresh, now, late=is_over or bool(judged)))
+        await self.commits.store(await self._rows(session, fresh, now, judged.get(session.id)))
         return results
 
     async def _rows(
-        self, session: Any, fresh: dict[UUID, Commit], now: datetime, *, late: bool
+        self, session: Any, fresh: dict[UUID, Commit], now: datetime, judged_at: datetime | None
     ) -> list[dict[str, Any]]:
         """Commit i is stored i microseconds later, so that the order of one second's commits stays."""
         if not fresh:
@@ -118,7 +117,7 @@ class GitIngest:
         return [
             row_of(commit, session)
             | links_of(commit, steps, moments)
-            | {"late": late}
+            | {"late": is_late(session, commit.timestamp, judged_at)}
             | {"id": id_, "created_at": now + timedelta(microseconds=place)}
             | {"updated_at": now + timedelta(microseconds=place)}
             for place, (id_, commit) in enumerate(fresh.items())

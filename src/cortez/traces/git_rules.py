@@ -9,13 +9,13 @@ from typing import Any
 
 from msgspec import Struct
 
+from cortez.sessions.rules import CLOCKS
 from cortez.traces.git_models import GitEventType
 
 # How near a step must be for a commit to be tied to it.
 NEAR = timedelta(minutes=30)
 
 # How far outside the session a commit may lie: clocks differ, and git counts whole seconds.
-GRACE = timedelta(minutes=5)
 
 MAX_MESSAGE = 5_000
 MAX_DIFF = 20_000
@@ -120,7 +120,7 @@ def complexity_of(commit: Commit) -> int | None:
 
 def window_of(session: Any, now: datetime) -> tuple[datetime, datetime]:
     """From when to when a commit belongs to the session: start to end (or now), with five minutes of grace."""
-    return session.start_time - GRACE, (session.end_time or now) + GRACE
+    return session.start_time - CLOCKS, (session.end_time or now) + CLOCKS
 
 
 def nearest(steps: Sequence[Any], moments: Sequence[datetime], moment: datetime) -> Any | None:

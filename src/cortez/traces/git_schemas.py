@@ -80,7 +80,7 @@ def without_credentials(url: str | None) -> str | None:
 
 
 class GitTraceOut(Resource):
-    """A git event; `late` where it came after the session's end, or from the student after a judgement."""
+    """A git event; `late` where it came after the session's end, or a judgement that the student dated it before."""
 
     session_id: UUID
     student_id: str

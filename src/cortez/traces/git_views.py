@@ -17,7 +17,7 @@ from cortez.traces.models import CognitiveState, InteractionType
 class EvolutionStep(Struct, frozen=True, kw_only=True):
     """One commit in its place; cumulative figures include it, `message` is its first line.
 
-    `late` where it came after the session's end, or from the student after a judgement.
+    `late` where it came after the session's end, or a judgement that the student dated it before.
     """
 
     id: UUID

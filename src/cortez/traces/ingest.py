@@ -18,12 +18,13 @@ from cortez.errors import Conflict, CortezError, Forbidden, Invalid, NotFound
 from cortez.privacy import ERASED
 from cortez.security import Principal
 from cortez.sessions.models import LearningSession, SessionStatus
-from cortez.sessions.repository import SESSIONS, SessionRepository, judged_among
+from cortez.sessions.repository import SESSIONS, SessionRepository, judgements_of
+from cortez.sessions.rules import CLOCKS
 from cortez.statements import Kept
-from cortez.traces.lateness import closed_to_student
+from cortez.traces.lateness import closed_to_student, is_late
 from cortez.traces.models import InteractionType
 from cortez.traces.repository import SHOWN, TRACES
-from cortez.traces.schemas import AHEAD, Analysis, SessionTraceIn, TraceIn, TraceOut, column_of
+from cortez.traces.schemas import Analysis, SessionTraceIn, TraceIn, TraceOut, column_of
 
 JUDGED = [SESSIONS.c[name] for name in ("id", "student_id", "activity_id", "status", "start_time", "end_time")]
 STORE = Kept(insert(TRACES).values({column.name: bindparam(column.name) for column in TRACES.c}).returning(*SHOWN))
@@ -79,7 +80,7 @@ class Known(Struct, frozen=True):
     now: datetime
     sessions: dict[UUID, Any]
     traces: dict[UUID, Whose]  # stored, or earlier in this batch
-    judged: set[UUID]  # of the principal's own sessions
+    judged: dict[UUID, datetime]  # of the principal's own sessions, when that was last
 
     def open(self) -> set[UUID]:
         return {id_ for id_, session in self.sessions.items() if session.status in OPEN}
@@ -153,7 +154,7 @@ class Ingest:
         found = await fetch(self.session, STORED, {"ids": list(ids)}) if ids else ()
         traces = {row.id: Whose(row.session_id, row.ingest_digest) for row in found}
         own = [row.id for row in locked if self._is_own(row)]
-        return Known(utc_now(), sessions, traces, await judged_among(self.session, own) if own else set())
+        return Known(utc_now(), sessions, traces, await judgements_of(self.session, own) if own else {})
 
     def _is_own(self, session: Any) -> bool:
         """Whether the principal is the student of the session, and nothing more."""
@@ -175,7 +176,7 @@ class Ingest:
             return Invalid.at("/parent_trace_id", "The parent is no trace of this session.", "PARENT_NOT_FOUND")
         id_ = given or uuid7()
         known.traces[id_] = own
-        late = session.status not in OPEN or session.id in known.judged
+        late = is_late(session, item.trace.occurred_at, known.judged.get(session.id))
         rows.append(row_of(id_, item, own, session, known.now, late=late))
         return ItemResult(index=item.index, id=id_, status="created")
 
@@ -183,9 +184,9 @@ class Ingest:
         """Why this principal may not add this trace to this session now, if so."""
         if not self.is_tutor_agent and (forbidden := forbidden_for(trace, self.principal, session.student_id)):
             return Forbidden("FORBIDDEN", forbidden)
-        if trace.occurred_at and trace.occurred_at > known.now + AHEAD:
+        if trace.occurred_at and trace.occurred_at > known.now + CLOCKS:
             return Invalid.at("/occurred_at", "This lies more than five minutes ahead.")
-        if trace.occurred_at and self._is_own(session) and trace.occurred_at < session.start_time - AHEAD:
+        if trace.occurred_at and self._is_own(session) and trace.occurred_at < session.start_time - CLOCKS:
             return Invalid.at("/occurred_at", "This lies more than five minutes before the session's start.")
         if session.student_id.startswith(ERASED):
             return Conflict("SESSION_CLOSED", "The student of this session was erased.")

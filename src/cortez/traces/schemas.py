@@ -1,7 +1,7 @@
 """Traces in and out."""
 
 import hashlib
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Any, Self
 from uuid import UUID
 
@@ -9,9 +9,9 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from cortez.schemas import BusinessKey, Input, Instant, LongText, OutDocument, OutList, Prose, Resource, Share, Short
+from cortez.sessions.rules import CLOCKS
 from cortez.traces.models import CognitiveState, CognitiveTrace, InteractionType, TraceLevel
 
-AHEAD = timedelta(minutes=5)  # by how much a client's clock may be
 Intent = Annotated[str, Meta(max_length=200)]
 Strategy = Annotated[str, Meta(max_length=100)]
 Alternatives = Annotated[list[Prose | dict[str, Any]], Meta(max_length=100)]
@@ -52,7 +52,7 @@ class TraceFilter(Input):
         What happened since a moment was stored since then, or by a clock that is ahead: an index knows where to begin.
         """
         given = {name: value for name, value in self.changes().items() if value is not None}
-        return given | ({"stored_after": self.occurred_after - AHEAD} if self.occurred_after else {})
+        return given | ({"stored_after": self.occurred_after - CLOCKS} if self.occurred_after else {})
 
 
 class TraceIn(Analysis, kw_only=True):
@@ -94,7 +94,7 @@ class TracePatch(Analysis, kw_only=True):
 
 
 class TraceOut(Resource):
-    """A step; `late` where it came after the session's end, or from the student after a judgement."""
+    """A step; `late` where it came after the session's end, or a judgement that the student dated it before."""
 
     session_id: UUID
     student_id: str
