@@ -18,7 +18,7 @@ TERMINATE = """SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
 
 
 async def run(stage: Stage) -> Outcome:
-    seconds, enough, most = (5, 200, 20) if stage.quick else (60, 30_000, 400)
+    seconds, enough, most = (5, 200, 90) if stage.quick else (60, 30_000, 400)
     place = await prepare(stage)
     with stage.server(CORTEZ_WORKERS="2") as server:
         traffic = Traffic(server.address, place, writers=8)
