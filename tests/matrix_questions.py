@@ -42,6 +42,8 @@ QUESTIONS = [
     Question("guest", "GET /alerts/live", 200, hidden="critical_risk"),
     Question("guest", "GET /interventions", 200, hidden="about the guest"),
     Question("guest", "POST /interventions", 404, {"student_id": "guest"}),
+    Question("guest", "GET /alerts/{alert_id@self}", 404),
+    Question("guest", "POST /remediation-plans/{plan_id@self}/cancel", 403),
     Question("guest", "POST /remediation-plans", 403, PLAN | {"student_id": "guest", "course_id": "home"}),
     Question("guest", "POST /remediation-plans", 422, PLAN | {"student_id": "guest", "course_id": "home-guest"}),
     # Of a student of both courses each side sees what was done there, and nothing of the other.
@@ -144,12 +146,11 @@ QUESTIONS = [
             ("DELETE /subjects/{code}/teachers/{user_id@colleague}", None),
         )
     ),
-    # A teacher of other subjects does not retire this one; a student rewrites no session that is over or was judged.
+    # A teacher of other subjects does not retire this one; a student does not rewrite a session that is over.
     Question("far", "PATCH /subjects/{code}", 403, {"is_active": False}, "NOT_SUBJECT_TEACHER"),
     Question("teacher", "PATCH /subjects/{code}", 200, {"is_active": False}),
     Question("teacher", "PUT /subjects/{code}/teachers/{user_id@peer}", 404, text="USER_NOT_FOUND"),
     Question("owner", "PATCH /sessions/{session_id@old}", 409, {"mode": "practice"}, "SESSION_CLOSED"),
-    Question("owner", "PATCH /sessions/{session_id}", 409, {"mode": "practice"}, "SESSION_CLOSED"),
     Question("key", "PATCH /sessions/{session_id@old}", 200, {"mode": "practice"}, hidden="nothing"),
     # What is written about a student has a place.
     Question("teacher", "POST /alerts", 422, ALERT | {"scope": "student", "student_id": "guest"}, "COURSE_REQUIRED"),

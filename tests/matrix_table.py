@@ -285,7 +285,7 @@ GET /students/compare?activity_id=home | read analysis
 : yes yes yes 403 yes 403 403 yes 404 yes
 POST /sessions | sessions
 : yes 404 404 403 403 403 403 yes 404 yes
-PATCH /sessions/{session_id@paused} | sessions
+PATCH /sessions/{session_id} | sessions
 POST /sessions/{session_id}/pause | sessions
 POST /sessions/{session_id@paused}/resume | sessions
 POST /sessions/{session_id}/complete | sessions

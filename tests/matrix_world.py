@@ -259,7 +259,7 @@ async def others(make: Make, world: World) -> None:
     guest = world.who["guest"]
     session = await make.session(guest, activity_id="home", course_id="home")
     await make.risk(session, risk_level="critical")
-    plan, _ = descriptions(world.home, guest.student_id)
+    plan, alert = descriptions(world.home, guest.student_id)
     question = {"question_id": 1, "question": "Why?", "expected_key_points": ["the point"]}
     did = {"student_id": guest.student_id, "teacher_id": world.who["teacher"].id, "notes": "about the guest"}
     asked = {"interview_type": "DESIGN", "questions_asked": [question], "student_id": guest.student_id}
@@ -267,6 +267,8 @@ async def others(make: Make, world: World) -> None:
         "{plan_id@guest}": RemediationPlan(
             **plan | {"description": "for the guest", "progress_notes": "said among teachers"}
         ),
+        "{plan_id@self}": RemediationPlan(**plan, course_id="home-guest"),  # where the guest teaches
+        "{alert_id@self}": RiskAlert(**alert, scope="student", course_id="home-guest"),
         "{interview_id@guest}": InterviewSession(**asked, session_id=session.id),
         "{intervention_id@guest}": TeacherIntervention(**did, session_id=session.id),
     }
