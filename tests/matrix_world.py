@@ -267,7 +267,9 @@ async def others(make: Make, world: World) -> None:
         "{plan_id@guest}": RemediationPlan(
             **plan | {"description": "for the guest", "progress_notes": "said among teachers"}
         ),
-        "{plan_id@self}": RemediationPlan(**plan, course_id="home-guest"),  # where the guest teaches
+        "{plan_id@self}": RemediationPlan(  # where the guest teaches
+            **plan | {"description": "for the guest", "course_id": "home-guest"}
+        ),
         "{alert_id@self}": RiskAlert(**alert, scope="student", course_id="home-guest"),
         "{interview_id@guest}": InterviewSession(**asked, session_id=session.id),
         "{intervention_id@guest}": TeacherIntervention(**did, session_id=session.id),
