@@ -118,8 +118,7 @@ async def enrol_members(
     invites them where `CORTEZ_ENROLMENT=invite`.
     """
     course = await courses.led(course_id, lock=True)
-    lines = lines_of(await request.body(), is_csv=request.content_type[0] == "text/csv")
-    return await Enrolment(members, course, settings).enrol(lines)
+    return await Enrolment(members, course, settings).enrol(await lines_of(request))
 
 
 @delete("/{course_id:str}/members/{user_id:uuid}", guards=[teachers])

@@ -20,10 +20,10 @@ from cortez.accounts.models import Course, CourseInvitation, CourseMember, Cours
 from cortez.accounts.repository import NO_PASSWORD, InvitationRepository, MemberRepository, UserRepository
 from cortez.accounts.schemas import Email
 from cortez.accounts.student_ids import carried, former
-from cortez.batches import bounded, errors_of, read, split
+from cortez.batches import bounded, errors_of, items_of, read
 from cortez.database import student_changed
 from cortez.errors import Conflict, CortezError, FieldError, Forbidden, Invalid
-from cortez.schemas import Input, Name, StudentKey
+from cortez.schemas import Input, Name, StrictRequest, StudentKey
 from cortez.settings import Settings
 from cortez.throttling import Allowance, Meters, RateLimit
 
@@ -73,14 +73,18 @@ class EnrolResult(Struct, frozen=True):
     items: list[Enrolled]
 
 
-def lines_of(body: bytes, *, is_csv: bool) -> list[EnrolIn | CortezError]:
-    if is_csv:
-        return [line_of(row) for row in bounded(rows_of(body))]
-    return [read(raw, EnrolIn) for raw in split(body)]
+async def lines_of(request: StrictRequest) -> list[EnrolIn | CortezError]:
+    """A class list as JSON or CSV, each line decoded for itself."""
+    if request.content_type[0] == "text/csv":
+        return [line_of(row) for row in rows_of(await request.body())]
+    return await items_of(request, EnrolIn)
 
 
 def rows_of(body: bytes) -> list[dict[str | Any, Any]]:
-    """CSV with a header, between commas or semicolons. Raises Invalid (CSV_INVALID) where the table itself is wrong."""
+    """CSV with a header, between commas or semicolons.
+
+    Raises Invalid (CSV_INVALID) where the table itself is wrong, or TOO_MANY_ITEMS.
+    """
     try:
         text = body.decode("utf-8-sig")
         first = text.partition("\n")[0]
@@ -90,7 +94,7 @@ def rows_of(body: bytes) -> list[dict[str | Any, Any]]:
             others = ", ".join(COLUMNS[1:])
             raise Invalid("CSV_INVALID", f"The first line names the columns: email, and any of {others}.")
         reader.fieldnames = names
-        return list(reader)
+        return list(bounded(reader))
     except UnicodeDecodeError:
         raise Invalid("CSV_INVALID", "The table is not UTF-8.") from None
     except csv.Error as error:

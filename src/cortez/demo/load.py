@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from cortez.accounts.authentication import SYSTEM
 from cortez.accounts.models import Course, CourseMember, CourseRole, Role, User
 from cortez.activities.models import Activity
+from cortez.batches import read
 from cortez.database import Database
 from cortez.demo.classroom import furnish
 from cortez.demo.material import ASSIGNMENTS, POLICIES
@@ -24,6 +25,7 @@ from cortez.sessions.models import LearningSession
 from cortez.sessions.repository import SessionRepository
 from cortez.settings import Settings
 from cortez.traces.ingest import Ingest
+from cortez.traces.schemas import TraceIn
 
 COURSE = "PROG2-2026"
 
@@ -142,8 +144,8 @@ async def store(session: AsyncSession, one: Session) -> int:
             learning_objective={"title": one.assignment.title, "expected_competencies": one.assignment.tags},
         )
     )
-    raws = [msgspec.Raw(msgspec.json.encode(trace)) for trace in one.traces]
-    result = await Ingest(repository).batch(raws, one.id, atomic=True)
+    steps = [read(msgspec.Raw(msgspec.json.encode(trace)), TraceIn) for trace in one.traces]
+    result = await Ingest(repository).batch(steps, one.id, atomic=True)
     await commit(session, one)
     await repository.change(learning, {"end_time": one.end_time, "status": one.status})  # nothing of it came late
     await work(session, learner(one.student), learning, one)

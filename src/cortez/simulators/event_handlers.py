@@ -7,7 +7,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.status_codes import HTTP_200_OK
 
-from cortez.batches import BatchResult, answer_of, batch_of, is_ndjson, read, refuse_rejections, split
+from cortez.batches import BatchResult, answer_of, batch_of, items_of, refuse_rejections
 from cortez.dependencies import provided
 from cortez.errors import CortezError
 from cortez.paging import Page
@@ -64,7 +64,7 @@ async def create_events(
     atomic: FromQuery[bool] = False,
 ) -> BatchResult:
     """Up to 1,000 events of one session, as a JSON array or as NDJSON; one result for each."""
-    items = [read(raw, EventIn) for raw in split(await request.body(), ndjson=is_ndjson(request))]
+    items = await items_of(request, EventIn)
     outcomes = await events.store(await sessions.open(session_id), items)
     if atomic:
         refuse_rejections(outcomes)

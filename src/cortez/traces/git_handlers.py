@@ -8,7 +8,7 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.status_codes import HTTP_200_OK
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from cortez.batches import BatchResult, batch_of, is_ndjson, read, split
+from cortez.batches import BatchResult, batch_of, items_of
 from cortez.database import Database
 from cortez.db import utc_now
 from cortez.dependencies import provided
@@ -68,7 +68,7 @@ async def create_git_traces(
 
     A commit that the session has already is a duplicate.
     """
-    items = [read(raw, GitTraceIn) for raw in split(await request.body(), ndjson=is_ndjson(request))]
+    items = await items_of(request, GitTraceIn)
     return await git_ingest.batch(session_id, items, atomic=atomic)
 
 

@@ -8,7 +8,7 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.status_codes import HTTP_200_OK
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from cortez.batches import BatchResult, batch_of, is_ndjson, split
+from cortez.batches import BatchResult, batch_of, items_of
 from cortez.dependencies import provided
 from cortez.paging import Page
 from cortez.parameters import QueryKey, QueryTime, instant
@@ -76,8 +76,7 @@ async def create_session_traces(
     atomic: FromQuery[bool] = False,
 ) -> BatchResult:
     """Up to 1,000 steps of one session, as a JSON array or as NDJSON; one result for each."""
-    items = split(await request.body(), ndjson=is_ndjson(request))
-    return await ingest.batch(items, session_id, atomic=atomic)
+    return await ingest.batch(await items_of(request, TraceIn), session_id, atomic=atomic)
 
 
 @post("/traces/batch", guards=[writers], status_code=HTTP_200_OK, opt=batch_of(SessionTraceIn))
@@ -85,7 +84,7 @@ async def create_traces(
     request: StrictRequest, ingest: NamedDependency[Ingest], atomic: FromQuery[bool] = False
 ) -> BatchResult:
     """Up to 1,000 steps of many sessions, each item with its session_id."""
-    return await ingest.batch(split(await request.body(), ndjson=is_ndjson(request)), None, atomic=atomic)
+    return await ingest.batch(await items_of(request, SessionTraceIn), None, atomic=atomic)
 
 
 @get("/sessions/{session_id:uuid}/traces", guards=[readers])

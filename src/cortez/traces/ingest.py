@@ -1,5 +1,6 @@
 """How traces get in: one trace or a thousand, each item judged for itself, all stored by one statement."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -9,7 +10,7 @@ from msgspec import UNSET, Struct
 from sqlalchemy import Uuid, bindparam, insert, select, update
 from uuid_utils.compat import uuid7
 
-from cortez.batches import BatchResult, ItemResult, answer_of, read, refuse_rejections
+from cortez.batches import BatchResult, ItemResult, answer_of, refuse_rejections
 from cortez.copying import copy_rows
 from cortez.database import student_changed
 from cortez.db import ListOf, utc_now, within
@@ -107,9 +108,14 @@ class Ingest:
         new: TraceOut = stored
         return new
 
-    async def batch(self, raws: list[msgspec.Raw], session_id: UUID | None, *, atomic: bool) -> BatchResult:
-        """One result for every item, in order; with `atomic` any rejection raises and nothing is stored."""
-        items = [item_of(index, raw, session_id) for index, raw in enumerate(raws)]
+    async def batch(
+        self, given: Sequence[TraceIn | CortezError], session_id: UUID | None, *, atomic: bool
+    ) -> BatchResult:
+        """One result for every item, in order; with `atomic` any rejection raises and nothing is stored.
+
+        Without `session_id` every item names its own.
+        """
+        items = [item_of(index, one, session_id) for index, one in enumerate(given)]
         results, rows = await self._judged([item for item in items if isinstance(item, Item)], session_id)
         judged = iter(results)
         outcomes = [next(judged) if isinstance(item, Item) else item for item in items]
@@ -210,13 +216,13 @@ def again(item: Item, *, is_same: bool) -> ItemResult | CortezError:
     return Conflict("TRACE_CONFLICT", "A trace with this id exists already, with other content.")
 
 
-def item_of(index: int, raw: msgspec.Raw, session_id: UUID | None) -> Item | CortezError:
-    """An item of the one session, or of the session that it names itself."""
-    if session_id:
-        trace = read(raw, TraceIn)
-        return trace if isinstance(trace, CortezError) else Item(index, session_id, trace)
-    named = read(raw, SessionTraceIn)
-    return named if isinstance(named, CortezError) else Item(index, named.session_id, named)
+def item_of(index: int, given: TraceIn | CortezError, session_id: UUID | None) -> Item | CortezError:
+    """An item of the session that it names itself, or of the one session."""
+    if isinstance(given, CortezError):
+        return given
+    own = given.session_id if isinstance(given, SessionTraceIn) else session_id
+    assert own  # noqa: S101 - the route names the session, or every item does
+    return Item(index, own, given)
 
 
 def forbidden_for(trace: TraceIn, principal: Principal, student_id: str) -> str:
