@@ -7,13 +7,14 @@ import httpx
 import msgspec
 import pytest
 from litestar import Litestar
+from sqlalchemy import select
 
-from cortez.accounts.models import ApiKey, User
+from cortez.accounts.models import ApiKey, RefreshToken, User
 from cortez.app import create_app
 from cortez.db import utc_now
 from cortez.exercises.models import ExerciseAttempt
 from cortez.records.audit_models import AccessEntry
-from cortez.security import digest, new_secret
+from cortez.security import SAME_REFRESH, digest, new_secret
 from cortez.sessions.models import LearningSession
 from factory import Make
 from forgeries import secret_of
@@ -77,23 +78,86 @@ async def test_the_same_mail_in_another_case_is_taken(client: httpx.AsyncClient,
 
 
 async def test_a_refresh_token_works_once_and_its_reuse_ends_the_sign_in(
-    client: httpx.AsyncClient, tokens: dict[str, str]
+    client: httpx.AsyncClient, tokens: dict[str, str], make: Make
 ) -> None:
     old = {"refresh_token": tokens["refresh_token"]}
     fresh = (await client.post("/auth/refresh", json=old)).json()
     assert (await client.get("/auth/me", headers=bearer(fresh))).status_code == 200
+    await aged(make, used_at=SAME_REFRESH + timedelta(seconds=1))
     reused = await client.post("/auth/refresh", json=old)
     assert (reused.status_code, reused.json()["code"]) == (401, "REFRESH_TOKEN_REUSED")
     assert (await client.get("/auth/me", headers=bearer(fresh))).status_code == 401
     assert (await client.post("/auth/refresh", json={"refresh_token": fresh["refresh_token"]})).status_code == 401
 
 
+async def aged(make: Make, **spans: timedelta) -> None:
+    """Put moments of all refresh tokens back by so much, where there are any."""
+    columns = RefreshToken.__table__.c
+    async with make.database.unit() as session:
+        for token in await session.scalars(select(RefreshToken)):
+            for name, span in spans.items():
+                if getattr(token, name) is not None:
+                    setattr(token, name, getattr(token, name) - span)
+    assert spans.keys() <= set(columns.keys())
+
+
 async def test_parallel_uses_of_one_refresh_token_give_one_chain(
-    client: httpx.AsyncClient, tokens: dict[str, str]
+    client: httpx.AsyncClient, tokens: dict[str, str], make: Make
 ) -> None:
+    """As two tabs of one browser send it at once."""
     old = {"refresh_token": tokens["refresh_token"]}
     answers = await asyncio.gather(*[client.post("/auth/refresh", json=old) for _ in range(10)])
-    assert sorted(answer.status_code for answer in answers) == [200] + [401] * 9
+    assert {answer.status_code for answer in answers} == {200}
+    (heir,) = {answer.json()["refresh_token"] for answer in answers}
+    assert len(await make.all(RefreshToken)) == 2
+    for answer in answers:
+        assert (await client.get("/auth/me", headers=bearer(answer.json()))).status_code == 200
+    later = (await client.post("/auth/refresh", json={"refresh_token": heir})).json()
+    assert later["refresh_token"] not in {heir, tokens["refresh_token"]}
+    again = await client.post("/auth/refresh", json=old)  # a tab that was slow
+    assert again.json()["refresh_token"] == heir
+    assert (await client.post("/auth/refresh", json={"refresh_token": heir})).json()["refresh_token"] == (
+        later["refresh_token"]
+    )
+
+
+@pytest.mark.parametrize("other", ["client", "network"])
+async def test_another_client_that_uses_a_used_refresh_token_ends_the_sign_in(
+    app: Litestar, client: httpx.AsyncClient, tokens: dict[str, str], other: str
+) -> None:
+    old = {"refresh_token": tokens["refresh_token"]}
+    fresh = (await client.post("/auth/refresh", json=old)).json()
+    settings = msgspec.structs.replace(app.state.settings, trusted_proxies=("127.0.0.1",))
+    headers = {"user-agent": "another"} if other == "client" else {"x-forwarded-for": "203.0.113.7"}
+    async with live(create_app(settings)) as proxied, client_of(proxied) as elsewhere:
+        reused = await elsewhere.post("/auth/refresh", json=old, headers=headers)
+    assert (reused.status_code, reused.json()["code"]) == (401, "REFRESH_TOKEN_REUSED")
+    assert (await client.get("/auth/me", headers=bearer(fresh))).status_code == 401
+    assert (await client.post("/auth/refresh", json=old)).status_code == 401
+
+
+async def test_a_sign_in_ends_for_good_after_ninety_days(
+    client: httpx.AsyncClient, tokens: dict[str, str], make: Make
+) -> None:
+    old = {"refresh_token": tokens["refresh_token"]}
+    await aged(make, signed_in_at=timedelta(days=89))
+    fresh = (await client.post("/auth/refresh", json=old)).json()
+    heir = max(await make.all(RefreshToken), key=lambda one: one.created_at)
+    assert timedelta(hours=23) < heir.expires_at - utc_now() <= timedelta(days=1)
+    await aged(make, expires_at=timedelta(days=1))
+    ended = await client.post("/auth/refresh", json={"refresh_token": fresh["refresh_token"]})
+    assert (ended.status_code, ended.json()["code"]) == (401, "REFRESH_TOKEN_INVALID")
+
+
+async def test_two_tabs_refresh_while_the_secret_key_is_rotated(
+    app: Litestar, client: httpx.AsyncClient, tokens: dict[str, str]
+) -> None:
+    old = {"refresh_token": tokens["refresh_token"]}
+    heir = (await client.post("/auth/refresh", json=old)).json()["refresh_token"]
+    settings = app.state.settings
+    new = {"secret_key": "another secret, as long as the first", "secret_keys": (settings.secret_key,)}
+    async with live(create_app(msgspec.structs.replace(settings, **new))) as rotated, client_of(rotated) as other:
+        assert (await other.post("/auth/refresh", json=old)).json()["refresh_token"] == heir
 
 
 async def test_a_logout_holds_from_the_next_request(client: httpx.AsyncClient, tokens: dict[str, str]) -> None:

@@ -1,7 +1,9 @@
 """Principals, tokens, password hashing and guards. Knows no table."""
 
 import asyncio
+import base64
 import hashlib
+import hmac
 import os
 import secrets
 import sys
@@ -26,6 +28,8 @@ from cortez.settings import Settings
 
 ACCESS_TTL = timedelta(minutes=15)
 REFRESH_TTL = timedelta(days=30)
+SIGN_IN_TTL = timedelta(days=90)  # of all refreshes together; then the person signs in again
+SAME_REFRESH = timedelta(seconds=30)  # in which a client that refreshes twice, in two tabs, is answered alike
 RESET_TTL = timedelta(hours=24)
 LEEWAY = timedelta(seconds=5)  # by how much the clocks of two workers may differ
 ISSUER, AUDIENCE = "cortez", "cortez-api"
@@ -132,6 +136,10 @@ class Tokens:
         }
         return jwt.encode(claims, self.current, algorithm=ALGORITHM, headers={"kid": key_id(self.current), "typ": TYPE})
 
+    def heirs(self, refresh_token: str) -> list[str]:
+        """The refresh token that follows on this one, by the current key and by those of before."""
+        return [heir_of(refresh_token, key) for key in self.ring.values()]
+
     def read(self, token: str) -> Claims:
         """Raises Unauthorized where anything about the token is not as it should be."""
         try:
@@ -163,6 +171,12 @@ def key_id(key: str) -> str:
 def new_secret(prefix: str) -> str:
     """A random secret of 256 bits behind a prefix that says what it is."""
     return prefix + secrets.token_urlsafe(32)
+
+
+def heir_of(secret: str, key: str) -> str:
+    """The refresh token that follows on this one: another random secret to everybody without the service's key."""
+    mac = hmac.digest(hashlib.sha256(b"refresh:" + key.encode()).digest(), secret.encode(), "sha256")
+    return "cr_" + base64.urlsafe_b64encode(mac).rstrip(b"=").decode()
 
 
 def digest(secret: str) -> bytes:

@@ -31,7 +31,7 @@ class Meter(Base):
 
 
 class LoginAttempt(Meter):
-    """Guesses at a login, and failures of a network."""
+    """Guesses at a login, failures of a network, and where an account has signed in of late."""
 
     __tablename__ = "login_attempts"
     __table_args__ = (Index("idx_login_attempts_spent", "spent_until"),)
@@ -84,6 +84,18 @@ class Meters:
         while count and await self.take(key, allowance, now, count):
             count = min(count - 1, await self.left(key, allowance, now))
         return count
+
+    async def mark(self, key: bytes, until: datetime) -> None:
+        """Let the row stand until then, whatever was taken."""
+        moment = round(until.timestamp() * SECOND)
+        statement = self.dialect.insert(self.model).values(key=key, spent_until=moment)
+        statement = statement.on_conflict_do_update(index_elements=["key"], set_={"spent_until": moment})
+        await self.session.execute(statement)
+
+    async def stands(self, key: bytes, now: float) -> bool:
+        """Whether there is a row that still means something."""
+        spent = await self.session.scalar(select(self.model.spent_until).where(self.model.key == key))
+        return spent is not None and spent > now * SECOND
 
     async def left(self, key: bytes, allowance: Allowance, now: float) -> int:
         moment = round(now * SECOND)

@@ -1,5 +1,7 @@
 """`/auth`: signing in and out. A password is hashed while no connection is held."""
 
+from uuid import UUID
+
 from litestar import Router, post, put
 from litestar.di import NamedDependency, Provide
 from litestar.params import JSONBody
@@ -34,6 +36,7 @@ from cortez.settings import Settings
 
 PUBLIC = {"public": True, "no_key": True}
 NO_KEY = {"no_key": True}
+NO_ACCOUNT = UUID(int=0)  # is asked for where a login is unknown, so that it costs as much
 
 
 class SignIns:
@@ -95,17 +98,19 @@ async def login(
     tokens: NamedDependency[Tokens],
 ) -> TokensOut:
     """Takes as long, and answers the same, for an unknown account as for a wrong password."""
-    tries = (attempts.guess(data.login), attempts.failure())
-    await attempts.reserve(*tries)
     async with database.reading() as session:
         accounts = UserRepository(session, SYSTEM)
         user, some_adopted = await accounts.by_login(data.login), await accounts.some_adopted()
+        is_known = await attempts.is_known(session, user.id if user else NO_ACCOUNT)
+    tries = attempts.guesses(data.login, user.id if user and is_known else None)
+    await attempts.reserve(*tries)
     hashed = user.hashed_password if user else None
     matches = await passwords.verify(hashed, data.password, some_adopted=some_adopted)
     new_hash = await passwords.hash(data.password) if matches and hashed and is_adopted(hashed) else None
     if not (user and matches and await anyones.users.count_sign_in(user, new_hash)):
         raise Unauthorized("LOGIN_FAILED", "The login or the password is wrong.")
     await attempts.give_back(anyones.users.session, *tries)
+    await attempts.note_known(anyones.users.session, user.id)
     family = uuid7()
     return TokensOut(tokens.access(user.id, family), await anyones.tokens.issue(user.id, family))
 
@@ -118,34 +123,44 @@ async def refresh(
     attempts: Trying,
     tokens: NamedDependency[Tokens],
 ) -> TokensOut | Answer[Problem]:
-    """A new pair for the old one. A token used twice was stolen once: its whole sign-in ends."""
-    await attempts.reserve(attempts.failure())
+    """A new pair for the old one. A token used twice was stolen once: its whole sign-in ends.
+
+    Within 30 seconds the same client, from the same network and with the same User-Agent, gets the same refresh token
+    once more, so that two tabs may refresh at once. After 90 days one signs in again.
+    """
     token = await anyones.tokens.by_secret(data.refresh_token)
     if token is None or token.expires_at <= utc_now():
         raise Unauthorized("REFRESH_TOKEN_INVALID", "The refresh token is unknown or expired; sign in again.")
-    if token.used_at or token.revoked_at:
-        await anyones.tokens.revoke(RefreshToken.family_id == token.family_id)
-        reused = Unauthorized("REFRESH_TOKEN_REUSED", "This refresh token was used before; sign in again.")
-        return refused(request, reused)
     user = await anyones.users.find(token.user_id)
     if user is None or not user.is_active:
         raise Unauthorized("REFRESH_TOKEN_INVALID", "The account is not active.")
-    await anyones.tokens.change(token, {"used_at": utc_now()})
-    await attempts.give_back(anyones.users.session, attempts.failure())
-    return TokensOut(tokens.access(user.id, token.family_id), await anyones.tokens.issue(user.id, token.family_id))
+    heirs = tokens.heirs(data.refresh_token)
+    if token.used_at or token.revoked_at:
+        heir = await anyones.tokens.heir(token, heirs, attempts.clients)
+        if heir is None:
+            await anyones.tokens.revoke(RefreshToken.family_id == token.family_id)
+            reused = Unauthorized("REFRESH_TOKEN_REUSED", "This refresh token was used before; sign in again.")
+            return refused(request, reused)
+    else:
+        heir = heirs[0]
+        await anyones.tokens.follow(token, heir, attempts.clients[0])
+    return TokensOut(tokens.access(user.id, token.family_id), heir)
 
 
 @post("/password-reset", opt=PUBLIC, status_code=HTTP_200_OK)
 async def reset_password(
-    data: JSONBody[ResetIn], anyones: Anyones, attempts: Trying, passwords: NamedDependency[Passwords]
+    data: JSONBody[ResetIn],
+    anyones: Anyones,
+    database: NamedDependency[Database],
+    passwords: NamedDependency[Passwords],
 ) -> UserOut:
     """Set a new password with a one-time token; every sign-in ends."""
-    await attempts.reserve(attempts.failure())
-    hashed = await passwords.hash(data.password)
-    user = await anyones.users.by_reset_token(data.token)
+    async with database.reading() as session:
+        known = await UserRepository(session, SYSTEM).by_reset_token(data.token)
+    hashed = await passwords.hash(data.password) if known else ""
+    user = await anyones.users.by_reset_token(data.token, lock=True) if known else None
     if user is None:
         raise Unauthorized("RESET_TOKEN_INVALID", "The token is unknown, used or expired; ask for a new one.")
-    await attempts.give_back(anyones.users.session, attempts.failure())
     await anyones.tokens.revoke(RefreshToken.user_id == user.id)
     return UserOut.of(await anyones.users.change(user, {"hashed_password": hashed, **NO_TOKEN}))
 
@@ -168,11 +183,11 @@ async def change_password(
 ) -> None:
     """Every other sign-in ends, and so does a token that an admin has offered.
 
-    A wrong current password is a guess at the account, like one at the login.
+    A wrong current password is a guess at the account, like one at the login from a network that is known to it.
     """
     async with database.reading() as session:
         known = await UserRepository(session, principal).get(principal.id)
-    before, guess = known.hashed_password, attempts.guess(known.email)
+    before, guess = known.hashed_password, attempts.own_guess(principal.id)
     await attempts.reserve(guess)
     if not await passwords.verify(before, data.current_password):
         raise Forbidden("PASSWORD_WRONG", "The current password is wrong.")

@@ -125,7 +125,11 @@ class User(Base):
 
 
 class RefreshToken(Base):
-    """One refresh token, kept as a hash. The tokens of one sign-in share a family, which is revoked as a whole."""
+    """One refresh token, kept as a hash. The tokens of one sign-in share a family, which is revoked as a whole.
+
+    `used_by` is a digest of the network and the client that used it. `signed_in_at` is the sign-in's, after which it
+    lives for 90 days; null: made by an older version.
+    """
 
     __tablename__ = "refresh_tokens"
     __table_args__ = (
@@ -133,15 +137,19 @@ class RefreshToken(Base):
         Index("idx_refresh_tokens_user", "user_id"),
         Index("idx_refresh_tokens_expires", "expires_at"),
     )
-    sensitive: ClassVar[frozenset[str]] = frozenset({"token_hash"})
-    privacy = Privacy("user_id", removed="user_id family_id token_hash expires_at used_at revoked_at")
+    sensitive: ClassVar[frozenset[str]] = frozenset({"token_hash", "used_by"})
+    privacy = Privacy(
+        "user_id", removed="user_id family_id token_hash expires_at used_at used_by revoked_at signed_in_at"
+    )
 
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     family_id: Mapped[UUID]
     token_hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
     expires_at: Mapped[datetime]
     used_at: Mapped[datetime | None]
+    used_by: Mapped[bytes | None] = mapped_column(LargeBinary)
     revoked_at: Mapped[datetime | None]
+    signed_in_at: Mapped[datetime | None]
 
     user: Mapped["User"] = relationship(back_populates="refresh_tokens", lazy="raise")
 

@@ -1,7 +1,7 @@
 """Queries of users, their sign-ins and keys, and of courses and their members."""
 
 from collections.abc import Collection
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -24,7 +24,7 @@ from cortez.database import student_changed
 from cortez.db import holds, utc_now, within
 from cortez.errors import DUPLICATES, Conflict, Forbidden, Invalid, NotFound
 from cortez.repository import Repository
-from cortez.security import REFRESH_TTL, RESET_TTL, Principal, digest, new_secret
+from cortez.security import REFRESH_TTL, RESET_TTL, SAME_REFRESH, SIGN_IN_TTL, Principal, digest, new_secret
 
 NO_TOKEN: dict[str, Any] = {"reset_hash": None, "reset_expires_at": None}  # ends an offer to set a password
 NO_PASSWORD = "!"  # noqa: S105 - no hash, so that nothing matches it
@@ -153,10 +153,10 @@ class UserRepository(Repository[User]):
         await self.change(user, {"reset_hash": digest(token), "reset_expires_at": expires_at})
         return token, expires_at
 
-    async def by_reset_token(self, token: str) -> User | None:
-        """Of an active account, locked."""
+    async def by_reset_token(self, token: str, *, lock: bool = False) -> User | None:
+        """Of an active account."""
         lives = (User.reset_expires_at > utc_now()) & User.is_active.is_(True)
-        return await self.one((User.reset_hash == digest(token)) & lives, lock=True)
+        return await self.one((User.reset_hash == digest(token)) & lives, lock=lock)
 
 
 class RefreshTokenRepository(Repository[RefreshToken]):
@@ -166,17 +166,36 @@ class RefreshTokenRepository(Repository[RefreshToken]):
     def visible(self) -> ColumnElement[bool]:
         return true() if self.principal.is_admin else RefreshToken.user_id == self.principal.id
 
-    async def issue(self, user_id: UUID, family_id: UUID, lifetime: timedelta = REFRESH_TTL) -> str:
-        """A new token of the family, returned once; only its hash is stored."""
-        secret = new_secret("cr_")
-        expires_at = utc_now() + lifetime
-        await self.add(
-            RefreshToken(user_id=user_id, family_id=family_id, token_hash=digest(secret), expires_at=expires_at)
-        )
+    async def issue(self, user_id: UUID, family_id: UUID) -> str:
+        """The first token of a family, returned once; only its hash is stored."""
+        secret, now = new_secret("cr_"), utc_now()
+        await self._store(secret, user_id=user_id, family_id=family_id, signed_in_at=now)
         return secret
 
+    async def follow(self, token: RefreshToken, heir: str, used_by: bytes) -> None:
+        """The token is used, and its heir is stored; a sign-in ends for good after `SIGN_IN_TTL`."""
+        await self.change(token, {"used_at": utc_now(), "used_by": used_by})
+        signed_in_at = token.signed_in_at or token.created_at
+        await self._store(heir, user_id=token.user_id, family_id=token.family_id, signed_in_at=signed_in_at)
+
+    async def _store(self, secret: str, *, user_id: UUID, family_id: UUID, signed_in_at: datetime) -> None:
+        lives = {"expires_at": min(utc_now() + REFRESH_TTL, signed_in_at + SIGN_IN_TTL), "signed_in_at": signed_in_at}
+        await self.add(RefreshToken(user_id=user_id, family_id=family_id, token_hash=digest(secret), **lives))
+
     async def by_secret(self, secret: str) -> RefreshToken | None:
+        """Locked."""
         return await self.one(RefreshToken.token_hash == digest(secret), lock=True)
+
+    async def heir(self, token: RefreshToken, heirs: Collection[str], clients: Collection[bytes]) -> str | None:
+        """What the use of the token gave, for who used it, and for a moment: two tabs refresh at once.
+
+        `heirs`, `clients`: what it gave, and who asks, under each key of the service.
+        """
+        if token.used_at is None or utc_now() > token.used_at + SAME_REFRESH or token.used_by not in clients:
+            return None
+        known = (RefreshToken.family_id == token.family_id, RefreshToken.revoked_at.is_(None))
+        stored = set(await self.session.scalars(select(RefreshToken.token_hash).where(*known)))
+        return next((one for one in heirs if digest(one) in stored), None)
 
     async def revoke(self, condition: ColumnElement[bool]) -> int:
         """End the sign-ins that the condition names; how many there were."""
