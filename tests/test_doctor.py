@@ -354,6 +354,28 @@ async def test_doctor_looks_who_may_read_the_development_key(
     assert "✗ secrets: others may read var/secret.key (044)" in (await run(nowhere, "doctor")).output
 
 
+async def test_doctor_looks_who_may_read_what_is_kept(nowhere: Settings, tmp_path: Path) -> None:
+    """By umask 022 every account of the machine read the database, with all hashes of passwords, and the uploads."""
+    assert (await run(nowhere, "migrate")).exit_code == 0
+    database, files = nowhere.url.database, tmp_path / "files"
+    kept = tmp_path / str(database)
+    assert kept.stat().st_mode & 0o777 == 0o600
+    files.mkdir(0o700)
+    assert "others may" not in (await run(nowhere, "doctor", CORTEZ_FILES=str(files))).output
+    kept.chmod(0o644)
+    files.chmod(0o755)
+    output = (await run(nowhere, "doctor", CORTEZ_FILES=str(files))).output
+    assert f"! database: others may read {database} (044). Run: chmod -R go= {database}" in output
+    assert f"! storage: others may read {files} (055)" in output
+
+
+@pytest.mark.parametrize(("host", "warned"), [("0.0.0.0", True), ("::", True), ("127.0.0.1", False), ("::1", False)])  # noqa: S104
+async def test_doctor_says_what_development_opens(nowhere: Settings, host: str, warned: bool) -> None:
+    for name, odd in (("development", warned), ("production", False)):
+        output = (await run(nowhere, "doctor", CORTEZ_ENV=name, CORTEZ_HOST=host)).output
+        assert (f"! settings: development on {host}: anybody may register" in output) is odd
+
+
 def test_clocks_may_lie_a_little_apart() -> None:
     now = utc_now()
     assert of_clocks(now + timedelta(seconds=4), now).mark == GOOD

@@ -225,6 +225,10 @@ async def test_a_sweep_removes_what_no_row_names(make: Make, place: Place) -> No
         ("bytes=5-2", 416, None),
         ("bytes=0-1,4-5", 200, b"0123456789"),
         ("bytes=-", 200, b"0123456789"),
+        pytest.param(f"bytes={'9' * 5000}-", 416, None, id="from a number that Python does not read"),
+        pytest.param(f"bytes=0-{'9' * 5000}", 200, b"0123456789", id="to such a number"),
+        pytest.param(f"bytes=-{'9' * 5000}", 200, b"0123456789", id="the last so many"),
+        (f"bytes={'0' * 5000}2-3", 206, b"23"),
         ("lines=1-2", 200, b"0123456789"),
     ],
 )

@@ -29,6 +29,7 @@ class Commands(click.Group):
 @click.pass_context
 def cli(context: click.Context) -> None:
     """The system of record for how students work with AI tutors."""
+    os.umask(0o077)  # databases, uploads, keys: what the service makes is for its own account alone
     try:
         context.obj = load()
     except SettingsError as error:

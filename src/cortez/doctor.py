@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from functools import partial
+from ipaddress import ip_address
 from pathlib import Path
 from typing import NamedTuple
 
@@ -104,8 +105,30 @@ def of_settings(settings: Settings) -> Iterator[Finding]:
         )
     else:
         yield Finding(GOOD, "secrets", "for development only. Set CORTEZ_ENV=production where students use it")
+    yield from of_modes(settings)
+    if settings.env == "development" and not is_loopback(settings.host):
+        opened = "anybody may register and read /metrics, and the demo's passwords are known"
+        yield Finding(ODD, "settings", f"development on {settings.host}: {opened}. Set CORTEZ_ENV=production")
     if settings.db_pgbouncer and not settings.database_direct_url:
         yield Finding(BAD, "settings", "migrations need the server itself behind PgBouncer. Set DATABASE_DIRECT_URL")
+
+
+def of_modes(settings: Settings) -> Iterator[Finding]:
+    """What holds everything that is kept, where other accounts of the machine may read it."""
+    url = settings.url
+    places = {"database": Path(url.database or "") if url.get_backend_name() == "sqlite" else None}
+    places["storage"] = Path(settings.files)
+    for area, path in places.items():
+        if path and path.exists() and (mode := path.stat().st_mode & 0o077):
+            yield Finding(ODD, area, f"others may read {path} ({mode:03o}). Run: chmod -R go= {path}")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches it. A name is asked for no address."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def of_storage(settings: Settings) -> Iterator[Finding]:

@@ -1,9 +1,13 @@
-"""Tables for spreadsheet programs: CSV and XLSX in which no text is taken for a formula."""
+"""Tables for spreadsheet programs: CSV and XLSX in which no text is taken for a formula.
+
+A text cell of XLSX is never one. In CSV every text is quoted, and what a program would run has an apostrophe in front:
+at the beginning of a text, and behind what some program may split cells or lines at, whatever the quotes say.
+"""
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -12,8 +16,13 @@ from msgspec import Struct
 CSV = "text/csv"
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
-# A cell that begins with one of these, perhaps after spaces, is a formula or a command to some program.
-ACTIVE = tuple("=+-@\t\r\n＝＋－＠")  # noqa: RUF001 - the wide signs of East Asian keyboards count too
+# A cell that begins with one of these, perhaps after spaces, is a formula or a command to some program. Where a comma
+# is the decimal point, programs split at semicolons.
+ACTIVE = re.compile(
+    r"""^(?=[ ]*[\t\r\n])  # at the beginning
+    | (?:^|(?<=[;\t\r\n]))(?=[ ]*[=+@＝＋－＠-])  # the wide signs of East Asian keyboards count too""",  # noqa: RUF001
+    re.VERBOSE,
+)
 MAX_CELL = 32_767  # characters in a cell of XLSX
 WIDTH = 22
 
@@ -25,29 +34,26 @@ class Sheet(Struct, frozen=True):
 
 
 def cell(value: Any) -> Any:
-    """A value as a cell: numbers as they are, times as RFC 3339, structures as JSON, texts as `plain` text."""
+    """A value as a cell: numbers and texts as they are, times as RFC 3339, structures as JSON."""
     if value is None:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, int | float):
+    if isinstance(value, int | float | str):
         return value
-    if isinstance(value, str):
-        return plain(value)
-    encoded = msgspec.json.encode(value).decode()
-    return encoded.strip('"') if isinstance(value, datetime) else plain(encoded.strip('"'))
+    return msgspec.json.encode(value).decode().strip('"')
 
 
-def plain(text: str) -> str:
-    """With an apostrophe in front where a spreadsheet program would run it."""
-    return f"'{text}" if text.lstrip(" ").startswith(ACTIVE) else text
+def disarmed(found: Any) -> Any:
+    """A cell with an apostrophe wherever a spreadsheet program would begin to run its text."""
+    return ACTIVE.sub("'", found) if isinstance(found, str) else found
 
 
 def csv_lines(rows: Iterable[Sequence[Any]]) -> bytes:
-    """Lines of CSV (RFC 4180, UTF-8)."""
+    """Lines of CSV (RFC 4180, UTF-8), every text quoted."""
     text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerows([cell(value) for value in row] for row in rows)
+    writer = csv.writer(text, quoting=csv.QUOTE_NONNUMERIC)
+    writer.writerows([disarmed(cell(value)) for value in row] for row in rows)
     return text.getvalue().encode()
 
 

@@ -231,14 +231,20 @@ def wanted(request: StrictRequest, size: int, tag: str) -> tuple[int, int]:
     found = RANGE.fullmatch(request.headers.get("range", ""))
     if not found or found.group() == "bytes=-" or request.headers.get("if-range", tag) != tag:
         return 0, size
-    first, last = found.groups()
-    start = int(first) if first else max(0, size - int(last))
-    end = min(int(last) + 1, size) if first and last else size
+    first, last = (number(digits, size) if digits else None for digits in found.groups())
+    start = first if first is not None else max(0, size - (last or 0))
+    end = min(last + 1, size) if first is not None and last is not None else size
     if start >= size or start >= end:
         error = CortezError("RANGE_NOT_SATISFIABLE", f"The file has {size} bytes.")
         error.status, error.headers = HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, {"Content-Range": f"bytes */{size}"}
         raise error
     return start, end
+
+
+def number(digits: str, most: int) -> int:
+    """No more than `most`, however many digits a client sends."""
+    significant = digits.lstrip("0")
+    return most if len(significant) > len(str(most)) else min(int(significant or "0"), most)
 
 
 async def part(path: Path, start: int, end: int) -> AsyncGenerator[bytes]:
