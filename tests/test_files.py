@@ -7,7 +7,7 @@ import shutil
 import zipfile
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from litestar import Litestar
@@ -196,15 +196,21 @@ async def test_the_same_content_lies_on_disk_once(place: Place) -> None:
 async def test_the_files_of_a_unit_have_a_quota_together(place: Place) -> None:
     for letter in (b"a", b"b"):
         assert (await send(place.teacher, place.unit, "a.txt", letter * 90_000)).status_code == 201
+    before = sorted(place.files.rglob("*"))
     full = await send(place.teacher, place.note, "a.txt", b"c" * 90_000)
     assert (full.status_code, full.json()["code"]) == (409, "QUOTA_EXCEEDED")
+    nowhere = await send(place.teacher, f"/unidades/{UUID(int=1)}/archivos", "a.txt", b"d")
+    assert (nowhere.status_code, nowhere.json()["code"]) == (404, "UNIT_NOT_FOUND")
+    assert sorted(place.files.rglob("*")) == before  # what is refused is not kept
 
 
 async def test_a_sweep_removes_what_no_row_names(make: Make, place: Place) -> None:
     kept = (await send(place.teacher, place.unit, "a.txt", b"kept")).json()
     for letter in (b"a", b"b"):
         await send(place.teacher, place.unit, "a.txt", letter * 90_000)
-    await send(place.teacher, place.note, "a.txt", b"c" * 90_000)  # over the quota: a file without a row
+    loose = place.files / "00" / ("0" * 64)  # whose row a restored database lacks
+    loose.parent.mkdir()
+    loose.write_bytes(b"x")
     (place.files / "incoming" / "cut short").write_bytes(b"x")
     storage = Storage(str(place.files))
     known = {row.nombre_almacenado for row in await make.all(ArchivoAdjunto)}

@@ -313,11 +313,13 @@ async def test_a_principal_s_requests_are_limited_by_kind(app: Litestar, make: M
 
 async def test_who_has_not_signed_in_is_limited_by_network(app: Litestar, make: Make) -> None:
     async with second(app, rate_anonymous=3, trusted_proxies=("127.0.0.1",)) as limited, client_of(limited) as client:
-        calls = [("POST", "/auth/refresh"), ("GET", "/courses")]
+        calls = [("POST", "/auth/register"), ("GET", "/courses")]
         for address, left in ((HERE, 4), ("198.51.100.1", 4), (HERE, 0)):
             client.headers["x-forwarded-for"] = address
             answers = [(await client.request(*calls[i % 2])).status_code for i in range(6)]
             assert [status for status in answers if status == 429] == [429] * (6 - left), address
+        for door in ("login", "refresh", "password-reset"):  # who is behind the same address still signs in
+            assert (await client.post(f"/auth/{door}", json={})).status_code == 422
         client.headers["authorization"] = (await make.admin()).client.headers["authorization"]
         assert (await client.get("/courses")).status_code == 200
 

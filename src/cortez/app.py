@@ -17,7 +17,7 @@ from cortez import tables  # noqa: F401 - registers every table
 from cortez.accounts import auth_handlers, course_handlers, invitation_handlers
 from cortez.accounts import handlers as accounts
 from cortez.accounts.attempts import Refusals
-from cortez.accounts.authentication import authenticator
+from cortez.accounts.authentication import Callers, authenticator
 from cortez.activities import handlers as activities
 from cortez.analysis import handlers as analysis
 from cortez.analysis import sequence_handlers
@@ -65,7 +65,8 @@ def create_app(settings: Settings | None = None, extra: Sequence[ControllerRoute
     settings = settings or load()
     database, tokens, passwords = open_database(settings), Tokens(settings), Passwords(settings)
     journal, refusals = Journal(database), Refusals()
-    sign_in = authenticator(tokens, replicated=database.replica is not None)
+    callers = Callers(tokens, settings)
+    sign_in = authenticator(callers, replicated=database.replica is not None)
     api = Router(
         "/api/v1",
         route_handlers=[
@@ -119,7 +120,7 @@ def create_app(settings: Settings | None = None, extra: Sequence[ControllerRoute
             "journal": constant(journal),
             "refusals": constant(refusals),
         },
-        middleware=[UnitOfWork(database, limited(sign_in, Rates(database)), journal.note)],
+        middleware=[UnitOfWork(database, callers.identify, limited(sign_in, Rates(database)), journal.note)],
         exception_handlers={Exception: on_exception},
         request_class=StrictRequest,
         response_class=Answer,

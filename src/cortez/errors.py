@@ -62,6 +62,16 @@ class CortezError(Exception):
         self.errors = errors or []
         self.headers: dict[str, str] = {}
 
+    def __reduce__(self) -> Any:
+        """It may come out of another process, and the kinds differ in what they are made of."""
+        return remade, (type(self), self.__dict__)
+
+
+def remade(kind: type[CortezError], values: dict[str, Any]) -> CortezError:
+    error = kind.__new__(kind, values["detail"])
+    error.__dict__.update(values)
+    return error
+
 
 class Unauthorized(CortezError):
     status, code = HTTPStatus.UNAUTHORIZED, "AUTHENTICATION_REQUIRED"

@@ -1,53 +1,75 @@
 """The admission gate: as many requests at work as there are connections; the others wait a moment, or are told to."""
 
-import asyncio
-from collections.abc import Callable
+from contextvars import ContextVar
 
 from cortez.errors import Unavailable
 from cortez.metrics import POOL_TIMEOUTS, POOL_WAIT_SECONDS
+from cortez.turns import Crowded, Turns
 
 PATIENCE = 0.75  # seconds: an answer within one, also where it is a refusal among many
+SHARE = 6  # of the places one principal, or one network that has not signed in, has at most a sixth at once
+LEAST = 8  # places, where there are so many
+MOST_WAITING = 10_000
+KEY = "key:"  # begins the name of a machine, which asks for a whole class
 
 
 class Gate:
     """Stands before authentication, so that nobody waits in the pool itself, with one connection in want of another.
 
     A request may need a second connection for a moment (a guess is counted in a unit of work of its own). One in ten,
-    at least one, is kept for that, for streams, for health and for upkeep.
+    at least one, is kept for that, for streams, for health and for upkeep. Nobody has all places: those who wait are
+    served in turn, one principal after the other.
     """
 
     def __init__(self, connections: int, patience: float = PATIENCE) -> None:
         self.patience = patience
-        self.waiting = 0
-        self.places = asyncio.Semaphore(max(1, connections - max(1, connections // 10)))
+        self.places = max(1, connections - max(1, connections // 10))
+        self.turns = Turns(self.places, MOST_WAITING)
 
-    async def admit(self) -> Callable[[], None]:
-        """A place, until what this gives is called; called again, it does nothing.
+    @property
+    def waiting(self) -> int:
+        return self.turns.waiting
 
-        Raises Unavailable (POOL_EXHAUSTED) where none becomes free in time.
-        """
-        if self.places.locked():
-            await self._wait()
-        else:
-            await self.places.acquire()
-        inside = True
+    def share(self, whose: str) -> int:
+        """How many requests of this name may be at work."""
+        parts = 2 if whose.startswith(KEY) else 1
+        return min(self.places, max(LEAST * parts, self.places * parts // SHARE))
 
-        def leave() -> None:
-            nonlocal inside
-            if inside:
-                inside = False
-                self.places.release()
+    async def admit(self, whose: str = "") -> "Admission":
+        """Raises Unavailable (POOL_EXHAUSTED) where no place becomes free in time."""
+        admission = Admission(self, whose)
+        await admission.enter()
+        return admission
 
-        return leave
 
-    async def _wait(self) -> None:
-        self.waiting += 1
+class Admission:
+    """A place at the gate, until it is left. Who works without a connection leaves it, and enters again afterwards."""
+
+    def __init__(self, gate: Gate, whose: str) -> None:
+        self.gate = gate
+        self.whose = whose
+        self.inside = False
+        self.is_kept = False  # while a connection is held
+
+    async def enter(self) -> None:
+        turns, share = self.gate.turns, self.gate.share(self.whose)
         try:
-            with POOL_WAIT_SECONDS.time():
-                async with asyncio.timeout(self.patience):
-                    await self.places.acquire()
-        except TimeoutError:
+            if turns.free and not turns.waiting:
+                await turns.take(self.whose, share, self.gate.patience)
+            else:
+                with POOL_WAIT_SECONDS.time():
+                    await turns.take(self.whose, share, self.gate.patience)
+        except (TimeoutError, Crowded):
             POOL_TIMEOUTS.labels("gate").inc()
             raise Unavailable("POOL_EXHAUSTED", "All database connections are busy; try again.") from None
-        finally:
-            self.waiting -= 1
+        self.inside = True
+
+    def leave(self) -> bool:
+        """Whether it was inside."""
+        was_inside, self.inside = self.inside, False
+        if was_inside:
+            self.gate.turns.release(self.whose)
+        return was_inside
+
+
+ADMISSION: ContextVar[Admission | None] = ContextVar("admission", default=None)  # of the request at work

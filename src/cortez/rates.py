@@ -32,6 +32,8 @@ BLOCKS = 20
 MAX_LEASES = 10_000
 HEAVY = {"heavy": True}  # option of a route that reads or writes much at once: exports, reports, analysis, imports
 
+UNMETERED = "unmetered"  # option of a route whose attempts are counted otherwise, or cannot be guessed
+
 Authenticate = Callable[[Scope, AsyncSession], Awaitable[Principal | None]]
 
 
@@ -128,7 +130,8 @@ def limited(authenticate: Authenticate, rates: Rates) -> Authenticate:
             raise
         scope["user"] = principal  # known to whoever notes the answer, also where it is a refusal
         note_principal(principal)
-        await rates.take(scope, principal)
+        if principal or not scope["route_handler"].opt.get(UNMETERED):
+            await rates.take(scope, principal)
         return principal
 
     return admit

@@ -1,6 +1,5 @@
 """Principals, tokens, password hashing and guards. Knows no table."""
 
-import asyncio
 import base64
 import hashlib
 import hmac
@@ -24,6 +23,7 @@ from litestar.handlers import BaseRouteHandler
 
 from cortez.db import utc_now
 from cortez.errors import Forbidden, Unauthorized
+from cortez.pools import threads
 from cortez.settings import Settings
 
 ACCESS_TTL = timedelta(minutes=15)
@@ -193,8 +193,9 @@ class Passwords:
 
     def __init__(self, settings: Settings) -> None:
         self.hasher = PasswordHasher(time_cost=settings.password_time_cost, memory_cost=settings.password_memory_kib)
-        self.threads = ThreadPoolExecutor(1, "passwords", initializer=be_nice)
-        self.made = self.threads.submit(self.hasher.hash, secrets.token_urlsafe(16))
+        thread = ThreadPoolExecutor(1, "passwords", initializer=be_nice)
+        self.pool = threads(thread, 1)
+        self.made = thread.submit(self.hasher.hash, secrets.token_urlsafe(16))
 
     @property
     def decoy(self) -> str:
@@ -202,12 +203,11 @@ class Passwords:
         return self.made.result()
 
     async def hash(self, password: str) -> str:
-        return await asyncio.get_running_loop().run_in_executor(self.threads, self.hasher.hash, password)
+        return await self.pool.run(self.hasher.hash, password)
 
     async def verify(self, hashed: str | None, password: str, *, some_adopted: bool = False) -> bool:
         """Takes as long for an unknown account (None), or one without a password, as for any other."""
-        loop = asyncio.get_running_loop()
-        matches = await loop.run_in_executor(self.threads, self._matches, hashed, password, some_adopted)
+        matches = await self.pool.run(self._matches, hashed, password, some_adopted)
         return matches and hashed is not None
 
     def _matches(self, given: str | None, password: str, some_adopted: bool) -> bool:

@@ -27,27 +27,22 @@ from cortez import idempotency
 from cortez.auditing import act_for
 from cortez.database import Database, commit
 from cortez.driver import close
-from cortez.errors import Invalid, TooLarge, Unavailable, UnsupportedMediaType, repeatable_cause, request_id
+from cortez.errors import Invalid, Unavailable, repeatable_cause, request_id
+from cortez.gate import ADMISSION
+from cortez.incoming import SAFE, check_headers, check_query, read_body
 from cortez.metrics import RETRIES
-from cortez.paging import pairs_of, with_filters
 from cortez.replica import POSITION, Replica
 from cortez.responses import shown_again, subjects_of
-from cortez.schemas import Input, decode
 from cortez.security import Principal
 from cortez.uploads import receive_upload
 
-SAFE = {"GET", "HEAD", "OPTIONS"}
 ATTEMPTS = 4
-MAX_BODY = 1_000_000
 KEY = re.compile(r"[\x20-\x7e]{1,200}")
 
+Identify = Callable[[Scope], str]  # whose request it is, as far as can be told without the database
 Authenticate = Callable[[Scope, AsyncSession], Awaitable[Principal | None]]
 # Told after an answer who was shown what: principal, route, student_ids and ids of sessions, request id.
 Note = Callable[[Principal, str, set[Any], str], None]
-
-
-class Nothing(Input):
-    """The body of an action without fields: an empty object, or none."""
 
 
 class Unit:
@@ -87,8 +82,9 @@ class UnitOfWork(ASGIMiddleware):
     scopes = (ScopeType.HTTP,)
     exclude_opt_key = "outside"  # pages and health checks, which touch no data
 
-    def __init__(self, database: Database, authenticate: Authenticate, note: Note) -> None:
+    def __init__(self, database: Database, identify: Identify, authenticate: Authenticate, note: Note) -> None:
         self.database = database
+        self.identify = identify
         self.authenticate = authenticate
         self.note = note
 
@@ -107,10 +103,12 @@ class UnitOfWork(ASGIMiddleware):
         check_headers(scope, headers, body)
         body = body or (b"{}" if "data" in scope["route_handler"].parsed_fn_signature.parameters else b"")
         scope["query_string"] = check_query(scope)
-        async with self.admitted(send) as sending:
+        async with self.admitted(scope, send) as sending:
             if scope["method"] not in SAFE:
                 async with self.database.session(writes=False) as session:
                     await self.sign_in(scope, session)
+            if before := scope["route_handler"].opt.get("before"):
+                scope["state"]["prepared"] = await before(scope, body, self.database)
             await self.run(scope, body, receive, sending, next_app, claim_of(scope, headers, body))
 
     async def sign_in(self, scope: Any, session: AsyncSession) -> None:
@@ -128,16 +126,17 @@ class UnitOfWork(ASGIMiddleware):
             await close(session)
 
     @asynccontextmanager
-    async def admitted(self, send: Send) -> AsyncGenerator[Send]:
+    async def admitted(self, scope: Scope, send: Send) -> AsyncGenerator[Send]:
         """A place, and so many seconds, until the answer begins: who reads slowly takes neither from anybody.
 
         Raises Unavailable; what the database does then for nobody is cancelled there too.
         """
         seconds = self.database.settings.request_timeout
-        leave = await self.database.gate.admit()
+        admission = await self.database.gate.admit(self.identify(scope))
+        known = ADMISSION.set(admission)
 
         async def begun(message: Message) -> None:
-            leave()
+            admission.leave()
             deadline.reschedule(None)
             await send(message)
 
@@ -149,7 +148,8 @@ class UnitOfWork(ASGIMiddleware):
                 raise
             raise Unavailable("DEADLINE_EXCEEDED", f"This took longer than {seconds:g} seconds.") from None
         finally:
-            leave()
+            ADMISSION.reset(known)
+            admission.leave()
 
     async def handle_upload(
         self, scope: Any, receive: Receive, send: Send, next_app: ASGIApp, headers: dict[bytes, bytes]
@@ -158,7 +158,7 @@ class UnitOfWork(ASGIMiddleware):
         settings = self.database.settings
         check_headers(scope, headers, b"a form")
         scope["query_string"] = check_query(scope)
-        async with self.admitted(send), self.database.session(writes=False) as session:
+        async with self.admitted(scope, send), self.database.session(writes=False) as session:
             await self.sign_in(scope, session)
         content_type = headers.get(b"content-type", b"").decode("latin-1")
         folder = Path(settings.files) / "incoming"
@@ -168,7 +168,8 @@ class UnitOfWork(ASGIMiddleware):
         try:
             scope["state"]["upload"] = upload
             claimed = claim_of(scope, headers, upload.fingerprint())
-            async with self.admitted(send) as sending:
+            async with self.admitted(scope, send) as sending:
+                scope["state"]["prepared"] = await scope["route_handler"].opt["before"](scope, b"", self.database)
                 await self.run(scope, b"", receive, sending, next_app, claimed)
         finally:
             upload.discard()
@@ -225,6 +226,8 @@ class UnitOfWork(ASGIMiddleware):
                     replica = self.database.replica
                     if replica and number == 0 and scope["route_handler"].opt["reads"]:
                         unit.replica = replica if await replica.take_over(session) else None
+                if claimed:
+                    self.keep_place()
                 if claimed and (stored := await idempotency.take(session, claimed)):
                     await session.rollback()
                     for message in stored:
@@ -239,6 +242,12 @@ class UnitOfWork(ASGIMiddleware):
                     raise
             self.note_shown(scope, unit)
             return unit.sent or not unit.will_repeat(last)
+
+    @staticmethod
+    def keep_place() -> None:
+        """The unit has a connection from now on, also while its handler waits for something else."""
+        if admission := ADMISSION.get():
+            admission.is_kept = True
 
     def note_shown(self, scope: Any, unit: Unit) -> None:
         """For the access log: whose data an answer to any verb has shown."""
@@ -288,74 +297,6 @@ def _fresh(value: Any) -> Any:
     state = ScopeState()
     state.exception_handlers = value.exception_handlers
     return state
-
-
-async def read_body(scope: HTTPScope, headers: dict[bytes, bytes], receive: Receive, seconds: float) -> bytes | None:
-    """The whole body, before any connection is taken. None where the client has gone.
-
-    Raises TooLarge, or Invalid (REQUEST_TIMEOUT) where it takes longer than `seconds`.
-    """
-    limit = scope["route_handler"].opt.get("max_body", MAX_BODY)
-    declared = headers.get(b"content-length", b"0")
-    if not declared.isdigit() or int(declared) > limit:
-        raise TooLarge(None, f"A body may have at most {limit} bytes here.")
-    bodiless = b"content-length" in headers or scope["method"] in SAFE
-    if bodiless and int(declared) == 0 and b"transfer-encoding" not in headers:
-        return b""
-    try:
-        async with asyncio.timeout(seconds):
-            return await _gather(receive, limit)
-    except TimeoutError:
-        raise Invalid("REQUEST_TIMEOUT", f"The body did not arrive within {seconds:g} seconds.") from None
-
-
-async def _gather(receive: Receive, limit: int) -> bytes | None:
-    body = bytearray()
-    while True:
-        message: Any = await receive()
-        if message["type"] == "http.disconnect":
-            return None
-        body += message.get("body", b"")
-        if len(body) > limit:
-            raise TooLarge(None, f"A body may have at most {limit} bytes here.")
-        if not message.get("more_body", False):
-            return bytes(body)
-
-
-def takes_body(scope: HTTPScope) -> bool:
-    """Whether the handler reads the body, decoded or raw."""
-    return not {"data", "request"}.isdisjoint(scope["route_handler"].parsed_fn_signature.parameters)
-
-
-def check_headers(scope: HTTPScope, headers: dict[bytes, bytes], body: bytes) -> None:
-    """Refuse what a route would otherwise silently ignore: a media type, a key or a precondition."""
-    handler = scope["route_handler"]
-    media_types = handler.opt.get("bodies", ("application/json",))
-    given = headers.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
-    if body and given not in media_types:
-        raise UnsupportedMediaType(None, f"Send {' or '.join(media_types)}.")
-    if body and not takes_body(scope):
-        decode(body, Nothing)
-    if b"if-none-match" in headers and scope["method"] not in SAFE:
-        raise Invalid("HEADER_NOT_SUPPORTED", "If-None-Match has a meaning for reading only.")
-    if b"if-match" in headers and "match" not in handler.parsed_fn_signature.parameters:
-        raise Invalid("HEADER_NOT_SUPPORTED", "If-Match has no meaning on this route.")
-    if b"idempotency-key" in headers and (scope["method"] != "POST" or handler.opt.get("no_key")):
-        raise Invalid("HEADER_NOT_SUPPORTED", "Idempotency-Key has no meaning on this route.")
-
-
-def check_query(scope: Scope) -> bytes:
-    """The query string with the filters its cursor carries; what the route does not know is refused."""
-    given = scope["query_string"]
-    if not given:
-        return given
-    query, known = pairs_of(given), scope["route_handler"].opt["query"]
-    if unknown := sorted({name for name, _ in query} - known.keys()):
-        raise Invalid.at(unknown[0], f"This route has no query parameter {unknown[0]!r}.", "UNKNOWN_PARAMETER")
-    if b"%00" in given:
-        raise Invalid.at("", "A parameter may not contain the NUL character.")
-    completed = with_filters(scope["path"], query, scope["litestar_app"].state.cursors) if "cursor" in known else None
-    return completed or given
 
 
 def learn_routes(app: Litestar) -> None:

@@ -21,7 +21,7 @@ from sqlalchemy.util import greenlet_spawn
 from bench.material import Place, step
 from bench.programs import ROOT
 from bench.stage import Bench, Line
-from cortez.accounts.authentication import authenticator
+from cortez.accounts.authentication import Callers, authenticator
 from cortez.app import create_app
 from cortez.auditing import act_for
 from cortez.database import commit
@@ -97,7 +97,7 @@ async def measured(settings: Settings, place: Place, times: int) -> dict[tuple[s
 
 
 def ours(app: Any, settings: Settings, place: Place) -> dict[tuple[str, str], Part]:
-    database, authenticate = app.state.database, authenticator(Tokens(settings))
+    database, authenticate = app.state.database, authenticator(Callers(Tokens(settings), settings))
     asked: Any = scope_of(place)
     page = Page(app.state.cursors, asked["path"], b"", 50, None, False, None)
     known: dict[str, Any] = {}
@@ -193,6 +193,7 @@ def scope_of(place: Place) -> dict[str, Any]:
         "headers": [(b"host", b"127.0.0.1"), (b"authorization", f"Bearer {place.token}".encode())],
         "client": ("127.0.0.1", 1),
         "server": ("127.0.0.1", 2),
+        "state": {},
     }
 
 

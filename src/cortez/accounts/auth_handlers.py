@@ -29,12 +29,14 @@ from cortez.database import Database
 from cortez.db import utc_now
 from cortez.dependencies import provided
 from cortez.errors import Forbidden, Problem, Unauthorized
+from cortez.rates import UNMETERED
 from cortez.responses import Answer, created, refused
 from cortez.schemas import StrictRequest
 from cortez.security import Passwords, Principal, Tokens, is_adopted, people
 from cortez.settings import Settings
 
 PUBLIC = {"public": True, "no_key": True}
+DOOR = PUBLIC | {UNMETERED: True}  # who fills an address's allowance keeps nobody behind it out
 NO_KEY = {"no_key": True}
 NO_ACCOUNT = UUID(int=0)  # is asked for where a login is unknown, so that it costs as much
 
@@ -88,7 +90,7 @@ async def register(
     return created(UserOut.of(user), f"/users/{user.id}")
 
 
-@post("/login", opt=PUBLIC, status_code=HTTP_200_OK)
+@post("/login", opt=DOOR, status_code=HTTP_200_OK)
 async def login(
     data: JSONBody[LoginIn],
     anyones: Anyones,
@@ -115,7 +117,7 @@ async def login(
     return TokensOut(tokens.access(user.id, family), await anyones.tokens.issue(user.id, family))
 
 
-@post("/refresh", opt=PUBLIC, status_code=HTTP_200_OK)
+@post("/refresh", opt=DOOR, status_code=HTTP_200_OK)
 async def refresh(
     data: JSONBody[RefreshIn],
     request: StrictRequest,
@@ -147,7 +149,7 @@ async def refresh(
     return TokensOut(tokens.access(user.id, token.family_id), heir)
 
 
-@post("/password-reset", opt=PUBLIC, status_code=HTTP_200_OK)
+@post("/password-reset", opt=DOOR, status_code=HTTP_200_OK)
 async def reset_password(
     data: JSONBody[ResetIn],
     anyones: Anyones,

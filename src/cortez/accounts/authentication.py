@@ -1,6 +1,8 @@
 """Who asks: an access token of a person, or a machine's key, looked up anew for every request."""
 
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -12,9 +14,14 @@ from cortez.accounts.models import ApiKey, RefreshToken, Role, User
 from cortez.db import holds, utc_now
 from cortez.driver import fetch
 from cortez.errors import Unauthorized
+from cortez.gate import KEY
+from cortez.networks import client_network
 from cortez.replica import HERE, POSITION
 from cortez.security import KEY_PREFIX, Claims, Principal, Tokens, digest
+from cortez.settings import Settings
 from cortez.statements import Kept
+
+MOST_KNOWN = 10_000  # keys
 
 # The service itself, where nobody has signed in yet.
 SYSTEM = Principal(id=UUID(int=0), roles=frozenset({"admin"}))
@@ -35,8 +42,39 @@ SIGNED_IN = select(USERS.id, USERS.student_id, USERS.roles).where(
 )
 
 
+class Callers:
+    """Who asks, as far as it can be told without the database: by what a token says, and keys that were good before.
+
+    `known` holds digests of keys, the most recently used ones. Who cannot be told counts for their network.
+    """
+
+    def __init__(self, tokens: Tokens, settings: Settings) -> None:
+        self.tokens = tokens
+        self.settings = settings
+        self.known: OrderedDict[bytes, None] = OrderedDict()
+
+    def identify(self, scope: Any) -> str:
+        """A name for the gate. The claims of a token are kept for who authenticates the request."""
+        if not scope["route_handler"].opt.get("public"):
+            with suppress(Unauthorized):
+                secret = bearer(scope)
+                if not secret.startswith(KEY_PREFIX):
+                    scope["state"]["claims"] = claims = self.tokens.read(secret)
+                    return f"person:{claims.sub}"
+                if (hashed := digest(secret)) in self.known:
+                    return f"{KEY}{hashed.hex()}"
+        return f"network:{client_network(scope, self.settings)}"
+
+    def remember(self, secret: str) -> None:
+        hashed = digest(secret)
+        self.known[hashed] = None
+        self.known.move_to_end(hashed)
+        if len(self.known) > MOST_KNOWN:
+            self.known.popitem(last=False)
+
+
 def authenticator(
-    tokens: Tokens, *, replicated: bool = False
+    callers: Callers, *, replicated: bool = False
 ) -> Callable[[Scope, AsyncSession], Awaitable[Principal | None]]:
     """A function from request, and a session to read by, to principal; None on a public route.
 
@@ -51,8 +89,10 @@ def authenticator(
         secret = bearer(scope)
         if secret.startswith(KEY_PREFIX):
             found, principal = await machine(session, living_key, secret)
+            callers.remember(secret)
         else:
-            found, principal = await person(session, signed_in, tokens.read(secret))
+            claims = scope["state"].get("claims") or callers.tokens.read(secret)
+            found, principal = await person(session, signed_in, claims)
         if replicated:
             session.info[POSITION] = found.position
         return principal

@@ -7,7 +7,7 @@ from uuid import uuid4
 from cortez.adoption.rows import Making
 from cortez.adoption.values import Fit
 from cortez.content.storage import Storage
-from cortez.content.types import kind_of, safe_name
+from cortez.content.types import KINDS, extension_of, safe_name
 from cortez.errors import Invalid
 from cortez.uploads import Upload
 
@@ -25,7 +25,7 @@ def take_file(row: Making, folder: Path | None, storage: Storage) -> None:
         return
     try:
         name = safe_name(str(row.old.get("nombre_original")))
-        kind = kind_of(name, place)
+        kind = KINDS[extension_of(name, place)]
     except Invalid as error:
         row.refuse(f"its file is refused: {error.errors[0].detail if error.errors else error.detail}")
         return

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from email.utils import formatdate
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 from uuid import UUID
 
@@ -16,21 +16,24 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.response import Stream
 from litestar.status_codes import HTTP_200_OK
 from sqlalchemy import func, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.content.handlers import Unidades, may_restore, provide_unidades, readers
 from cortez.content.models import Apuntes, ArchivoAdjunto
 from cortez.content.note_handlers import Notes, provide_notes
-from cortez.content.repository import ArchivoRepository
+from cortez.content.repository import ApuntesRepository, ArchivoRepository, UnidadRepository
 from cortez.content.schemas import ArchivoOut, ArchivoPatch
 from cortez.content.storage import Storage
-from cortez.content.types import kind_of, safe_name
+from cortez.content.types import KINDS, Kind, extension_of, safe_name
+from cortez.database import Database
 from cortez.db import utc_now
 from cortez.dependencies import provided
 from cortez.errors import Conflict, CortezError, Invalid, NotFound
 from cortez.paging import Page
+from cortez.pools import processes
 from cortez.responses import Answer, created
 from cortez.schemas import Listing, Match, StrictRequest
-from cortez.security import teachers
+from cortez.security import Principal, teachers
 from cortez.settings import Settings
 from cortez.uploads import MEDIA, Upload
 
@@ -43,11 +46,12 @@ FORM = {
     "required": ["file"],
     "additionalProperties": False,
 }
-UPLOAD: dict[str, Any] = {"upload": True, "bodies": {MEDIA: FORM}}
 BYTES = {"application/octet-stream": {"type": "string", "contentMediaType": "application/octet-stream"}}
 RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 CHUNK = 256 * 1024
 MAX_DESCRIPTION = 500
+SMALL = 1_000_000  # bytes of a file that is checked in no time
+CHECKS = processes()
 
 
 provide_files = provided(ArchivoRepository)
@@ -84,6 +88,62 @@ async def list_note_files(
     return await files.page(statement, page, ArchivoOut.of)
 
 
+class Taken(NamedTuple):
+    """What an upload says of its file, which is on disk to stay."""
+
+    name: str
+    description: str | None
+    kind: Kind
+    upload: Upload
+
+    def row(self) -> ArchivoAdjunto:
+        sha256 = self.upload.sha256
+        return ArchivoAdjunto(
+            nombre_original=self.name,
+            nombre_almacenado=sha256,
+            tipo_archivo=self.kind.extension,
+            mime_type=self.kind.mime_type,
+            tamano_bytes=self.upload.size,
+            ruta_relativa=Storage.relative(sha256),
+            descripcion=self.description,
+            checksum_sha256=sha256,
+        )
+
+
+async def taken(scope: Any, body: bytes, database: Database) -> Taken:
+    """The file, where its unit is there and has room for it; before the unit of work begins."""
+    async with database.reading() as session:
+        unidad_id = await unit_of(session, scope["user"], scope["path_params"])
+        await require_room(session, unidad_id, scope["state"]["upload"].size, database.settings)
+    return await placed(scope["state"]["upload"], database.settings)
+
+
+async def unit_of(session: AsyncSession, principal: Principal, places: dict[str, Any]) -> UUID:
+    """The unit that the file will belong to, by itself or by its note. Raises NotFound."""
+    unidad_id = places.get("unidad_id")
+    if unidad_id is None:
+        unidad_id = (await ApuntesRepository(session, principal).get(places["note_id"])).unidad_id
+    found: UUID = (await UnidadRepository(session, principal).get(unidad_id)).id
+    return found
+
+
+async def placed(upload: Upload, settings: Settings) -> Taken:
+    """The file on disk, to stay, where it is what its name says. Raises Invalid."""
+    name = safe_name(upload.filename)
+    if unknown := sorted(upload.fields.keys() - {"descripcion"}):
+        raise Invalid.at(f"/{unknown[0]}", "This field is not known here.")
+    description = upload.fields.get("descripcion")
+    if description is not None and (len(description) > MAX_DESCRIPTION or "\0" in description):
+        raise Invalid.at("/descripcion", f"A description has at most {MAX_DESCRIPTION} characters, and no NUL.")
+    check = CHECKS.run if upload.size > SMALL else asyncio.to_thread
+    extension = await check(extension_of, name, upload.path)
+    await asyncio.to_thread(Storage(settings.files).adopt, upload)
+    return Taken(name, description, KINDS[extension], upload)
+
+
+UPLOAD: dict[str, Any] = {"upload": True, "bodies": {MEDIA: FORM}, "before": taken}
+
+
 @post("/unidades/{unidad_id:uuid}/archivos", guards=[teachers], opt=UPLOAD)
 async def upload_to_unit(
     unidad_id: FromPath[UUID],
@@ -93,7 +153,7 @@ async def upload_to_unit(
     settings: NamedDependency[Settings],
 ) -> Answer[ArchivoOut]:
     """A multipart form with the part `file` and, if wanted, the field `descripcion`."""
-    archivo = await stored(request.state.upload, settings)
+    archivo = request.state.prepared.row()
     unidad = await unidades.get(unidad_id, lock=True)
     archivo.unidad_id = unidad.id
     return await kept(archivo, unidad.id, files, settings)
@@ -109,48 +169,27 @@ async def upload_to_note(
     settings: NamedDependency[Settings],
 ) -> Answer[ArchivoOut]:
     """A multipart form with the part `file` and, if wanted, the field `descripcion`."""
-    archivo = await stored(request.state.upload, settings)
+    archivo = request.state.prepared.row()
     note = await notes.get(note_id)
     await unidades.get(note.unidad_id, lock=True)
     archivo.apuntes_id = note.id
     return await kept(archivo, note.unidad_id, files, settings)
 
 
-async def stored(upload: Upload, settings: Settings) -> ArchivoAdjunto:
-    """The row of an upload whose file is on disk to stay. No connection is held meanwhile."""
-    name = safe_name(upload.filename)
-    if unknown := sorted(upload.fields.keys() - {"descripcion"}):
-        raise Invalid.at(f"/{unknown[0]}", "This field is not known here.")
-    description = upload.fields.get("descripcion")
-    if description is not None and (len(description) > MAX_DESCRIPTION or "\0" in description):
-        raise Invalid.at("/descripcion", f"A description has at most {MAX_DESCRIPTION} characters, and no NUL.")
-    storage = Storage(settings.files)
-    if upload.path.exists():  # not yet taken by an earlier attempt of this unit
-        kind = await asyncio.to_thread(kind_of, name, upload.path)
-        await asyncio.to_thread(storage.adopt, upload)
-    else:
-        kind = await asyncio.to_thread(kind_of, name, storage.place(upload.sha256))
-    return ArchivoAdjunto(
-        nombre_original=name,
-        nombre_almacenado=upload.sha256,
-        tipo_archivo=kind.extension,
-        mime_type=kind.mime_type,
-        tamano_bytes=upload.size,
-        ruta_relativa=storage.relative(upload.sha256),
-        descripcion=description,
-        checksum_sha256=upload.sha256,
-    )
+async def require_room(session: AsyncSession, unidad_id: UUID, size: int, settings: Settings) -> None:
+    """Raises Conflict (QUOTA_EXCEEDED)."""
+    notes = select(Apuntes.id).where(Apuntes.unidad_id == unidad_id)
+    of_unit = or_(ArchivoAdjunto.unidad_id == unidad_id, ArchivoAdjunto.apuntes_id.in_(notes))
+    held = await session.scalar(select(func.coalesce(func.sum(ArchivoAdjunto.tamano_bytes), 0)).where(of_unit))
+    if (held or 0) + size > settings.file_quota:
+        raise Conflict("QUOTA_EXCEEDED", f"The files of a unit may have {settings.file_quota} bytes together.")
 
 
 async def kept(
     archivo: ArchivoAdjunto, unidad_id: UUID, files: ArchivoRepository, settings: Settings
 ) -> Answer[ArchivoOut]:
     """Store the row; the unit is locked. Raises Conflict (QUOTA_EXCEEDED)."""
-    notes = select(Apuntes.id).where(Apuntes.unidad_id == unidad_id)
-    of_unit = or_(ArchivoAdjunto.unidad_id == unidad_id, ArchivoAdjunto.apuntes_id.in_(notes))
-    held = await files.session.scalar(select(func.coalesce(func.sum(ArchivoAdjunto.tamano_bytes), 0)).where(of_unit))
-    if (held or 0) + archivo.tamano_bytes > settings.file_quota:
-        raise Conflict("QUOTA_EXCEEDED", f"The files of a unit may have {settings.file_quota} bytes together.")
+    await require_room(files.session, unidad_id, archivo.tamano_bytes, settings)
     siblings = (
         ArchivoAdjunto.unidad_id == archivo.unidad_id
         if archivo.unidad_id

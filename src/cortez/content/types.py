@@ -134,15 +134,15 @@ def safe_name(given: str) -> str:
     return name if len(name) <= 255 else name[-255:]
 
 
-def kind_of(name: str, path: Path) -> Kind:
-    """The type that name and content agree on. Raises Invalid (FILE_TYPE_NOT_ALLOWED)."""
+def extension_of(name: str, path: Path) -> str:
+    """Of the type that name and content agree on, one of KINDS. Raises Invalid (FILE_TYPE_NOT_ALLOWED)."""
     extension = name.rpartition(".")[2].lower() if "." in name else ""
     kind = KINDS.get(extension)
     if kind is None:
         raise Invalid.at("/file", f"Files of this type are not taken; use one of: {', '.join(KINDS)}.", REFUSED)
     if path.stat().st_size == 0 or not kind.holds(path):
         raise Invalid.at("/file", f"The content is not that of a {extension} file.", REFUSED)
-    return kind
+    return extension
 
 
 REFUSED = "FILE_TYPE_NOT_ALLOWED"

@@ -5,7 +5,7 @@ from uuid import UUID, uuid5
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from cortez.content.file_handlers import kept, stored
+from cortez.content.file_handlers import kept, placed
 from cortez.content.models import Apuntes, Subject, Unidad
 from cortez.content.repository import ApuntesRepository, ArchivoRepository, SubjectRepository, UnidadRepository
 from cortez.content.storage import Storage
@@ -65,7 +65,7 @@ async def unit(
         )
     )
     code = "\n\n\n".join(assignment.snippets) + "\n"
-    archivo = await stored(upload(f"{assignment.activity_id}.py", code.encode(), settings), settings)
+    archivo = (await placed(upload(f"{assignment.activity_id}.py", code.encode(), settings), settings)).row()
     archivo.unidad_id = unidad.id
     await kept(archivo, unidad.id, ArchivoRepository(session, teacher), settings)
 

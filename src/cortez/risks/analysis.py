@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from msgspec.structs import replace
 from sqlalchemy import String, cast, func, select
 
 from cortez.activities.models import Activity
+from cortez.pools import processes
 from cortez.risks.event_rules import EVENT_RULES, SEEN
 from cortez.risks.findings import Event, Finding, Step, Thresholds
 from cortez.risks.repository import Kept, RiskRepository
@@ -18,6 +20,8 @@ from cortez.traces.repository import HAPPENED, TRACES, TraceRepository
 
 MAX_STEPS, MAX_EVENTS = 5_000, 500  # of a session, the first
 MAX_TEXT = 2_000  # characters of a step
+LONG = 200_000  # characters of a session, from which on the rules take longer than to ask another process
+JUDGES = processes()
 
 NAMES = frozenset(rule.__name__ for rule in (*STEP_RULES, *EVENT_RULES))
 
@@ -42,12 +46,30 @@ COLUMNS = (
 )
 
 
-async def analyse(risks: RiskRepository, session: LearningSession) -> Kept:
-    """Of the locked session: no step joins it while the rules look."""
+class Material(NamedTuple):
+    """What the rules look at."""
+
+    steps: list[Step]
+    events: list[Event]
+    thresholds: Thresholds
+
+
+async def material_of(risks: RiskRepository, session: LearningSession) -> Material:
     policies = await risks.session.scalar(select(Activity.policies).where(Activity.activity_id == session.activity_id))
     steps, events = await steps_of(risks, session), await events_of(risks, session)
-    findings = await asyncio.to_thread(judge, steps, events, Thresholds.of(policies or {}))
-    return await risks.keep(session, findings)
+    return Material(steps, events, Thresholds.of(policies or {}))
+
+
+async def look(material: Material) -> list[Finding]:
+    """What the rules find; in another process where there is much to read."""
+    if sum(len(step.content) for step in material.steps) > LONG:
+        return await JUDGES.run(judge, *material)
+    return await asyncio.to_thread(judge, *material)
+
+
+async def analyse(risks: RiskRepository, session: LearningSession) -> Kept:
+    """Look at the session and keep what is found, all in one unit of work."""
+    return await risks.keep(session, await look(await material_of(risks, session)))
 
 
 async def steps_of(risks: RiskRepository, session: LearningSession) -> list[Step]:

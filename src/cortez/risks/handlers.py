@@ -1,5 +1,6 @@
 """`/risks`: indicators in sessions, found by rules, agents and people, and judged by people."""
 
+from typing import Any
 from uuid import UUID
 
 from litestar import Router, get, post
@@ -7,20 +8,23 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.status_codes import HTTP_200_OK
 
+from cortez.database import Database
 from cortez.dependencies import provided
 from cortez.errors import Invalid
 from cortez.paging import Page
 from cortez.parameters import QueryKey
 from cortez.rates import HEAVY
 from cortez.responses import Answer, created
-from cortez.risks.analysis import NAMES, analyse
+from cortez.risks.analysis import NAMES, look, material_of
+from cortez.risks.findings import Finding
 from cortez.risks.models import DIMENSION_OF, RiskDimension, RiskLevel
 from cortez.risks.repository import RiskRepository, judged
 from cortez.risks.schemas import FoundOut, ResolveIn, RiskIn, RiskOut
 from cortez.risks.scores import SessionScores, scores
-from cortez.schemas import Listing, Match
+from cortez.schemas import Listing, Match, StrictRequest
 from cortez.security import allow, teachers
 from cortez.sessions.handlers import Sessions, provide_sessions
+from cortez.sessions.repository import SessionRepository
 
 readers = allow("student", "tutor", "teacher", "key:read", "key:analysis")
 judges = allow("teacher", "key:analysis")
@@ -50,10 +54,25 @@ async def create_risk(
     return created(RiskOut.of(risk), f"/risks/{risk.id}")
 
 
-@post("/sessions/{session_id:uuid}/risks/analyze", guards=[judges], status_code=HTTP_200_OK, opt=HEAVY)
-async def analyze_session(session_id: FromPath[UUID], sessions: Sessions, risks: Risks) -> FoundOut:
+async def findings(scope: Any, body: bytes, database: Database) -> list[Finding]:
+    """What the rules find, before the unit of work begins: neither a row nor a connection is held meanwhile."""
+    async with database.reading() as session:
+        found = await judged(SessionRepository(session, scope["user"]), scope["path_params"]["session_id"], lock=False)
+        material = await material_of(RiskRepository(session, scope["user"]), found)
+    return await look(material)
+
+
+@post(
+    "/sessions/{session_id:uuid}/risks/analyze",
+    guards=[judges],
+    status_code=HTTP_200_OK,
+    opt=HEAVY | {"before": findings},
+)
+async def analyze_session(
+    session_id: FromPath[UUID], request: StrictRequest, sessions: Sessions, risks: Risks
+) -> FoundOut:
     """Run every rule. What was found before is not added again; what a person resolved stays as it is."""
-    kept = await analyse(risks, await judged(sessions, session_id))
+    kept = await risks.keep(await judged(sessions, session_id), request.state.prepared)
     items = [RiskOut.of(risk) for risk in kept.risks]
     return FoundOut(kept.new, kept.updated, len(items) - kept.new - kept.updated, items)
 

@@ -1,8 +1,9 @@
 """The git history of a session: what was committed, how it grew, and which steps lay near."""
 
+from typing import Any
 from uuid import UUID
 
-from litestar import Router, get, post
+from litestar import Request, Router, get, post
 from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.status_codes import HTTP_200_OK
@@ -18,7 +19,7 @@ from cortez.responses import SENT_BACK, STORED_ONCE, Answer, created
 from cortez.schemas import Listing, StrictRequest
 from cortez.security import Principal, allow
 from cortez.sessions.repository import SessionRepository
-from cortez.traces.git_bundle import Window
+from cortez.traces.git_bundle import Found
 from cortez.traces.git_import import PARSERS, GitIngest, read_history
 from cortez.traces.git_repository import GIT, SHOWN, GitSessionRepository, GitTraceRepository
 from cortez.traces.git_rules import window_of
@@ -28,7 +29,6 @@ from cortez.traces.git_views import Correlation, Evolution, correlation, evoluti
 readers = allow("student", "tutor", "teacher", "key:read", "key:git")
 writers = allow("student", "key:git")
 FILES = {media: {"type": "string", "contentMediaType": media} for media in PARSERS}
-HISTORY = {"bodies": FILES, "max_body": 20_000_000, SENT_BACK: HTTP_200_OK}
 BATCH = batch_of(GitTraceIn)
 
 
@@ -72,34 +72,26 @@ async def create_git_traces(
     return await git_ingest.batch(session_id, items, atomic=atomic)
 
 
+async def parsed(scope: Any, body: bytes, database: Database) -> Found:
+    """The commits of the body during the session, before the unit of work begins: nothing is held meanwhile."""
+    async with database.reading() as session:
+        sessions = GitSessionRepository(session, scope["user"])
+        window = window_of(await sessions.writable(scope["path_params"]["session_id"], lock=False), utc_now())
+    return await read_history(body, Request[Any, Any, Any](scope).content_type[0].strip().lower(), window)
+
+
+HISTORY = {"bodies": FILES, "max_body": 20_000_000, SENT_BACK: HTTP_200_OK, "before": parsed}
+
+
 @post("/sessions/{session_id:uuid}/git-traces/import", guards=[writers], status_code=HTTP_200_OK, opt=HISTORY | HEAVY)
-async def import_git_history(
-    session_id: FromPath[UUID],
-    request: StrictRequest,
-    git_ingest: Ingesting,
-    database: NamedDependency[Database],
-) -> ImportResult:
+async def import_git_history(session_id: FromPath[UUID], request: StrictRequest, git_ingest: Ingesting) -> ImportResult:
     """The commits of a repository that were made during the session (five minutes of grace at either end).
 
     As application/x-git-bundle the file of `git bundle create work.bundle --all`; as text/plain the output of `git log
     --branches --numstat --summary --no-renames --pretty=format:%x1e%H%x1f%P%x1f%an%x1f%ae%x1f%cI%x1f%S%x1f%B%x1f`. At
     most 20 MB, and 1,000 commits during the session. Time is the committer's. The same again creates nothing.
     """
-    window = await window_for(session_id, git_ingest.sessions, database)
-    found = await read_history(await request.body(), request.content_type[0].strip().lower(), window)
-    return await git_ingest.history(session_id, found)
-
-
-async def window_for(session_id: UUID, sessions: GitSessionRepository, database: Database) -> Window:
-    """When the session was, read so that no connection is held while the history is parsed.
-
-    Only an Idempotency-Key, claimed before the handler, has opened the unit of work by now.
-    """
-    if sessions.session.in_transaction():
-        return window_of(await sessions.writable(session_id, lock=False), utc_now())
-    async with database.reading() as brief:
-        own = GitSessionRepository(brief, sessions.principal)
-        return window_of(await own.writable(session_id, lock=False), utc_now())
+    return await git_ingest.history(session_id, request.state.prepared)
 
 
 @get("/sessions/{session_id:uuid}/git-traces", guards=[readers])

@@ -1,9 +1,7 @@
-"""How commits get in: one, a batch, or a history read on a thread; each stored once, tied to the step nearest to it."""
+"""How commits get in: one, a batch, or a history that another process reads; each once, tied to the nearest step."""
 
-import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -14,6 +12,7 @@ from uuid_utils.compat import uuid7
 from cortez.batches import BatchResult, ItemResult, answer_of, refuse_rejections
 from cortez.db import utc_now
 from cortez.errors import Conflict, CortezError, Invalid
+from cortez.pools import processes
 from cortez.schemas import stored
 from cortez.sessions.repository import judgements_of
 from cortez.sessions.rules import FINAL
@@ -24,8 +23,7 @@ from cortez.traces.git_rules import Commit, complexity_of, links_of, patterns_of
 from cortez.traces.git_schemas import GitTraceIn, ImportResult
 from cortez.traces.lateness import closed_to_student, is_late
 
-# One history at a time: what one may take of memory is bounded, and so is then what all may take.
-READER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="git")
+READERS = processes()
 
 PARSERS: dict[str, Callable[[bytes, Window], Found]] = {
     "application/x-git-bundle": read_commits,
@@ -37,7 +35,7 @@ async def read_history(raw: bytes, media_type: str, window: Window) -> Found:
     """The commits of a bundle or a log that lie in the window."""
     if not raw:
         raise Invalid.at("", "Send a git bundle or the output of git log.")
-    return await asyncio.get_running_loop().run_in_executor(READER, PARSERS[media_type], raw, window)
+    return await READERS.run(PARSERS[media_type], raw, window)
 
 
 class GitIngest:

@@ -1,0 +1,109 @@
+"""Work that is not the database's: hashing, parsing, checking, done beside the event loop, in bounded pools.
+
+Who waits for a processor holds no place at the gate, and waits in turn, one principal after the other; where too many
+wait, the answer is 503 at once. Work that holds the interpreter is done in processes of their own, each of which may
+take so much memory and time, and is ended alone.
+"""
+
+import asyncio
+import os
+import resource
+import sys
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from anyio import BrokenWorkerProcess, CapacityLimiter, to_process
+
+from cortez.errors import Invalid, Unavailable
+from cortez.gate import ADMISSION
+from cortez.turns import Crowded, Turns
+
+T = TypeVar("T")
+
+PROCESSES, MEMORY, SECONDS = 2, 512_000_000, 30.0  # how many at once, and what each may take
+WAITING = 200  # for one pool
+NICENESS = 10
+
+Call = Callable[..., Awaitable[Any]]
+
+
+class Pool:
+    """So many calls at once; `call` makes one of them."""
+
+    def __init__(self, at_once: int, call: Call, most_waiting: int = WAITING) -> None:
+        self.turns = Turns(at_once, most_waiting)
+        self.share = at_once
+        self.call = call
+
+    async def run(self, function: Callable[..., T], *args: Any) -> T:
+        """What the function returns or raises. Raises Unavailable (POOL_BUSY) where too many wait.
+
+        The request's place at the gate is left meanwhile, unless a connection is held.
+        """
+        admission = ADMISSION.get()
+        whose = admission.whose if admission else ""
+        was_inside = admission is not None and not admission.is_kept and admission.leave()
+        try:
+            await self.turns.take(whose, self.share)
+        except Crowded:
+            raise Unavailable("POOL_BUSY", "Too many wait for the same work; try again.") from None
+        try:
+            found: T = await self.call(function, *args)
+        finally:
+            self.turns.release(whose)
+        if admission and was_inside:
+            await admission.enter()
+        return found
+
+
+def threads(executor: Executor, at_once: int) -> Pool:
+    """For what lets the interpreter go."""
+
+    async def call(function: Callable[..., T], *args: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(executor, function, *args)
+
+    return Pool(at_once, call)
+
+
+async def in_process(function: Callable[..., T], *args: Any) -> T:
+    """The function, which stands in a module, in another process; the arguments and what it returns are copied.
+
+    Raises Invalid (TOO_MUCH_WORK) where it takes more than its bounds allow.
+    """
+    try:
+        async with asyncio.timeout(SECONDS) as deadline:
+            for _ in range(2):  # a process that waited for work may have died while it did
+                with suppress(BrokenWorkerProcess):
+                    return await to_process.run_sync(bounded, function, args, cancellable=True, limiter=limiter())
+    except TimeoutError:
+        if not deadline.expired():
+            raise
+    except MemoryError:
+        pass
+    bounds = f"{SECONDS:g} seconds, or {MEMORY // 1_000_000} MB of memory"
+    raise Invalid("TOO_MUCH_WORK", f"To read this takes more than {bounds}. Send less of it.")
+
+
+def limiter() -> CapacityLimiter:
+    """None of ours waits here: the pool has let in as many as there are."""
+    return CapacityLimiter(PROCESSES)
+
+
+def bounded(function: Callable[..., T], args: tuple[Any, ...]) -> T:
+    """In the process: everybody else goes first, and a call that wants more memory fails."""
+    if sys.platform != "linux":
+        return function(*args)
+    os.setpriority(os.PRIO_PROCESS, 0, max(NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, before[1]))  # what is imported between calls is ours
+    try:
+        return function(*args)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+def processes() -> Pool:
+    """For what holds the interpreter."""
+    return Pool(PROCESSES, in_process)

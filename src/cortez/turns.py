@@ -1,0 +1,82 @@
+"""Turns: so many at once, of one name no more than its share, and those who wait are served name by name."""
+
+import asyncio
+from collections import Counter, OrderedDict, deque
+
+
+class Crowded(Exception):
+    """So many wait already that waiting makes no sense."""
+
+
+class Turns:
+    """Places that are taken under names. A name that asks a thousand times waits behind itself, not before others."""
+
+    def __init__(self, places: int, most_waiting: int) -> None:
+        self.free = places
+        self.most_waiting = most_waiting  # of all names together; of one name half as many
+        self.waiting = 0
+        self.held: Counter[str] = Counter()
+        self.queues: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()  # the one to be served next first
+        self.shares: dict[str, int] = {}  # of the names that wait
+
+    async def take(self, name: str, share: int, patience: float | None = None) -> None:
+        """A place, until `release`. Of those with this name at most `share` have one.
+
+        Raises Crowded at once, or TimeoutError after so many seconds.
+        """
+        if self.free > 0 and self.held[name] < share:  # else whoever waits for one would have it
+            self._give(name)
+            return
+        queue = self.queues.get(name, ())
+        if self.waiting >= self.most_waiting or len(queue) >= max(1, self.most_waiting // 2):
+            raise Crowded
+        await self._wait(name, share, patience)
+
+    def release(self, name: str) -> None:
+        self.held[name] -= 1
+        if not self.held[name]:
+            del self.held[name]
+        self.free += 1
+        while self.free and self._serve():
+            pass
+
+    def _give(self, name: str) -> None:
+        self.free -= 1
+        self.held[name] += 1
+
+    async def _wait(self, name: str, share: int, patience: float | None) -> None:
+        turn = asyncio.get_running_loop().create_future()
+        self.queues.setdefault(name, deque()).append(turn)
+        self.shares[name] = share
+        self.waiting += 1
+        try:
+            async with asyncio.timeout(patience):
+                await turn
+        except BaseException:
+            if turn.done() and not turn.cancelled():  # it came, and nobody was there any more
+                self.release(name)
+            else:
+                self._leave_queue(name, turn)
+            raise
+        finally:
+            self.waiting -= 1
+
+    def _leave_queue(self, name: str, turn: "asyncio.Future[None]") -> None:
+        queue = self.queues[name]
+        queue.remove(turn)
+        if not queue:
+            del self.queues[name], self.shares[name]
+
+    def _serve(self) -> bool:
+        """Give a place to the next name that may have one; whether there was one."""
+        for name, queue in self.queues.items():
+            if self.held[name] < self.shares[name]:
+                turn = next((one for one in queue if not one.done()), None)
+                if turn:
+                    self._leave_queue(name, turn)
+                    if name in self.queues:
+                        self.queues.move_to_end(name)
+                    self._give(name)
+                    turn.set_result(None)
+                    return True
+        return False
