@@ -2,16 +2,22 @@
 
 import io
 import json
+import random
+import tracemalloc
 from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 from zipfile import ZipFile
 
 import pytest
+from sqlalchemy.pool import QueuePool
 
 import privacy_page
 from cortez.db import Base
 from cortez.privacy import STAMPS
-from cortez.records.personal import about_students
+from cortez.records.archive import LOT, archive
+from cortez.records.personal import about_students, find
 from cortez.simulators.models import InterviewSession
 from factory import Group, Make, Someone
 from planted import WORDS, plant
@@ -97,6 +103,40 @@ async def test_the_archive_says_what_was_changed_in_digests(make: Make, group: G
     entries = json.loads(file.read("data/audit_log.json"))
     assert {one["table_name"] for one in entries} >= {"users", "risks"}
     assert b"a finding in words" not in file.read("data/audit_log.json")
+
+
+async def test_the_archive_is_made_while_it_is_sent(make: Make, group: Group) -> None:
+    """Made whole before it was sent, the largest record could never be handed out, and lay on disk where it was cut."""
+    session = await make.session(group.student)
+    key = await make.key("traces")
+    noise = random.Random(7)  # noqa: S311 - that does not compress
+    for _ in range(3):
+        steps = [{"interaction_type": "ai_response", "content": noise.randbytes(20_000).hex()} for _ in range(LOT - 1)]
+        assert (await key.post(f"/sessions/{session.id}/traces/batch", json=steps)).json()["created"] == len(steps)
+    async with make.database.reading() as reading:
+        person = await find(reading, group.student.student_id)
+    pieces, whole, pool = 0, b"", make.database.engine.pool
+    with tracing() as peak:
+        async for piece in archive(make.database, person):
+            pieces, whole = pieces + 1, whole + piece
+            assert isinstance(pool, QueuePool)
+            assert pool.checkedout() == 0  # however slowly it is read
+    assert pieces > 20
+    assert peak() < len(whole) + 15_000_000, "more than a few rows at a time"
+    file = ZipFile(io.BytesIO(whole))
+    assert file.testzip() is None
+    assert len(json.loads(file.read("data/cognitive_traces.json"))) == 3 * (LOT - 1)
+    assert json.loads(file.read("manifest.json"))["rows"]["cognitive_traces"] == 3 * (LOT - 1)
+
+
+@contextmanager
+def tracing() -> Iterator[Callable[[], int]]:
+    """What gives the most bytes that were held since."""
+    tracemalloc.start()
+    try:
+        yield lambda: tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
 
 
 async def test_only_the_student_and_an_admin_get_the_archive(make: Make, group: Group) -> None:

@@ -1,14 +1,16 @@
-"""All that is held of a student, as one archive: a JSON document for each table, code as files, and what is in it."""
+"""All that is held of a student, as one archive: a JSON document for each table, code as files, and what is in it.
+
+It is sent while it is made, so that the largest record can be handed out too: nothing of it lies on disk, no more than
+a few rows in memory, it is compressed beside the event loop, and no connection is held while the other side is slow.
+"""
 
 import asyncio
-import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator
-from typing import IO, Any
+from typing import Any
 from zipfile import ZIP_DEFLATED, ZipFile
 
 import msgspec
 from sqlalchemy import Select, select, tuple_
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.database import Database
 from cortez.db import utc_now, written
@@ -20,9 +22,10 @@ from cortez.simulators.models import InterviewSession
 from cortez.simulators.schemas import without_key_points
 from cortez.traces.git_models import GitTrace
 
-LOT = 500
-HELD = 5_000_000  # bytes in memory; a larger archive is written to a file that has no name
-PIECE = 64_000
+LOT = 50  # rows that are read at a time: some megabytes at most
+PIECE = 256_000  # bytes that are compressed at a time
+
+Rows = AsyncIterator[dict[str, Any]]
 
 README = """What this service holds about you, {student_id}, on {made_at}.
 
@@ -36,39 +39,59 @@ appear there as digests only. Of an interview that is going on, the points that 
 """
 
 
-async def archive(database: Database, person: Person) -> IO[bytes]:
-    """The archive from its beginning. Rows are read some at a time."""
-    target: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=HELD)  # noqa: SIM115 - whoever sends it closes it
+class Sink:
+    """Where the archive is written to, and taken from piece by piece."""
+
+    def __init__(self) -> None:
+        self.pieces: list[bytes] = []
+
+    def write(self, piece: bytes) -> int:
+        self.pieces.append(bytes(piece))
+        return len(piece)
+
+    def flush(self) -> None:
+        """There is nothing behind this."""
+
+    def taken(self) -> bytes:
+        taken, self.pieces = b"".join(self.pieces), []
+        return taken
+
+
+async def archive(database: Database, person: Person) -> AsyncGenerator[bytes]:
+    """The archive from its beginning, piece by piece."""
     counts: dict[str, int] = {}
-    made_at = written(utc_now())
-    async with database.reading() as session:
-        with ZipFile(target, "w", ZIP_DEFLATED) as file:
-            file.writestr("README.txt", README.format(student_id=person.student_id, made_at=made_at))
-            for name, rows in parts(session, person):
-                counts[name] = await add(file, f"data/{name}.json", rows)
-            await add_texts(file, session, person)
-            manifest = {"student_id": person.student_id, "made_at": made_at, "rows": counts}
-            file.writestr("manifest.json", msgspec.json.format(msgspec.json.encode(manifest)))
-    target.seek(0)
-    return target
+    made_at, sink = written(utc_now()), Sink()
+    with ZipFile(sink, "w", ZIP_DEFLATED) as file:  # type: ignore[call-overload]  # it needs no more
+        file.writestr("README.txt", README.format(student_id=person.student_id, made_at=made_at))
+        for name, rows in parts(database, person):
+            with file.open(f"data/{name}.json", "w", force_zip64=True) as entry:
+                async for piece, counts[name] in listed(rows):
+                    await asyncio.to_thread(entry.write, piece)
+                    yield sink.taken()
+        async for path, text in texts(database, person):
+            await asyncio.to_thread(file.writestr, path, text)
+            yield sink.taken()
+        manifest = {"student_id": person.student_id, "made_at": made_at, "rows": counts}
+        file.writestr("manifest.json", msgspec.json.format(msgspec.json.encode(manifest)))
+    yield sink.taken()
 
 
-def parts(session: AsyncSession, person: Person) -> list[tuple[str, AsyncIterator[dict[str, Any]]]]:
+def parts(database: Database, person: Person) -> list[tuple[str, Rows]]:
     found = [
-        (model.__tablename__, documents(session, model, select(model).where(rows_of(model, person))))
+        (model.__tablename__, documents(database, model, select(model).where(rows_of(model, person))))
         for model in about_students()
         if model is not SubjectKey  # a key is no datum, and would open the log
     ]
     aliases = select(SubjectKey.alias).where(SubjectKey.subject.in_(person.subjects))
     entries = select(AuditEntry).where(AuditEntry.subject.in_(aliases))
-    found.append(("audit_log", documents(session, AuditEntry, entries)))
-    found.append(("course_reports", mentions(session, person)))
+    found.append(("audit_log", documents(database, AuditEntry, entries)))
+    found.append(("course_reports", mentions(database, person)))
     return sorted(found)
 
 
-async def documents(session: AsyncSession, model: Any, statement: Select[Any]) -> AsyncGenerator[dict[str, Any]]:
+async def documents(database: Database, model: Any, statement: Select[Any]) -> AsyncGenerator[dict[str, Any]]:
     """Rows in the order they were stored."""
-    async for row in stored_rows(session, model, statement):
+    async for row in stored_rows(database, model, statement):
         yield row.to_dict() | withheld(row)
 
 
@@ -78,21 +101,24 @@ def withheld(row: Any) -> dict[str, Any]:
     return {"questions_asked": without_key_points(row.questions_asked)} if going else {}
 
 
-async def stored_rows(session: AsyncSession, model: Any, statement: Select[Any]) -> AsyncGenerator[Any]:
+async def stored_rows(database: Database, model: Any, statement: Select[Any]) -> AsyncGenerator[Any]:
+    """Some at a time, each time on a session of its own."""
     place, ordered = tuple_(model.created_at, model.id), statement.order_by(model.created_at, model.id).limit(LOT)
-    rows = list(await session.scalars(ordered))
-    while rows:
+    wanted = ordered
+    while True:
+        async with database.reading() as session:
+            rows = list(await session.scalars(wanted))
         for row in rows:
             yield row
-        last = rows[-1]
-        session.expunge_all()
-        rows = list(await session.scalars(ordered.where(place > tuple_(last.created_at, last.id))))
+        if len(rows) < LOT:
+            return
+        wanted = ordered.where(place > tuple_(rows[-1].created_at, rows[-1].id))
 
 
-async def mentions(session: AsyncSession, person: Person) -> AsyncGenerator[dict[str, Any]]:
+async def mentions(database: Database, person: Person) -> AsyncGenerator[dict[str, Any]]:
     """Of a report on a whole course, the lines about this student."""
     statement = select(CourseReport).where(mentioning(CourseReport, person))
-    async for report in stored_rows(session, CourseReport, statement):
+    async for report in stored_rows(database, CourseReport, statement):
         lines = {
             name: [item for item in getattr(report, name) if is_about(item, person)]
             for name in CourseReport.privacy.mentions.split()
@@ -100,31 +126,24 @@ async def mentions(session: AsyncSession, person: Person) -> AsyncGenerator[dict
         yield {"id": report.id, "course_id": report.course_id, "created_at": report.created_at, **lines}
 
 
-async def add(file: ZipFile, name: str, rows: AsyncIterator[dict[str, Any]]) -> int:
-    """A JSON list; how many rows it holds."""
-    count = 0
-    with file.open(name, "w") as entry:
-        async for row in rows:
-            entry.write(b",\n" if count else b"[\n")
-            entry.write(msgspec.json.encode(row))
-            count += 1
-            if count % 50 == 0:
-                await asyncio.sleep(0)  # others have their turn
-        entry.write(b"\n]\n" if count else b"[]\n")
-    return count
+async def listed(rows: Rows) -> AsyncGenerator[tuple[bytes, int]]:
+    """A JSON list in pieces, and how many rows have been listed with each."""
+    count, piece = 0, bytearray(b"[")
+    async for row in rows:
+        piece += b",\n" if count else b"\n"
+        piece += msgspec.json.encode(row)
+        count += 1
+        if len(piece) > PIECE:
+            yield bytes(piece), count
+            piece.clear()
+    yield bytes(piece) + (b"\n]\n" if count else b"]\n"), count
 
 
-async def add_texts(file: ZipFile, session: AsyncSession, person: Person) -> None:
+async def texts(database: Database, person: Person) -> AsyncGenerator[tuple[str, str]]:
+    """The code of attempts and the patches of commits, each with its path."""
     attempts = select(ExerciseAttempt).where(rows_of(ExerciseAttempt, person))
-    async for attempt in stored_rows(session, ExerciseAttempt, attempts):
-        file.writestr(f"code/{attempt.exercise_id}/{attempt.attempt_number}.txt", attempt.submitted_code)
+    async for attempt in stored_rows(database, ExerciseAttempt, attempts):
+        yield f"code/{attempt.exercise_id}/{attempt.attempt_number}.txt", attempt.submitted_code
     commits = select(GitTrace).where(rows_of(GitTrace, person), GitTrace.diff != "")
-    async for commit in stored_rows(session, GitTrace, commits):
-        file.writestr(f"patches/{commit.session_id}/{commit.commit_hash}.patch", commit.diff)
-
-
-async def sent(archived: IO[bytes]) -> AsyncGenerator[bytes]:
-    """Piece by piece; gone when it is sent, or when the other side has gone."""
-    with archived:
-        while piece := await asyncio.to_thread(archived.read, PIECE):
-            yield piece
+    async for commit in stored_rows(database, GitTrace, commits):
+        yield f"patches/{commit.session_id}/{commit.commit_hash}.patch", commit.diff

@@ -9,9 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from cortez.database import Database
 from cortez.errors import Conflict, NotFound
 from cortez.parameters import PathKey
-from cortez.records.archive import archive, sent
+from cortez.records.archive import archive
 from cortez.records.erasure import Certificate, certify, erase
 from cortez.records.personal import find
+from cortez.records.streams import begun
 from cortez.security import Principal, admins, allow
 from cortez.settings import Settings
 
@@ -34,7 +35,7 @@ async def read_data(
     async with database.reading() as session:
         person = await find(session, student_id)
     headers = {"Content-Disposition": 'attachment; filename="data.zip"'}
-    return Stream(sent(await archive(database, person)), headers=headers, media_type="application/zip")
+    return Stream(await begun(archive(database, person)), headers=headers, media_type="application/zip")
 
 
 @delete("/{student_id:str}/data", guards=[admins], status_code=HTTP_200_OK)
