@@ -350,7 +350,9 @@ async def test_sessions_that_end_at_once_are_all_counted(make: Make) -> None:
 
 async def test_a_profile_follows_its_account(make: Make) -> None:
     admin, student = await make.admin(), await registered(make)
-    await student.patch("/auth/me", json={"full_name": "Eva Soto"})
+    with statements(make.database) as sent:
+        await student.patch("/auth/me", json={"full_name": "Eva Soto"})
+    assert not any("student_figures" in one or "cognitive_traces" in one for one in sent)  # a name is no work
     assert (await profile(admin, student))["name"] == "Eva Soto"
     await admin.patch(f"/users/{student.id}", json={"student_id": "al-9"})
     assert (await admin.get("/students/al-9/profile")).json()["email"].startswith("r")

@@ -253,6 +253,10 @@ async def test_tokens_that_cannot_be_guessed_need_no_allowance(
     token = {"refresh_token": signed_in["refresh_token"]}
     assert (await client.post("/auth/refresh", json=token)).status_code == 200
     assert len(await make.all(LoginAttempt)) == before
+    with statements(make.database) as sent:
+        await client.post("/auth/refresh", json={"refresh_token": "x"})
+    assert len(sent) == 1  # which reads: a flood of them is in no writer's way
+    assert "FOR UPDATE" not in sent[0]
 
 
 async def test_registrations_are_counted_by_network_all_of_them(app: Litestar, client: httpx.AsyncClient) -> None:

@@ -33,8 +33,8 @@ T = TypeVar("T")
 TURN = "turn"  # a writer's, among those of this process
 STUDENT_CHANGED, CHANGED, HELD = "student_changed", "changed_students", "held"
 
-# Told, in the unit of work that did it, whose sessions, findings or account have changed.
-StudentChanged = Callable[[AsyncSession, Collection[str]], Awaitable[None]]
+# Called in the unit of work that did it: of whom sessions or findings have changed, and of whom only the account.
+StudentChanged = Callable[[AsyncSession, Collection[str], Collection[str]], Awaitable[None]]
 
 
 class Database:
@@ -107,17 +107,24 @@ class Database:
             await self.replica.engine.dispose()
 
 
-def student_changed(session: AsyncSession, *student_ids: str | None) -> None:
-    """Let what is kept about these students be worked out anew, once, before this unit of work commits."""
-    session.info.setdefault(CHANGED, set()).update(student_id for student_id in student_ids if student_id)
+def student_changed(session: AsyncSession, *student_ids: str | None, figures: bool = True) -> None:
+    """Let what is kept about these students be worked out again, once, before this unit of work commits.
+
+    Without `figures` only who they are: a new name costs the same however much they have done.
+    """
+    changed: dict[str, bool] = session.info.setdefault(CHANGED, {})
+    for student_id in student_ids:
+        if student_id:
+            changed[student_id] = figures or changed.get(student_id, False)
 
 
 async def tell(session: AsyncSession) -> None:
     """Have the listener work out what it keeps about the students that the unit has changed."""
     listener: StudentChanged | None = session.info.get(STUDENT_CHANGED)
-    changed = session.info.pop(CHANGED, None)
+    changed: dict[str, bool] | None = session.info.pop(CHANGED, None)
     if listener and changed:
-        await listener(session, sorted(changed))
+        worked, named = ([one for one in sorted(changed) if changed[one] is kind] for kind in (True, False))
+        await listener(session, worked, named)
 
 
 async def commit(session: AsyncSession) -> None:

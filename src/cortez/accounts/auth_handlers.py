@@ -123,6 +123,7 @@ async def refresh(
     request: StrictRequest,
     anyones: Anyones,
     attempts: Trying,
+    database: NamedDependency[Database],
     tokens: NamedDependency[Tokens],
 ) -> TokensOut | Answer[Problem]:
     """A new pair for the old one. A token used twice was stolen once: its whole sign-in ends.
@@ -130,7 +131,9 @@ async def refresh(
     Within 30 seconds the same client, from the same network and with the same User-Agent, gets the same refresh token
     once more, so that two tabs may refresh at once. After 90 days one signs in again.
     """
-    token = await anyones.tokens.by_secret(data.refresh_token)
+    async with database.reading() as session:  # a flood of made-up tokens is in no writer's way
+        known = await RefreshTokenRepository(session, SYSTEM).by_secret(data.refresh_token)
+    token = await anyones.tokens.by_secret(data.refresh_token, lock=True) if known else None
     if token is None or token.expires_at <= utc_now():
         raise Unauthorized("REFRESH_TOKEN_INVALID", "The refresh token is unknown or expired; sign in again.")
     user = await anyones.users.find(token.user_id)

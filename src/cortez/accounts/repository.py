@@ -108,7 +108,7 @@ class UserRepository(Repository[User]):
         await self.change(user, changes)
         if before is not None and user.student_id is not None and before != user.student_id:
             await self._rename_looks(before, user.student_id)
-        student_changed(self.session, before, user.student_id)
+        student_changed(self.session, before, user.student_id, figures=before != user.student_id)
         return user
 
     async def _rename_looks(self, before: str, student_id: str) -> None:
@@ -182,9 +182,8 @@ class RefreshTokenRepository(Repository[RefreshToken]):
         lives = {"expires_at": min(utc_now() + REFRESH_TTL, signed_in_at + SIGN_IN_TTL), "signed_in_at": signed_in_at}
         await self.add(RefreshToken(user_id=user_id, family_id=family_id, token_hash=digest(secret), **lives))
 
-    async def by_secret(self, secret: str) -> RefreshToken | None:
-        """Locked."""
-        return await self.one(RefreshToken.token_hash == digest(secret), lock=True)
+    async def by_secret(self, secret: str, *, lock: bool = False) -> RefreshToken | None:
+        return await self.one(RefreshToken.token_hash == digest(secret), lock=lock)
 
     async def heir(self, token: RefreshToken, heirs: Collection[str], clients: Collection[bytes]) -> str | None:
         """What the use of the token gave, for who used it, and for a moment: two tabs refresh at once.

@@ -56,24 +56,25 @@ async def complete(database: Database) -> bool:
     return bool(students)
 
 
-async def refresh(session: AsyncSession, student_ids: Collection[str]) -> None:
-    """Work out these profiles, by a fixed number of queries.
+async def refresh(session: AsyncSession, student_ids: Collection[str], named: Collection[str] = ()) -> None:
+    """Work out these profiles, by a fixed number of queries; of those in `named` only who they are.
 
     The profiles are locked before anything is counted: of two units that change one student the later counts what the
     earlier has committed. What is left of the erased has no profile.
     """
     await forget(session, [one for one in student_ids if is_forgotten(one)])
-    named = [one for one in student_ids if not is_forgotten(one)]
-    if not named:
+    working = [one for one in student_ids if not is_forgotten(one)]
+    everybody = {*working, *named}
+    if not everybody:
         return
-    profiles = await locked(session, named)
-    people, figures = await accounts(session, named), await renew(session, named)
+    profiles, people = await locked(session, everybody), await accounts(session, everybody)
+    figures = await renew(session, working) if working else {}
     gone = []
     for student_id, profile in profiles.items():
-        person, places = people.get(student_id), figures[student_id]
-        if person is None and not places:
+        person, places = people.get(student_id), figures.get(student_id)
+        if person is None and places is not None and not places:
             gone.append(profile.id)
-        for name, value in {**(person or NOBODY), **merged(places)}.items():
+        for name, value in {**(person or NOBODY), **({} if places is None else merged(places))}.items():
             setattr(profile, name, value)
     await session.flush()
     if gone:
