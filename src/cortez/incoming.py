@@ -11,11 +11,20 @@ from cortez.schemas import Input, decode
 
 SAFE = {"GET", "HEAD", "OPTIONS"}
 MAX_BODY = 1_000_000
+LARGE = 2_000_000  # bytes, from which on a body waits for its turn
 DIGITS = 15  # of a length that makes sense
 
 
 class Nothing(Input):
     """The body of an action without fields: an empty object, or none."""
+
+
+def is_large(scope: HTTPScope, headers: dict[bytes, bytes]) -> bool:
+    """Whether the body may be larger than most: by what the route takes, and what the sender says of it."""
+    if scope["route_handler"].opt.get("max_body", MAX_BODY) <= LARGE:
+        return False
+    declared = headers.get(b"content-length", b"")
+    return not declared.isdigit() or len(declared) > DIGITS or int(declared) > LARGE
 
 
 async def read_body(scope: HTTPScope, headers: dict[bytes, bytes], receive: Receive, seconds: float) -> bytes | None:

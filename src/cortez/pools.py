@@ -9,6 +9,7 @@ import asyncio
 import os
 import resource
 import sys
+import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from contextlib import suppress
@@ -107,3 +108,9 @@ def bounded(function: Callable[..., T], args: tuple[Any, ...]) -> T:
 def processes() -> Pool:
     """For what holds the interpreter."""
     return Pool(PROCESSES, in_process)
+
+
+def be_nice() -> None:
+    """Let every other thread go first, so that many logins slow nobody down but each other; Linux can, per thread."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)

@@ -3,10 +3,7 @@
 import base64
 import hashlib
 import hmac
-import os
 import secrets
-import sys
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import lru_cache
@@ -23,7 +20,7 @@ from litestar.handlers import BaseRouteHandler
 
 from cortez.db import utc_now
 from cortez.errors import Forbidden, Unauthorized
-from cortez.pools import threads
+from cortez.pools import be_nice, threads
 from cortez.settings import Settings
 
 ACCESS_TTL = timedelta(minutes=15)
@@ -240,9 +237,3 @@ def matches_bcrypt(hashed: str, password: str) -> bool:
         return bcrypt.checkpw(password.encode()[:72], hashed.encode())
     except ValueError:
         return False
-
-
-def be_nice() -> None:
-    """Let every other thread go first, so that many logins slow nobody down but each other; Linux can, per thread."""
-    if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)

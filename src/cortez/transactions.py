@@ -29,14 +29,17 @@ from cortez.database import Database, commit
 from cortez.driver import close
 from cortez.errors import Invalid, Unavailable, repeatable_cause, request_id
 from cortez.gate import ADMISSION
-from cortez.incoming import SAFE, check_headers, check_query, read_body
+from cortez.incoming import SAFE, check_headers, check_query, is_large, read_body
 from cortez.metrics import RETRIES
 from cortez.replica import POSITION, Replica
 from cortez.responses import shown_again, subjects_of
 from cortez.security import Principal
+from cortez.turns import Crowded, Turns
 from cortez.uploads import receive_upload
 
 ATTEMPTS = 4
+LARGE_BODIES, LARGE_SHARE, LARGE_WAITING = 10, 3, 200  # at once, of one sender, and how many wait
+LARGE_PATIENCE = 20.0  # seconds
 KEY = re.compile(r"[\x20-\x7e]{1,200}")
 
 Identify = Callable[[Scope], str]  # whose request it is, as far as can be told without the database
@@ -87,6 +90,7 @@ class UnitOfWork(ASGIMiddleware):
         self.identify = identify
         self.authenticate = authenticate
         self.note = note
+        self.large = Turns(LARGE_BODIES, LARGE_WAITING)
 
     async def handle(self, scope: Any, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         if scope["method"] == "OPTIONS":
@@ -97,6 +101,31 @@ class UnitOfWork(ASGIMiddleware):
         if scope["route_handler"].opt.get("upload"):
             await self.handle_upload(scope, receive, send, next_app, headers)
             return
+        async with self.room(scope, headers):
+            await self.handle_body(scope, receive, send, next_app, headers)
+
+    @asynccontextmanager
+    async def room(self, scope: Any, headers: dict[bytes, bytes]) -> AsyncGenerator[None]:
+        """A turn for a body that is large: a few of them are in memory at once, and of one sender fewer.
+
+        Raises Unavailable (POOL_BUSY) where none comes in time.
+        """
+        if not is_large(scope, headers):
+            yield
+            return
+        whose = self.identify(scope)
+        try:
+            await self.large.take(whose, LARGE_SHARE, LARGE_PATIENCE)
+        except (TimeoutError, Crowded):
+            raise Unavailable("POOL_BUSY", "Too many send large bodies; try again, or send less at once.") from None
+        try:
+            yield
+        finally:
+            self.large.release(whose)
+
+    async def handle_body(
+        self, scope: Any, receive: Receive, send: Send, next_app: ASGIApp, headers: dict[bytes, bytes]
+    ) -> None:
         body = await read_body(scope, headers, receive, self.database.settings.body_timeout)
         if body is None:
             return

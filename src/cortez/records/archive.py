@@ -6,6 +6,7 @@ a few rows in memory, it is compressed beside the event loop, and no connection 
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from zipfile import ZIP_DEFLATED, ZipFile
 
@@ -16,12 +17,14 @@ from cortez.database import Database
 from cortez.db import utc_now, written
 from cortez.exercises.models import ExerciseAttempt
 from cortez.oversight.models import CourseReport
+from cortez.pools import be_nice
 from cortez.records.audit_models import AuditEntry, SubjectKey
 from cortez.records.personal import Person, about_students, is_about, mentioning, rows_of
 from cortez.simulators.models import InterviewSession
 from cortez.simulators.schemas import without_key_points
 from cortez.traces.git_models import GitTrace
 
+COMPRESSING = ThreadPoolExecutor(1, "archives", initializer=be_nice)  # of all archives, a piece of each in turn
 LOT = 50  # rows that are read at a time: some megabytes at most
 PIECE = 256_000  # bytes that are compressed at a time
 
@@ -60,16 +63,16 @@ class Sink:
 async def archive(database: Database, person: Person) -> AsyncGenerator[bytes]:
     """The archive from its beginning, piece by piece."""
     counts: dict[str, int] = {}
-    made_at, sink = written(utc_now()), Sink()
+    made_at, sink, loop = written(utc_now()), Sink(), asyncio.get_running_loop()
     with ZipFile(sink, "w", ZIP_DEFLATED) as file:  # type: ignore[call-overload]  # it needs no more
         file.writestr("README.txt", README.format(student_id=person.student_id, made_at=made_at))
         for name, rows in parts(database, person):
             with file.open(f"data/{name}.json", "w", force_zip64=True) as entry:
                 async for piece, counts[name] in listed(rows):
-                    await asyncio.to_thread(entry.write, piece)
+                    await loop.run_in_executor(COMPRESSING, entry.write, piece)
                     yield sink.taken()
         async for path, text in texts(database, person):
-            await asyncio.to_thread(file.writestr, path, text)
+            await loop.run_in_executor(COMPRESSING, file.writestr, path, text)
             yield sink.taken()
         manifest = {"student_id": person.student_id, "made_at": made_at, "rows": counts}
         file.writestr("manifest.json", msgspec.json.format(msgspec.json.encode(manifest)))
