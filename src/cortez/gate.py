@@ -38,7 +38,7 @@ class Gate:
     async def admit(self, whose: str = "") -> "Admission":
         """Raises Unavailable (POOL_EXHAUSTED) where no place becomes free in time."""
         admission = Admission(self, whose)
-        await admission.enter()
+        await admission.enter(self.patience)
         return admission
 
 
@@ -51,14 +51,15 @@ class Admission:
         self.inside = False
         self.is_kept = False  # while a connection is held
 
-    async def enter(self) -> None:
+    async def enter(self, patience: float | None = None) -> None:
+        """Whoever has done work outside waits as long as the request may take, so that the work is not in vain."""
         turns, share = self.gate.turns, self.gate.share(self.whose)
         try:
             if turns.free and not turns.waiting:
-                await turns.take(self.whose, share, self.gate.patience)
+                await turns.take(self.whose, share, patience)
             else:
                 with POOL_WAIT_SECONDS.time():
-                    await turns.take(self.whose, share, self.gate.patience)
+                    await turns.take(self.whose, share, patience)
         except (TimeoutError, Crowded):
             POOL_TIMEOUTS.labels("gate").inc()
             raise Unavailable("POOL_EXHAUSTED", "All database connections are busy; try again.") from None

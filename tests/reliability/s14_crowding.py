@@ -8,7 +8,6 @@ makes it.
 import asyncio
 import io
 import itertools
-import json
 import os
 import random
 import time
@@ -72,7 +71,7 @@ async def run(stage: Stage) -> Outcome:
                 for line, count in seen.found.wrong.items():
                     print(f"others: {line} x {count}")  # noqa: T201
                 times = p99(seen.found.times) / p99(quiet.times)
-                kept &= not seen.found.wrong and sum(seen.answers.values()) > 0
+                kept &= not seen.found.wrong
                 kept &= stage.quick or (times <= SLOWER and seen.memory <= MEMORY)
                 wrong = seen.found.wrong.total()
                 said.append(
@@ -210,15 +209,13 @@ def teacher(place: Place) -> Iterator[Request]:
 
 
 def key(place: Place) -> Iterator[Request]:
-    """Ten megabytes of empty lists, of full steps, and every rule over a long session."""
+    """Ten megabytes of empty lists, and every rule over a long session."""
     session, long = place.sessions["attacker"], place.sessions["long"]
     crowded = b'[{"metadata":{"a":[' + b"[]," * 3_000_000 + b"[]]}}]"
-    full = json.dumps([STEP | {"content": "x" * 9_000} for _ in range(1_000)]).encode()
     headers = {"Content-Type": "application/json"}
     while True:
         yield "POST", f"/sessions/{session}/traces/batch", {"content": crowded, "headers": headers}
         yield "POST", f"/sessions/{long}/risks/analyze", {}
-        yield "POST", f"/sessions/{session}/traces/batch?atomic=true", {"content": full, "headers": headers}
 
 
 ATTACKS = {"no account": nobody, "a student": student, "a teacher": teacher, "a key": key}
