@@ -15,6 +15,11 @@ from factory import Group, Make, Someone
 from watching import statements
 
 ASK: dict[str, Any] = {"interaction_type": "student_prompt", "content": "Why?"}
+JUSTIFIED: dict[str, Any] = {
+    "interaction_type": "hypothesis_formulation",
+    "content": "x",
+    "decision_justification": "Because I thought about it for a long time.",
+}
 ANSWER: dict[str, Any] = {"interaction_type": "ai_response", "content": "Because."}
 BEGAN, ENDED = timedelta(hours=1), timedelta(minutes=2)  # ago
 LOG = {"content-type": "text/plain"}
@@ -112,12 +117,7 @@ async def test_the_record_that_was_judged_stays_as_it_was(make: Make) -> None:
     assert (await group.student.post(f"{group.path}/complete")).status_code == 200
     first = await group.teacher.post(f"{group.path}/evaluations/generate")
     assert first.json()["overall_score"] == 0.0
-    better = {
-        "interaction_type": "hypothesis_formulation",
-        "content": "x",
-        "decision_justification": "Because I thought about it for a long time.",
-        "occurred_at": ago(timedelta(seconds=1)),
-    }
+    better = JUSTIFIED | {"occurred_at": ago(timedelta(seconds=1))}
     tried = await group.student.post(f"{group.path}/traces/batch", json=[better] * 30)
     assert (tried.json()["created"], tried.json()["rejected"]) == (0, 30)
     assert (await group.teacher.post(f"{group.path}/evaluations/generate")).json()["overall_score"] == 0.0
@@ -206,12 +206,7 @@ async def test_what_a_student_dates_before_the_judgement_of_an_open_session_is_l
     assert (await group.student.post(f"{group.path}/traces/batch", json=[ASK] * 5)).json()["created"] == 5
     first = await group.teacher.post(f"{group.path}/evaluations/generate")
     assert first.json()["overall_score"] == 0.0
-    better = {
-        "interaction_type": "hypothesis_formulation",
-        "content": "x",
-        "decision_justification": "Because I thought about it for a long time.",
-        "occurred_at": ago(timedelta(seconds=20)),
-    }
+    better = JUSTIFIED | {"occurred_at": ago(timedelta(seconds=20))}
     assert (await group.student.post(f"{group.path}/traces/batch", json=[better] * 12)).json()["created"] == 12
     assert (await group.student.post(f"{group.path}/traces", json=better)).json()["late"] is True
     for number, (at, late) in enumerate(((utc_now() - timedelta(seconds=20), True), (utc_now(), False))):

@@ -14,7 +14,7 @@ from litestar import Litestar
 from cortez import pools
 from cortez.errors import Conflict, CortezError, Invalid, TooManyRequests, Unavailable
 from cortez.gate import ADMISSION, Gate
-from cortez.pools import Pool, in_process, processes
+from cortez.pools import BESIDE, Pool, in_process
 from cortez.turns import Crowded, Turns
 from factory import Make
 from running import client_of
@@ -170,8 +170,7 @@ async def test_a_process_has_bounds_and_is_ended_alone(monkeypatch: pytest.Monke
             await in_process(function)
         assert error.value.code == "TOO_MUCH_WORK"
     monkeypatch.setattr(pools, "SECONDS", 3.0)
-    pool = processes()
-    works: list[Any] = [pool.run(time.sleep, 60), pool.run(abs, -1)]
+    works: list[Any] = [BESIDE.run(time.sleep, 60), BESIDE.run(abs, -1)]
     slow, quick = await asyncio.gather(*works, return_exceptions=True)
     assert isinstance(slow, Invalid)
     assert quick == 1

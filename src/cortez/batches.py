@@ -77,7 +77,7 @@ async def items_of(request: StrictRequest, type_: type[T]) -> list[T | CortezErr
     size = 0
     for raw in raws:
         found.append(read(raw, type_))
-        size += len(bytes(raw))
+        size += memoryview(raw).nbytes
         if size > TURN:
             size = 0
             await asyncio.sleep(0)

@@ -19,12 +19,16 @@ class Nothing(Input):
     """The body of an action without fields: an empty object, or none."""
 
 
+def exceeds(declared: bytes, limit: int) -> bool:
+    """Whether a Content-Length is more than the limit, or no length at all, of however many digits."""
+    return not declared.isdigit() or len(declared) > DIGITS or int(declared) > limit
+
+
 def is_large(scope: HTTPScope, headers: dict[bytes, bytes]) -> bool:
     """Whether the body may be larger than most: by what the route takes, and what the sender says of it."""
     if scope["route_handler"].opt.get("max_body", MAX_BODY) <= LARGE:
         return False
-    declared = headers.get(b"content-length", b"")
-    return not declared.isdigit() or len(declared) > DIGITS or int(declared) > LARGE
+    return exceeds(headers.get(b"content-length", b""), LARGE)
 
 
 async def read_body(scope: HTTPScope, headers: dict[bytes, bytes], receive: Receive, seconds: float) -> bytes | None:
@@ -34,7 +38,7 @@ async def read_body(scope: HTTPScope, headers: dict[bytes, bytes], receive: Rece
     """
     limit = scope["route_handler"].opt.get("max_body", MAX_BODY)
     declared = headers.get(b"content-length", b"0")
-    if not declared.isdigit() or len(declared) > DIGITS or int(declared) > limit:
+    if exceeds(declared, limit):
         raise TooLarge(None, f"A body may have at most {limit} bytes here.")
     bodiless = b"content-length" in headers or scope["method"] in SAFE
     if bodiless and int(declared) == 0 and b"transfer-encoding" not in headers:

@@ -77,7 +77,8 @@ async def in_process(function: Callable[..., T], *args: Any) -> T:
         async with asyncio.timeout(SECONDS) as deadline:
             for _ in range(2):  # a process that waited for work may have died while it did
                 with suppress(BrokenWorkerProcess):
-                    return await to_process.run_sync(bounded, function, args, cancellable=True, limiter=limiter())
+                    limiter = CapacityLimiter(1)  # nobody waits here: the pool has let in as many as there are
+                    return await to_process.run_sync(bounded, function, args, cancellable=True, limiter=limiter)
     except TimeoutError:
         if not deadline.expired():
             raise
@@ -87,16 +88,11 @@ async def in_process(function: Callable[..., T], *args: Any) -> T:
     raise Invalid("TOO_MUCH_WORK", f"To read this takes more than {bounds}. Send less of it.")
 
 
-def limiter() -> CapacityLimiter:
-    """None of ours waits here: the pool has let in as many as there are."""
-    return CapacityLimiter(PROCESSES)
-
-
 def bounded(function: Callable[..., T], args: tuple[Any, ...]) -> T:
     """In the process: everybody else goes first, and a call that wants more memory fails."""
     if sys.platform != "linux":
         return function(*args)
-    os.setpriority(os.PRIO_PROCESS, 0, max(NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
+    be_nice()
     before = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, before[1]))  # what is imported between calls is ours
     try:
@@ -105,12 +101,11 @@ def bounded(function: Callable[..., T], args: tuple[Any, ...]) -> T:
         resource.setrlimit(resource.RLIMIT_AS, before)
 
 
-def processes() -> Pool:
-    """For what holds the interpreter."""
-    return Pool(PROCESSES, in_process)
-
-
 def be_nice() -> None:
     """Let every other thread go first, so that many logins slow nobody down but each other; Linux can, per thread."""
     if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
+        thread = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, thread, max(NICENESS, os.getpriority(os.PRIO_PROCESS, thread)))
+
+
+BESIDE = Pool(PROCESSES, in_process)  # for all that holds the interpreter, so that no more processes are at work

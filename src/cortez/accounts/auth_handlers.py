@@ -36,7 +36,7 @@ from cortez.security import Passwords, Principal, Tokens, is_adopted, people
 from cortez.settings import Settings
 
 PUBLIC = {"public": True, "no_key": True}
-DOOR = PUBLIC | {UNMETERED: True}  # who fills an address's allowance keeps nobody behind it out
+DOOR = PUBLIC | {UNMETERED: True}  # one client of an address cannot lock the others out
 NO_KEY = {"no_key": True}
 NO_ACCOUNT = UUID(int=0)  # is asked for where a login is unknown, so that it costs as much
 

@@ -43,9 +43,9 @@ SIGNED_IN = select(USERS.id, USERS.student_id, USERS.roles).where(
 
 
 class Callers:
-    """Who asks, as far as it can be told without the database: by what a token says, and keys that were good before.
+    """The caller of a request, as far as it is known without the database: by a token's claims, or a key used before.
 
-    `known` holds digests of keys, the most recently used ones. Who cannot be told counts for their network.
+    `known` holds digests of keys, the most recently used ones. Any other caller counts as its network.
     """
 
     def __init__(self, tokens: Tokens, settings: Settings) -> None:

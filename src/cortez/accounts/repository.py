@@ -19,7 +19,7 @@ from cortez.accounts.models import (
     Role,
     User,
 )
-from cortez.accounts.student_ids import carried
+from cortez.accounts.student_ids import LOOKS, carried
 from cortez.database import student_changed
 from cortez.db import holds, utc_now, within
 from cortez.errors import DUPLICATES, Conflict, Forbidden, Invalid, NotFound
@@ -113,7 +113,7 @@ class UserRepository(Repository[User]):
 
     async def _rename_looks(self, before: str, student_id: str) -> None:
         """Who looked at the student stays told to the student, and to nobody who gets the former student_id."""
-        looks = User.metadata.tables["access_log"]
+        looks = User.metadata.tables[LOOKS]
         renamed = update(looks).where(looks.c.student_id == before).values(student_id=student_id)
         await self.session.execute(renamed)
 

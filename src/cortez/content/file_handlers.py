@@ -30,7 +30,7 @@ from cortez.db import utc_now
 from cortez.dependencies import provided
 from cortez.errors import Conflict, CortezError, Invalid, NotFound
 from cortez.paging import Page
-from cortez.pools import processes
+from cortez.pools import BESIDE
 from cortez.responses import Answer, created
 from cortez.schemas import Listing, Match, StrictRequest
 from cortez.security import Principal, teachers
@@ -51,7 +51,6 @@ RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 CHUNK = 256 * 1024
 MAX_DESCRIPTION = 500
 SMALL = 1_000_000  # bytes of a file that is checked in no time
-CHECKS = processes()
 
 
 provide_files = provided(ArchivoRepository)
@@ -135,7 +134,7 @@ async def placed(upload: Upload, settings: Settings) -> Taken:
     description = upload.fields.get("descripcion")
     if description is not None and (len(description) > MAX_DESCRIPTION or "\0" in description):
         raise Invalid.at("/descripcion", f"A description has at most {MAX_DESCRIPTION} characters, and no NUL.")
-    check = CHECKS.run if upload.size > SMALL else asyncio.to_thread
+    check = BESIDE.run if upload.size > SMALL else asyncio.to_thread
     extension = await check(extension_of, name, upload.path)
     await asyncio.to_thread(Storage(settings.files).adopt, upload)
     return Taken(name, description, KINDS[extension], upload)

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from sqlalchemy import String, cast, func, select
 
 from cortez.activities.models import Activity
-from cortez.pools import processes
+from cortez.pools import BESIDE
 from cortez.risks.event_rules import EVENT_RULES, SEEN
 from cortez.risks.findings import Event, Finding, Step, Thresholds
 from cortez.risks.repository import Kept, RiskRepository
@@ -21,7 +21,6 @@ from cortez.traces.repository import HAPPENED, TRACES, TraceRepository
 MAX_STEPS, MAX_EVENTS = 5_000, 500  # of a session, the first
 MAX_TEXT = 2_000  # characters of a step
 LONG = 200_000  # characters of a session, from which on the rules take longer than to ask another process
-JUDGES = processes()
 
 NAMES = frozenset(rule.__name__ for rule in (*STEP_RULES, *EVENT_RULES))
 
@@ -63,7 +62,7 @@ async def material_of(risks: RiskRepository, session: LearningSession) -> Materi
 async def look(material: Material) -> list[Finding]:
     """What the rules find; in another process where there is much to read."""
     if sum(len(step.content) for step in material.steps) > LONG:
-        return await JUDGES.run(judge, *material)
+        return await BESIDE.run(judge, *material)
     return await asyncio.to_thread(judge, *material)
 
 

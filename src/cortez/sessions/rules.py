@@ -1,9 +1,10 @@
 """The life cycle of a session, as a table."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from cortez.db import utc_now
+from cortez.errors import Invalid
 from cortez.sessions.models import SessionStatus
 from cortez.transitions import Transitions, after
 
@@ -18,6 +19,13 @@ TRANSITIONS: Transitions = {
     "abort": ({ACTIVE, PAUSED}, SessionStatus.ABORTED),
     "abandon": ({ACTIVE, PAUSED}, SessionStatus.ABANDONED),
 }
+
+
+def too_early(pointer: str, moment: datetime | None, start: datetime) -> Invalid | None:
+    """Why a student says nothing of that moment in a session that started then, if so."""
+    if moment is None or moment >= start - CLOCKS:
+        return None
+    return Invalid.at(pointer, "This lies more than five minutes before the session's start.")
 
 
 def next_status(status: str, action: str) -> dict[str, Any]:

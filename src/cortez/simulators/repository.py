@@ -15,7 +15,7 @@ from cortez.repository import M, Repository
 from cortez.schemas import stored
 from cortez.sessions.models import LearningSession
 from cortez.sessions.repository import on_visible_session
-from cortez.sessions.rules import CLOCKS
+from cortez.sessions.rules import too_early
 from cortez.simulators.models import IncidentSimulation, InterviewSession, SimulatorEvent
 from cortez.simulators.schemas import MAX_STEPS, EventIn
 
@@ -106,9 +106,8 @@ class EventRepository(OfSession[SimulatorEvent]):
             if isinstance(event, CortezError):
                 outcomes.append(event)
                 continue
-            if event.timestamp and is_student and event.timestamp < session.start_time - CLOCKS:
-                early = "This lies more than five minutes before the session's start."
-                outcomes.append(Invalid.at("/timestamp", early))
+            if is_student and (early := too_early("/timestamp", event.timestamp, session.start_time)):
+                outcomes.append(early)
                 continue
             values = values_of(event, session, now + timedelta(microseconds=index))
             outcomes.append(self._judge(index, values, known))

@@ -12,7 +12,7 @@ from uuid_utils.compat import uuid7
 from cortez.batches import BatchResult, ItemResult, answer_of, refuse_rejections
 from cortez.db import utc_now
 from cortez.errors import Conflict, CortezError, Invalid
-from cortez.pools import processes
+from cortez.pools import BESIDE
 from cortez.schemas import stored
 from cortez.sessions.repository import judgements_of
 from cortez.sessions.rules import FINAL
@@ -22,8 +22,6 @@ from cortez.traces.git_repository import GitSessionRepository, GitTraceRepositor
 from cortez.traces.git_rules import Commit, complexity_of, links_of, patterns_of, window_of
 from cortez.traces.git_schemas import GitTraceIn, ImportResult
 from cortez.traces.lateness import closed_to_student, is_late
-
-READERS = processes()
 
 PARSERS: dict[str, Callable[[bytes, Window], Found]] = {
     "application/x-git-bundle": read_commits,
@@ -35,7 +33,7 @@ async def read_history(raw: bytes, media_type: str, window: Window) -> Found:
     """The commits of a bundle or a log that lie in the window."""
     if not raw:
         raise Invalid.at("", "Send a git bundle or the output of git log.")
-    return await READERS.run(PARSERS[media_type], raw, window)
+    return await BESIDE.run(PARSERS[media_type], raw, window)
 
 
 class GitIngest:

@@ -20,7 +20,7 @@ from cortez.privacy import ERASED
 from cortez.security import Principal
 from cortez.sessions.models import LearningSession, SessionStatus
 from cortez.sessions.repository import SESSIONS, SessionRepository, judgements_of
-from cortez.sessions.rules import CLOCKS
+from cortez.sessions.rules import CLOCKS, too_early
 from cortez.statements import Kept
 from cortez.traces.lateness import closed_to_student, is_late
 from cortez.traces.models import InteractionType
@@ -192,8 +192,8 @@ class Ingest:
             return Forbidden("FORBIDDEN", forbidden)
         if trace.occurred_at and trace.occurred_at > known.now + CLOCKS:
             return Invalid.at("/occurred_at", "This lies more than five minutes ahead.")
-        if trace.occurred_at and self._is_own(session) and trace.occurred_at < session.start_time - CLOCKS:
-            return Invalid.at("/occurred_at", "This lies more than five minutes before the session's start.")
+        if self._is_own(session) and (early := too_early("/occurred_at", trace.occurred_at, session.start_time)):
+            return early
         if session.student_id.startswith(ERASED):
             return Conflict("SESSION_CLOSED", "The student of this session was erased.")
         return None if session.status in OPEN else self._too_late(trace, session, known)
