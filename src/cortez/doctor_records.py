@@ -34,24 +34,21 @@ def active(role: Role) -> Any:
 
 
 def teaches(course_id: Any) -> Any:
-    """Memberships of a course's teachers."""
-    return select(CourseMember.id).where(
-        CourseMember.course_id == course_id, CourseMember.role == CourseRole.TEACHER.value
-    )
+    """Memberships of those who lead a course and still teach."""
+    members = select(CourseMember.id).join(User, User.id == CourseMember.user_id)
+    there = (CourseMember.course_id == course_id, CourseMember.role == CourseRole.TEACHER.value)
+    return members.where(*there, active(Role.TEACHER))
 
 
 ADMIN = select(User.id).where(User.id == ApiKey.created_by, active(Role.ADMIN)).exists()
-TEACHER = teaches(Course.course_id).join(User, User.id == CourseMember.user_id).where(active(Role.TEACHER)).exists()
+TEACHER = teaches(Course.course_id).exists()
 OWNER = or_(
     select(User.id).where(User.id == Activity.teacher_id, active(Role.ADMIN)).exists(),
     and_(
         Activity.course_id.is_(None),
         select(User.id).where(User.id == Activity.teacher_id, active(Role.TEACHER)).exists(),
     ),
-    teaches(Activity.course_id)
-    .join(User, User.id == CourseMember.user_id)
-    .where(CourseMember.user_id == Activity.teacher_id, active(Role.TEACHER))
-    .exists(),
+    teaches(Activity.course_id).where(CourseMember.user_id == Activity.teacher_id).exists(),
 )
 BEFORE = select(LearningSession.id).where(
     LearningSession.student_id == User.student_id,
