@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from random import Random
 from typing import Any
 from uuid import uuid4
 
@@ -9,7 +10,7 @@ import pytest
 from sqlalchemy import delete, update
 
 from cortez.accounts.models import CourseMember, User
-from cortez.database import student_changed
+from cortez.database import Database, student_changed
 from cortez.db import utc_now
 from cortez.oversight.models import StudentFigures, StudentProfile
 from cortez.oversight.profiles import complete, rebuild
@@ -99,6 +100,68 @@ async def test_a_rebuild_gives_the_same_profiles(make: Make) -> None:
     assert await rebuild(make.database) == len(before)
     assert (await kept(make), await kept(make, StudentFigures)) == (before, figures)
     assert [one["total_interactions"] for one in before if one["student_id"] == students[2].student_id] == [15]
+
+
+async def test_what_is_added_is_what_a_rebuild_works_out(make: Make) -> None:
+    """Whatever counts is done in any order, by several places at once."""
+    student, chance = await registered(make, await make.course("a")), Random(7)  # noqa: S311 - no secret
+    key, admin = await make.key(), await make.admin()
+    loose = (await make.activity()).activity_id
+    sessions = [await make.session(student, **place) for place in ({"course_id": "a"}, {"activity_id": loose}) * 3]
+    paths = [f"/sessions/{session.id}" for session in sessions]
+    traces: list[str] = []
+    risks: list[str] = []
+
+    def step() -> dict[str, Any]:
+        share, moment = chance.random(), utc_now() - timedelta(seconds=chance.randrange(1, 60))
+        state = chance.choice(["depuracion", "atascado", None])
+        return ANSWER | {"ai_involvement": share, "cognitive_state": state, "occurred_at": moment.isoformat()}
+
+    async def act(path: str) -> None:
+        match chance.randrange(7):
+            case 0 | 1:
+                batch = (await key.post(f"{path}/traces/batch", json=[step() for _ in range(5)])).json()
+                traces.extend(item["id"] for item in batch["items"] if item["status"] == "created")
+            case 2:
+                await student.post(f"{path}/{chance.choice(['complete', 'abort', 'pause'])}")
+            case 3 if traces:
+                await key.patch(f"/traces/{chance.choice(traces)}", json={"ai_involvement": chance.random()})
+            case 4:
+                kind, level = chance.choice(["plagiarism", "lack_justification"]), chance.choice(["low", "critical"])
+                risk = {"risk_type": kind, "risk_level": level, "description": "Seen."}
+                risks.append((await key.post(f"{path}/risks", json=risk)).json()["id"])
+            case 5 if risks:
+                verdict = {"resolution": chance.choice(["confirmed", "unfounded"]), "resolution_notes": "Looked at."}
+                await admin.post(f"/risks/{chance.choice(risks)}/resolve", json=verdict)
+            case 6:
+                said = {"overall_score": chance.random() * 10, "key_strengths": [str(chance.random())]}
+                assert (await key.post(f"{path}/evaluations", json=said)).status_code == 201
+
+    for _ in range(120):
+        await act(chance.choice(paths))
+    before, figures = await kept(make), await kept(make, StudentFigures)
+    assert [len(one["evolution"]) > 0 and one["risks"] > 0 and one["steps"] > 0 for one in figures] == [True, True]
+    await rebuild(make.database)
+    assert (await kept(make), await kept(make, StudentFigures)) == (before, figures)
+
+
+async def test_the_end_of_a_session_reads_no_other_one(make: Make, database: Database) -> None:
+    student, key = await registered(make, await make.course("a")), await make.key()
+    seen = []
+    for _ in range(3):
+        session = await make.session(student, course_id="a")
+        await key.post(f"/sessions/{session.id}/traces/batch", json=[ANSWER] * 5)
+        with statements(database) as ended:
+            assert (await student.post(f"/sessions/{session.id}/complete")).status_code == 200
+        late = ANSWER | {"occurred_at": session.start_time.isoformat()}
+        with statements(database) as delivered:
+            assert (await key.post(f"/sessions/{session.id}/traces", json=late)).status_code == 201
+        seen.append((ended, delivered))
+    (first, _), *others = seen
+    assert any("GROUP BY sessions.student_id" in text for text in first)  # the course has no figures yet
+    assert not any("GROUP BY sessions.student_id" in text for made in others for texts in made for text in texts)
+    assert len(others[0][0]) == len(others[1][0]) < len(first)
+    assert (await profile(student, student))["total_interactions"] == 18
 
 
 async def worked(make: Make, student: Someone, steps: int, share: float, score: float, **place: str) -> None:

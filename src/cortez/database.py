@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -33,8 +33,11 @@ T = TypeVar("T")
 TURN = "turn"  # a writer's, among those of this process
 STUDENT_CHANGED, CHANGED, HELD = "student_changed", "changed_students", "held"
 
-# Called in the unit of work that did it: of whom sessions or findings have changed, and of whom only the account.
-StudentChanged = Callable[[AsyncSession, Collection[str], Collection[str]], Awaitable[None]]
+# By student what was added to the figures, nothing where only the account changed, or None: work all of them out.
+Changed = Mapping[str, Sequence[Any] | None]
+
+# Called in the unit of work that did it, before it commits.
+StudentChanged = Callable[[AsyncSession, Changed], Awaitable[None]]
 
 
 class Database:
@@ -107,24 +110,25 @@ class Database:
             await self.replica.engine.dispose()
 
 
-def student_changed(session: AsyncSession, *student_ids: str | None, figures: bool = True) -> None:
-    """Let what is kept about these students be worked out again, once, before this unit of work commits.
+def student_changed(session: AsyncSession, *student_ids: str | None, by: Sequence[Any] | None = None) -> None:
+    """Let what is kept about these students follow, once, before this unit of work commits.
 
-    Without `figures` only who they are: a new name costs the same however much they have done.
+    `by` is what was added to their figures, as the listener knows it: that costs the same however much they have done.
+    Nothing in it means that only the account has changed. Without it all their figures are worked out.
     """
-    changed: dict[str, bool] = session.info.setdefault(CHANGED, {})
+    changed: dict[str, list[Any] | None] = session.info.setdefault(CHANGED, {})
     for student_id in student_ids:
         if student_id:
-            changed[student_id] = figures or changed.get(student_id, False)
+            before = changed.get(student_id, [])
+            changed[student_id] = None if by is None or before is None else [*before, *by]
 
 
 async def tell(session: AsyncSession) -> None:
-    """Have the listener work out what it keeps about the students that the unit has changed."""
+    """Have the listener bring up to date what it keeps about the students that the unit has changed."""
     listener: StudentChanged | None = session.info.get(STUDENT_CHANGED)
-    changed: dict[str, bool] | None = session.info.pop(CHANGED, None)
+    changed: Changed | None = session.info.pop(CHANGED, None)
     if listener and changed:
-        worked, named = ([one for one in sorted(changed) if changed[one] is kind] for kind in (True, False))
-        await listener(session, worked, named)
+        await listener(session, changed)
 
 
 async def commit(session: AsyncSession) -> None:

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Raw, Struct
 from sqlalchemy import (
     JSON,
+    BigInteger,
     BindParameter,
     Boolean,
     CheckConstraint,
@@ -223,6 +224,24 @@ class within(Predicate):  # noqa: N801 - reads as a function of SQL
     def __init__(self, column: Any, values: Collection[Any] | BindParameter[Any]) -> None:
         given = values if isinstance(values, BindParameter) else literal(list(values), ListOf(column.type))
         super().__init__(column, given)
+
+
+class whole(FunctionElement[int]):  # noqa: N801 - reads as a function of SQL
+    """A number that is not below zero, without what follows its decimal point. Not every SQLite has `floor`."""
+
+    type = BigInteger()
+    inherit_cache = True
+    name = "whole"
+
+
+@compiles(whole, "postgresql")
+def _whole_postgresql(element: whole, compiler: Any, **options: Any) -> str:
+    return f"CAST(floor({compiler.process(element.clauses, **options)}) AS BIGINT)"
+
+
+@compiles(whole, "sqlite")
+def _whole_sqlite(element: whole, compiler: Any, **options: Any) -> str:
+    return f"CAST({compiler.process(element.clauses, **options)} AS INTEGER)"
 
 
 @compiles(missing, "postgresql")

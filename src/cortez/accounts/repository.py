@@ -108,7 +108,7 @@ class UserRepository(Repository[User]):
         await self.change(user, changes)
         if before is not None and user.student_id is not None and before != user.student_id:
             await self._rename_looks(before, user.student_id)
-        student_changed(self.session, before, user.student_id, figures=before != user.student_id)
+        student_changed(self.session, before, user.student_id, by=() if before == user.student_id else None)
         return user
 
     async def _rename_looks(self, before: str, student_id: str) -> None:

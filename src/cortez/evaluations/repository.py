@@ -1,15 +1,16 @@
 """Queries of evaluations, and the one place where they are stored."""
 
+from collections import Counter
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func
 
-from cortez.database import student_changed
 from cortez.db import shown
 from cortez.evaluations.models import Evaluation
 from cortez.evaluations.schemas import EvaluationOut
 from cortez.risks.repository import belonging
+from cortez.sessions.changes import Counts, figures_changed, millionths
 from cortez.sessions.models import LearningSession
 from cortez.sessions.repository import OnSession
 from cortez.traces.repository import HAPPENED, TRACES, TraceRepository
@@ -49,5 +50,6 @@ class EvaluationRepository(OnSession[Evaluation, EvaluationOut]):
     async def store(self, session: LearningSession, values: dict[str, Any]) -> Evaluation:
         """One more evaluation of the locked session."""
         evaluation = await self.add(Evaluation(**values, **belonging(session)))
-        student_changed(self.session, session.student_id)
+        counts: Counts = Counter({("evaluations",): 1, ("score",): millionths(evaluation.overall_score)})
+        figures_changed(self.session, session, counts, evaluation=evaluation)
         return evaluation

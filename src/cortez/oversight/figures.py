@@ -6,7 +6,7 @@ are the same whenever they are worked out again. Findings that a person judged u
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +19,7 @@ from cortez.evaluations.rules import BANDS, level_of
 from cortez.oversight.models import StudentFigures
 from cortez.repository import group_by
 from cortez.risks.models import Resolution, Risk, RiskLevel
+from cortez.sessions.changes import MILLION, Change, Place, in_millionths
 from cortez.sessions.models import LearningSession
 from cortez.sessions.rules import FINAL
 from cortez.traces.models import CognitiveTrace
@@ -34,8 +35,8 @@ SUPPORTED = func.coalesce(Risk.resolution, Resolution.CONFIRMED.value) != Resolu
 ACTIVITY = case((LearningSession.course_id.is_(None), LearningSession.activity_id))
 PLACE = (LearningSession.student_id, LearningSession.course_id, ACTIVITY)
 
-Place = tuple[str, str | None, str | None]  # student, course, activity without a course
 Facts = dict[Place, dict[str, Any]]
+TRACES, EVALUATIONS = CognitiveTrace.__table__, Evaluation.__table__
 
 EMPTY: dict[str, Any] = {
     "sessions": 0,
@@ -53,11 +54,62 @@ EMPTY: dict[str, Any] = {
 }
 
 
-async def renew(session: AsyncSession, student_ids: Collection[str]) -> dict[str, list[StudentFigures]]:
-    """Work out the figures of these students, by a fixed number of queries. Their profiles are locked."""
-    wanted = StudentFigures.student_id.in_(student_ids)
+async def renew(
+    session: AsyncSession, changed: Mapping[str, Sequence[Change] | None]
+) -> dict[str, list[StudentFigures]]:
+    """The figures of these students, brought up to date. Their profiles are locked.
+
+    What changed is added. Without a change, or where a place has no figures yet, all is worked out by a fixed number
+    of queries.
+    """
+    wanted = StudentFigures.student_id.in_(changed)
     stored = await session.scalars(select(StudentFigures).where(wanted).execution_options(populate_existing=True))
-    known = {(row.student_id, row.course_id, row.activity_id): row for row in stored}
+    known: dict[Place, StudentFigures] = {(row.student_id, row.course_id, row.activity_id): row for row in stored}
+    whole = [
+        student_id
+        for student_id, changes in changed.items()
+        if changes is None or any(change.place not in known for change in changes)
+    ]
+    for change in (one for student_id in changed.keys() - whole for one in changed[student_id] or ()):
+        add(known[change.place], change)
+    there = await work_out(session, whole, known) if whole else []
+    added = [row for place, row in known.items() if place[0] not in whole]
+    return group_by([*there, *added], lambda row: row.student_id, changed)
+
+
+def add(row: StudentFigures, change: Change) -> None:
+    """What changed, on top of what is there: the same as when all is worked out from what is stored."""
+    for way, number in change.counts.items():
+        match way:
+            case ("ai_share" | "score" as name,):
+                setattr(row, name, round(getattr(row, name) + number / MILLION, SHARE_DIGITS))
+            case (name,):
+                setattr(row, name, getattr(row, name) + number)
+            case ("states", name):
+                row.states = without_zeros(row.states | {name: row.states.get(name, 0) + number})
+            case ("risk_counts", dimension, kind):
+                counts = {"open": 0, "confirmed": 0} | row.risk_counts.get(dimension, {})
+                counts[kind] += number
+                row.risk_counts = row.risk_counts | {dimension: counts}
+    row.risk_counts = {name: counts for name, counts in row.risk_counts.items() if any(counts.values())}
+    if change.last:
+        row.last_activity_date = max(change.last, row.last_activity_date or change.last)
+    if change.evaluation:
+        newest = point(change.evaluation)
+        row.evolution = sorted([*row.evolution, newest], key=moment_of)[-REMEMBERED:]
+        if row.evolution[-1] == newest:
+            row.latest = words(change.evaluation)
+
+
+def without_zeros(counts: dict[str, int]) -> dict[str, int]:
+    return {name: count for name, count in counts.items() if count}
+
+
+async def work_out(
+    session: AsyncSession, student_ids: Collection[str], stored: Mapping[Place, StudentFigures]
+) -> list[StudentFigures]:
+    """The figures of these students from all that they did, in the rows that are stored as far as there are any."""
+    known = {place: row for place, row in stored.items() if place[0] in student_ids}
     facts = [await fold(session, student_ids) for fold in (sessions, steps, risks, evaluations)]
     kept = []
     for place in sorted(facts[0], key=str):
@@ -69,7 +121,7 @@ async def renew(session: AsyncSession, student_ids: Collection[str]) -> dict[str
     await session.flush()
     if known:
         await session.execute(delete(StudentFigures).where(StudentFigures.id.in_([row.id for row in known.values()])))
-    return group_by(kept, lambda row: row.student_id, student_ids)
+    return kept
 
 
 def merge_facts(facts: Sequence[Facts], place: Place) -> dict[str, Any]:
@@ -99,13 +151,13 @@ def of_sessions(model: Any, columns: Sequence[Any], student_ids: Collection[str]
 async def steps(session: AsyncSession, student_ids: Collection[str]) -> Facts:
     """How many there are, the sum of the AI's shares in them, and how many name which state."""
     state = CognitiveTrace.cognitive_state
-    columns = (state, func.count(), func.sum(CognitiveTrace.ai_involvement))
+    columns = (state, func.count(), func.sum(in_millionths(TRACES.c.ai_involvement)))
     grouped = of_sessions(CognitiveTrace, columns, student_ids).where(ENDED).group_by(*PLACE, state).order_by(state)
     facts: Facts = {}
     for *place, name, count, share in await session.execute(grouped):
         fact = facts.setdefault(place_of(place), {"steps": 0, "ai_share": 0.0, "states": {}})
         fact["steps"] += count
-        fact["ai_share"] = round(fact["ai_share"] + share, SHARE_DIGITS)
+        fact["ai_share"] = round(fact["ai_share"] + int(share) / MILLION, SHARE_DIGITS)
         fact["states"] |= {name: count} if name else {}
     return facts
 
@@ -140,7 +192,7 @@ async def evaluations(session: AsyncSession, student_ids: Collection[str]) -> Fa
         Evaluation.id,
         newest.label("number"),
         func.count().over(partition_by=PLACE).label("evaluations"),
-        func.sum(Evaluation.overall_score).over(partition_by=PLACE).label("score"),
+        func.sum(in_millionths(EVALUATIONS.c.overall_score)).over(partition_by=PLACE).label("score"),
     )
     ranked = of_sessions(Evaluation, columns, student_ids).subquery()
     place = (ranked.c[0], ranked.c[1], ranked.c[2])
@@ -154,7 +206,7 @@ async def evaluations(session: AsyncSession, student_ids: Collection[str]) -> Fa
     for evaluation, *there, count, score in await session.execute(shown):
         fact = facts.setdefault(place_of(there), {"evolution": []})
         fact["evolution"].append(point(evaluation))
-        fact |= {"evaluations": count, "score": round(score, SHARE_DIGITS), "latest": words(evaluation)}
+        fact |= {"evaluations": count, "score": round(int(score) / MILLION, SHARE_DIGITS), "latest": words(evaluation)}
     return facts
 
 

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
 from cortez.accounts.models import User
-from cortez.database import Database
+from cortez.database import Changed, Database
 from cortez.db import utc_now
 from cortez.oversight.figures import merged, renew
 from cortez.oversight.models import StudentFigures, StudentProfile
@@ -30,7 +30,7 @@ async def rebuild(database: Database) -> int:
         students = sorted(await session.scalars(known))
     for start in range(0, len(students), CHUNK):
         async with database.unit() as session:
-            await refresh(session, students[start : start + CHUNK])
+            await refresh(session, dict.fromkeys(students[start : start + CHUNK]))
     return sum(not is_forgotten(student_id) for student_id in students)
 
 
@@ -52,29 +52,29 @@ async def complete(database: Database) -> bool:
     some = lacking.order_by(StudentProfile.student_id).limit(CHUNK)
     async with database.unit() as session:
         students = list(await session.scalars(some.with_for_update(key_share=True, skip_locked=True)))
-        await refresh(session, students)
+        await refresh(session, dict.fromkeys(students))
     return bool(students)
 
 
-async def refresh(session: AsyncSession, student_ids: Collection[str], named: Collection[str] = ()) -> None:
-    """Work out these profiles, by a fixed number of queries; of those in `named` only who they are.
+async def refresh(session: AsyncSession, changed: Changed) -> None:
+    """Bring the profiles of these students up to date, by a fixed number of queries.
 
     The profiles are locked before anything is counted: of two units that change one student the later counts what the
     earlier has committed. What is left of the erased has no profile.
     """
-    await forget(session, [one for one in student_ids if is_forgotten(one)])
-    working = [one for one in student_ids if not is_forgotten(one)]
-    everybody = {*working, *named}
-    if not everybody:
+    await forget(session, [one for one in changed if is_forgotten(one)])
+    living = {one: changes for one, changes in changed.items() if not is_forgotten(one)}
+    if not living:
         return
-    profiles, people = await locked(session, everybody), await accounts(session, everybody)
-    figures = await renew(session, working) if working else {}
+    profiles, people = await locked(session, living), await accounts(session, living)
+    figures = {one: changes for one, changes in living.items() if changes is None or changes}
+    places = await renew(session, figures) if figures else {}
     gone = []
     for student_id, profile in profiles.items():
-        person, places = people.get(student_id), figures.get(student_id)
-        if person is None and places is not None and not places:
+        person, theirs = people.get(student_id), places.get(student_id)
+        if person is None and theirs is not None and not theirs:
             gone.append(profile.id)
-        for name, value in {**(person or NOBODY), **({} if places is None else merged(places))}.items():
+        for name, value in {**(person or NOBODY), **({} if theirs is None else merged(theirs))}.items():
             setattr(profile, name, value)
     await session.flush()
     if gone:

@@ -1,6 +1,7 @@
 """Queries of risks, and the one place where they are stored and resolved."""
 
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -9,13 +10,13 @@ from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.accounts.repository import led_courses
-from cortez.database import student_changed
 from cortez.db import among, shown, utc_now
 from cortez.errors import Conflict, Forbidden, Invalid
 from cortez.risks.findings import Finding
-from cortez.risks.models import Resolution, Risk
+from cortez.risks.models import Resolution, Risk, RiskLevel
 from cortez.risks.schemas import RiskOut
 from cortez.security import Principal
+from cortez.sessions.changes import Counts, difference, figures_changed
 from cortez.sessions.models import LearningSession
 from cortez.sessions.repository import OnSession, SessionRepository, in_own_activity, of_others
 from cortez.traces.models import CognitiveTrace
@@ -88,7 +89,7 @@ class RiskRepository(OnSession[Risk, RiskOut]):
         trace_ids = [UUID(id_) for id_ in values["trace_ids"]]
         late = await require_traces(self.session, self.principal, session.id, trace_ids, "/trace_ids")
         risk = await self.add(Risk(**values, late=late, **belonging(session)))
-        student_changed(self.session, session.student_id)
+        figures_changed(self.session, session, counts_of_risks([risk]))
         return risk
 
     async def keep(self, session: LearningSession, findings: Sequence[Finding]) -> Kept:
@@ -97,19 +98,21 @@ class RiskRepository(OnSession[Risk, RiskOut]):
         An open finding follows what is seen now, unless a newer version of its rule wrote it; a resolved one stays.
         """
         known = await self._found_before(session.id)
+        before = counts_of_risks(known.values())
         kept, new, updated = [], 0, 0
         for finding in findings:
             risk = known.get((finding.rule, finding.subject))
             if risk is None:
                 risk = Risk(rule=finding.rule, subject=finding.subject, **finding.columns(), **belonging(session))
                 self.session.add(risk)
+                known[finding.rule, finding.subject] = risk
                 new += 1
             elif not risk.resolved and (risk.rule_version or 0) <= finding.version:
                 updated += renewed(risk, finding)
             kept.append(risk)
         await self.session.flush()
         if new or updated:
-            student_changed(self.session, session.student_id)
+            figures_changed(self.session, session, difference(counts_of_risks(known.values()), before))
         return Kept(kept, new, updated)
 
     async def _found_before(self, session_id: UUID) -> dict[tuple[str | None, str | None], Risk]:
@@ -123,9 +126,26 @@ class RiskRepository(OnSession[Risk, RiskOut]):
         if risk.resolved:
             raise Conflict("RISK_RESOLVED", "This risk is closed already.")
         closed = {"resolved": True, "resolved_at": utc_now(), "resolution": resolution.value, "resolution_notes": notes}
+        before = counts_of_risks([risk])
         await self.change(risk, closed)
-        student_changed(self.session, risk.student_id)
+        place = select(LearningSession.student_id, LearningSession.course_id, LearningSession.activity_id)
+        session = (await self.session.execute(place.where(LearningSession.id == risk.session_id))).one()
+        figures_changed(self.session, session, difference(counts_of_risks([risk]), before))
         return risk
+
+
+def counts_of_risks(risks: Iterable[Risk]) -> Counts:
+    """As figures count them: how many, how many critical ones, and by dimension the open and the confirmed ones.
+
+    Those that a person judged unfounded do not count.
+    """
+    counts: Counts = Counter()
+    for risk in risks:
+        if risk.resolution != Resolution.UNFOUNDED:
+            counts["risks",] += 1
+            counts["critical_risks",] += risk.risk_level == RiskLevel.CRITICAL
+            counts["risk_counts", str(risk.dimension), "confirmed" if risk.resolved else "open"] += 1
+    return counts
 
 
 def belonging(session: LearningSession) -> dict[str, Any]:

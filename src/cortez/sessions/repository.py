@@ -18,6 +18,7 @@ from cortez.paging import Page
 from cortez.repository import Listed, group_by
 from cortez.schemas import Listing
 from cortez.security import Principal
+from cortez.sessions.changes import sessions_ended
 from cortez.sessions.models import LearningSession
 from cortez.sessions.rules import ACTIVE, FINAL, PAUSED, TRANSITIONS, next_status
 from cortez.sessions.schemas import SessionOut
@@ -150,7 +151,7 @@ class SessionRepository(Listed[LearningSession, SessionOut]):
         """Take the locked session through its life cycle. Raises Conflict on an illegal transition."""
         await self.change(session, next_status(session.status, action))
         if session.status in FINAL:
-            student_changed(self.session, session.student_id)
+            await sessions_ended(self.session, [session])
         return session
 
     async def delete(self, session: LearningSession) -> None:
@@ -174,7 +175,7 @@ class SessionRepository(Listed[LearningSession, SessionOut]):
             session.end_time = max(moment or session.updated_at, session.updated_at)
             session.status = after(TRANSITIONS, self.noun, session.status, "abandon")
         await self.session.flush()
-        student_changed(self.session, *(session.student_id for session, _ in rows))
+        await sessions_ended(self.session, [session for session, _ in rows])
         return len(rows)
 
     async def require(self, id_: UUID) -> None:

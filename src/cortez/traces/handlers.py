@@ -119,10 +119,10 @@ async def change_trace(
     trace_id: FromPath[UUID], data: JSONBody[TracePatch], traces: Traces, match: NamedDependency[Match]
 ) -> TraceOut:
     """Add or correct the analysis of a step."""
-    trace = await traces.get(trace_id, lock=True)
+    trace, session = await traces.to_analyse(trace_id)
     match.check(trace.updated_at)
     changes = {column_of(name): value for name, value in data.changes().items()}
-    return TraceOut.of(await traces.analyse(trace, changes))
+    return TraceOut.of(await traces.analyse(trace, session, changes))
 
 
 router = Router(

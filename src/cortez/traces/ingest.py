@@ -12,12 +12,12 @@ from uuid_utils.compat import uuid7
 
 from cortez.batches import BatchResult, ItemResult, answer_of, refuse_rejections
 from cortez.copying import copy_rows
-from cortez.database import student_changed
 from cortez.db import ListOf, utc_now, within
 from cortez.driver import fetch, name_author
 from cortez.errors import Conflict, CortezError, Forbidden, Invalid, NotFound
 from cortez.privacy import ERASED
 from cortez.security import Principal
+from cortez.sessions.changes import counts_of_steps, figures_changed, millionths
 from cortez.sessions.models import LearningSession, SessionStatus
 from cortez.sessions.repository import SESSIONS, SessionRepository, judgements_of
 from cortez.sessions.rules import CLOCKS, too_early
@@ -27,7 +27,9 @@ from cortez.traces.models import InteractionType
 from cortez.traces.repository import SHOWN, TRACES
 from cortez.traces.schemas import Analysis, SessionTraceIn, TraceIn, TraceOut, column_of
 
-JUDGED = [SESSIONS.c[name] for name in ("id", "student_id", "activity_id", "status", "start_time", "end_time")]
+JUDGED = [
+    SESSIONS.c[name] for name in ("id", "student_id", "course_id", "activity_id", "status", "start_time", "end_time")
+]
 STORE = Kept(insert(TRACES).values({column.name: bindparam(column.name) for column in TRACES.c}).returning(*SHOWN))
 STORED = Kept(
     select(TRACES.c.id, TRACES.c.session_id, TRACES.c.ingest_digest).where(
@@ -57,7 +59,7 @@ PLACE = ("session_id", "id", "student_id", "activity_id", "ingest_digest", "late
 UNSAID: Row = tuple(usual(TRACES.c[name]) for name in Analysis.__struct_fields__)  # an analysis that says nothing
 LAST = TraceIn.__struct_fields__.index("id")
 COLUMNS = (*PLACE, *map(column_of, TraceIn.__struct_fields__[:LAST]))
-OCCURRED = COLUMNS.index("occurred_at")
+OCCURRED, STATE, SHARE = map(COLUMNS.index, ("occurred_at", "cognitive_state", "ai_involvement"))
 
 
 class Item(Struct, frozen=True):
@@ -135,19 +137,18 @@ class Ingest:
             raise NotFound("session", session_id)
         rows: list[Row] = []
         results = [self._judge(item, known, rows) for item in items]
-        ended = {session_id for session_id, *_ in rows} - known.open()
-        if ended:
-            student_changed(self.session, *(known.sessions[id_].student_id for id_ in ended))
-            await self._move_ends(known, [row for row in rows if row[0] in ended])
+        for id_ in {session_id for session_id, *_ in rows} - known.open():
+            await self._came_late(known.sessions[id_], [row for row in rows if row[0] == id_])
         return results, rows
 
-    async def _move_ends(self, known: Known, rows: list[Row]) -> None:
-        """The end of an abandoned session was a guess: a step that is known to have come later moves it."""
-        last = {row[0]: row[OCCURRED] for row in sorted(rows, key=lambda row: row[OCCURRED])}
-        for id_, moment in last.items():
-            if moment > known.sessions[id_].end_time:
-                moved = update(LearningSession).where(LearningSession.id == id_).values(end_time=moment)
-                await self.session.execute(moved.execution_options(synchronize_session=False))
+    async def _came_late(self, session: Any, rows: list[Row]) -> None:
+        """Steps of a session that has ended count at once. The end of an abandoned one was a guess: they move it."""
+        last = max(row[OCCURRED] for row in rows)
+        steps = counts_of_steps((row[STATE], 1, millionths(row[SHARE])) for row in rows)
+        figures_changed(self.session, session, steps, last=last if last > session.end_time else None)
+        if last > session.end_time:
+            moved = update(LearningSession).where(LearningSession.id == session.id).values(end_time=last)
+            await self.session.execute(moved.execution_options(synchronize_session=False))
 
     async def _know(self, items: list[Item], session_ids: set[UUID]) -> Known:
         """The sessions first, locked; then what is stored.

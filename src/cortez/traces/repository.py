@@ -5,10 +5,10 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, bindparam, func, select
 
-from cortez.database import student_changed
 from cortez.db import shown
+from cortez.sessions.changes import Counts, counts_of_steps, difference, figures_changed, millionths
 from cortez.sessions.models import LearningSession
-from cortez.sessions.repository import OnSession
+from cortez.sessions.repository import OnSession, SessionRepository
 from cortez.sessions.rules import FINAL
 from cortez.traces.models import CognitiveTrace
 from cortez.traces.schemas import TraceOut
@@ -18,6 +18,10 @@ SHOWN = shown(TRACES, TraceOut, metadata="trace_metadata")
 
 # When a step happened, as views and rules order it: what the client said, else when it was stored.
 HAPPENED = func.coalesce(TRACES.c.occurred_at, TRACES.c.created_at)
+
+
+def counts_of(trace: CognitiveTrace) -> Counts:
+    return counts_of_steps([(trace.cognitive_state, 1, millionths(trace.ai_involvement))])
 
 
 class TraceRepository(OnSession[CognitiveTrace, TraceOut]):
@@ -42,12 +46,18 @@ class TraceRepository(OnSession[CognitiveTrace, TraceOut]):
         statement = self.select(*columns).where(TRACES.c.session_id == session_id)
         return list(await self.session.execute(statement.order_by(HAPPENED, TRACES.c.id).limit(limit)))
 
-    async def analyse(self, trace: CognitiveTrace, changes: dict[str, Any]) -> CognitiveTrace:
+    async def to_analyse(self, id_: UUID) -> tuple[CognitiveTrace, LearningSession]:
+        """The trace, locked after its session: as it is being changed the session neither ends nor is erased."""
+        session_id = (await self.row((TRACES.c.session_id,), id_)).session_id
+        session = await SessionRepository(self.session, self.principal).get(session_id, lock=True)
+        return await self.get(id_, lock=True), session
+
+    async def analyse(self, trace: CognitiveTrace, session: LearningSession, changes: dict[str, Any]) -> CognitiveTrace:
         """Change the locked trace; what is kept about the student follows where its session has ended."""
+        before = counts_of(trace)
         await self.change(trace, changes)
-        ended = select(LearningSession.student_id).where(LearningSession.id == trace.session_id)
-        final = LearningSession.status.in_([status.value for status in FINAL])
-        student_changed(self.session, await self.session.scalar(ended.where(final)))
+        if session.status in FINAL:
+            figures_changed(self.session, session, difference(counts_of(trace), before))
         return trace
 
     async def count_by_session(self, session_id: UUID) -> int:
