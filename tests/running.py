@@ -7,10 +7,12 @@ from contextlib import asynccontextmanager, closing
 from typing import Any
 
 import httpx
+import msgspec
 from litestar import Litestar
 from sqlalchemy import event
 
 from cortez import tables
+from cortez.app import create_app
 from cortez.database import Database
 from cortez.settings import Settings
 
@@ -53,6 +55,14 @@ def client_of(app: Litestar, token: str | None = None) -> httpx.AsyncClient:
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)  # type: ignore[arg-type]
     return httpx.AsyncClient(transport=transport, base_url="http://test/api/v1", headers=headers, timeout=30)
+
+
+@asynccontextmanager
+async def limited(app: Litestar, token: str, **changes: Any) -> AsyncIterator[httpx.AsyncClient]:
+    """A client at another worker of the same database, with these settings changed."""
+    other = create_app(msgspec.structs.replace(app.state.settings, **changes))
+    async with live(other), client_of(other, token) as client:
+        yield client
 
 
 def relax(database: Database) -> None:

@@ -43,7 +43,7 @@ UNSEEN = {
     "course_members": {"id", "joined_at"},
     "exercise_attempts": set("execution_time_ms stdout stderr ai_feedback_summary ai_feedback_detailed".split())
     | {"ai_suggestions", "submitted_at"},
-    "sessions": {"trace_count"},
+    "sessions": {"trace_count", "trace_bytes"},
     "git_traces": set("is_merge is_revert detected_patterns complexity_delta related_cognitive_traces".split())
     | {"cognitive_state_during_commit", "time_since_last_interaction_minutes"},
 }

@@ -1,22 +1,17 @@
 """Class lists: one request, one result for every line, absent accounts made."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
-import httpx
-import msgspec
 import pytest
 from litestar import Litestar
 from sqlalchemy import event
 
 from cortez.accounts.models import CourseInvitation, CourseMember, Role, User
-from cortez.app import create_app
 from cortez.sessions.models import LearningSession
 from factory import Make, Someone
 from forgeries import secret_of
-from running import client_of, live
+from running import limited
 
 CSV = {"content-type": "text/csv"}
 PATH = "/courses/c/members/batch"
@@ -149,7 +144,7 @@ async def test_an_admin_gives_a_student_id_that_rows_carry_but_not_a_former_one(
 async def test_a_teacher_adds_so_many_people_a_day(app: Litestar, make: Make, teacher: Someone) -> None:
     admin = await make.admin()
     await make.student()
-    async with limited(app, teacher, enrolments_per_day=3) as client:
+    async with limited(app, secret_of(teacher), enrolments_per_day=3) as client:
         lines = [{"email": "student3@example.edu"}, {"email": "a@b.co"}, {"email": "a@b.co"}, {"email": "b@b.co"}]
         first = (await client.post(PATH, json=[*lines, {"email": "c@b.co"}])).json()
         assert statuses(first) == ["added", "added", "unchanged", "added", "rejected"]
@@ -157,18 +152,10 @@ async def test_a_teacher_adds_so_many_people_a_day(app: Litestar, make: Make, te
         await make.add(CourseMember(course_id=await make.course("d"), user_id=teacher.id, role="teacher"))
         other = (await client.post("/courses/d/members/batch", json=[{"email": "a@b.co"}])).json()
         assert other["items"][0]["code"] == "ENROLMENT_LIMIT"
-    async with limited(app, admin, enrolments_per_day=3) as client:
+    async with limited(app, secret_of(admin), enrolments_per_day=3) as client:
         many = [{"email": f"{n}@many.edu"} for n in range(5)]
         assert (await client.post(PATH, json=many)).json()["created"] == 5
     assert "c@b.co" not in {user.email for user in await make.all(User)}
-
-
-@asynccontextmanager
-async def limited(app: Litestar, someone: Someone, **changes: Any) -> AsyncIterator[httpx.AsyncClient]:
-    """Their client at a worker with other settings."""
-    other = create_app(msgspec.structs.replace(app.state.settings, **changes))
-    async with live(other), client_of(other, secret_of(someone)) as client:
-        yield client
 
 
 async def test_an_admin_makes_staff(make: Make, teacher: Someone) -> None:
@@ -247,7 +234,7 @@ async def test_two_courses_take_in_the_same_new_people_at_once(make: Make) -> No
 async def test_where_members_are_asked_first_none_joins_unasked(app: Litestar, make: Make, teacher: Someone) -> None:
     known = await make.student(student_id="al-1")
     lines = [{"email": "student2@example.edu"}, {"email": "new@example.edu"}]
-    async with limited(app, teacher, enrolment="invite") as client:
+    async with limited(app, secret_of(teacher), enrolment="invite") as client:
         assert statuses((await client.post(PATH, json=lines)).json()) == ["invited", "invited"]
         again = (await client.post(PATH, json=lines)).json()
         assert (statuses(again), again["invited"], again["unchanged"]) == (["unchanged", "unchanged"], 0, 2)
@@ -272,7 +259,7 @@ async def test_an_invitation_is_declined_withdrawn_or_overtaken(app: Litestar, m
     admin = await make.admin()
     people = [await make.student() for _ in range(3)]
     paths = [f"/courses/c/members/{one.id}" for one in people]
-    async with limited(app, teacher, enrolment="invite") as client:
+    async with limited(app, secret_of(teacher), enrolment="invite") as client:
         for path in paths:
             asked = await client.put(path, json={"role": "tutor"})
             assert (asked.status_code, asked.json()["joined_at"], asked.json()["role"]) == (202, None, "tutor")
@@ -285,7 +272,7 @@ async def test_an_invitation_is_declined_withdrawn_or_overtaken(app: Litestar, m
     declined = await people[1].post(f"/auth/me/invitations/{asked['id']}/decline")
     assert (declined.status_code, declined.json()) == (200, asked)
     assert (await people[1].get("/auth/me/invitations")).json()["items"] == []
-    async with limited(app, admin, enrolment="invite") as client:
+    async with limited(app, secret_of(admin), enrolment="invite") as client:
         assert (await client.put(paths[2], json={"role": "student"})).status_code == 200
         assert (await client.post(PATH, json=[{"email": "eva@example.edu"}])).json()["created"] == 1
     assert await make.all(CourseInvitation) == []
@@ -297,7 +284,7 @@ async def test_an_invitation_stands_as_long_as_its_maker_leads(
 ) -> None:
     """A teacher who was removed came back by an invitation that they had sent to a second account of theirs."""
     admin, second, path = await make.admin(), await make.user(Role.TEACHER), f"/courses/c/members/{teacher.id}"
-    async with limited(app, teacher, enrolment="invite") as client:
+    async with limited(app, secret_of(teacher), enrolment="invite") as client:
         wanted = {"role": "teacher"}
         assert (await client.put(f"/courses/c/members/{second.id}", json=wanted)).status_code == 202
     (asked,) = (await second.get("/auth/me/invitations")).json()["items"]
@@ -313,7 +300,7 @@ async def test_an_invitation_stands_as_long_as_its_maker_leads(
     assert (await second.get("/auth/me/invitations")).json()["items"] == []
     assert (await second.post(f"/auth/me/invitations/{asked['id']}/accept")).status_code == 404
     colleague = await make.teacher(course="c")
-    async with limited(app, colleague, enrolment="invite") as client:
+    async with limited(app, secret_of(colleague), enrolment="invite") as client:
         again = await client.put(f"/courses/c/members/{second.id}", json={"role": "student"})
         assert again.status_code == 202
     (asked,) = (await second.get("/auth/me/invitations")).json()["items"]
@@ -323,19 +310,19 @@ async def test_an_invitation_stands_as_long_as_its_maker_leads(
 
 async def test_a_list_renews_an_invitation_that_stood_no_more(app: Litestar, make: Make, teacher: Someone) -> None:
     admin, someone, line = await make.admin(), await make.student(), [{"email": "student3@example.edu"}]
-    async with limited(app, teacher, enrolment="invite") as client:
+    async with limited(app, secret_of(teacher), enrolment="invite") as client:
         assert statuses((await client.post(PATH, json=line)).json()) == ["invited"]
     assert len((await someone.get("/auth/me/invitations")).json()["items"]) == 1
     assert (await admin.delete(f"/courses/c/members/{teacher.id}")).status_code == 204
     assert (await someone.get("/auth/me/invitations")).json()["items"] == []
-    async with limited(app, await make.teacher(course="c"), enrolment="invite") as client:
+    async with limited(app, secret_of(await make.teacher(course="c")), enrolment="invite") as client:
         assert statuses((await client.post(PATH, json=line)).json()) == ["unchanged"]
     assert len((await someone.get("/auth/me/invitations")).json()["items"]) == 1
 
 
 async def test_a_list_that_adds_at_once_ends_the_invitations(app: Litestar, make: Make, teacher: Someone) -> None:
     someone, line = await make.student(), [{"email": "student2@example.edu"}]
-    async with limited(app, teacher, enrolment="invite") as client:
+    async with limited(app, secret_of(teacher), enrolment="invite") as client:
         assert statuses((await client.post(PATH, json=line)).json()) == ["invited"]
     assert statuses((await teacher.post(PATH, json=line)).json()) == ["added"]
     assert await make.all(CourseInvitation) == []
@@ -344,8 +331,8 @@ async def test_a_list_that_adds_at_once_ends_the_invitations(app: Litestar, make
 
 async def test_an_institution_may_keep_the_making_of_courses(app: Litestar, make: Make, teacher: Someone) -> None:
     body, admin = {"course_id": "PROG1-2027", "title": "Course"}, await make.admin()
-    async with limited(app, teacher, course_creation="admins") as client:
+    async with limited(app, secret_of(teacher), course_creation="admins") as client:
         refused = await client.post("/courses", json=body)
         assert (refused.status_code, refused.json()["code"]) == (403, "COURSE_CREATION_CLOSED")
-    async with limited(app, admin, course_creation="admins") as client:
+    async with limited(app, secret_of(admin), course_creation="admins") as client:
         assert (await client.post("/courses", json=body)).status_code == 201

@@ -47,6 +47,7 @@ from cortez.risks import handlers as risks
 from cortez.schemas import Match, StrictRequest
 from cortez.security import Passwords, Principal, Tokens
 from cortez.sessions import handlers as sessions
+from cortez.sessions.quotas import Quotas
 from cortez.settings import Settings, load
 from cortez.simulators import event_handlers
 from cortez.simulators import handlers as simulators
@@ -119,6 +120,7 @@ def create_app(settings: Settings | None = None, extra: Sequence[ControllerRoute
             "settings": constant(settings),
             "journal": constant(journal),
             "refusals": constant(refusals),
+            "quotas": constant(Quotas(settings)),
         },
         middleware=[UnitOfWork(database, callers.identify, limited(sign_in, Rates(database)), journal.note)],
         exception_handlers={Exception: on_exception},

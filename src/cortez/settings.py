@@ -24,6 +24,7 @@ EXAMPLES = ("change-me", "changeme", "change_me", "example", "your-secret", "you
 ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?")
 
 Rate = Annotated[int, msgspec.Meta(ge=0)]  # requests a minute; 0 sets no limit
+Quota = Annotated[int, msgspec.Meta(ge=0)]  # the most that is held; 0 sets no limit
 
 
 class SettingsError(Exception):
@@ -74,6 +75,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     files: str = "./var/files"
     max_upload: int = 50_000_000
     file_quota: int = 1_000_000_000  # for all files of a unit
+    session_steps: Quota = 50_000
+    session_bytes: Quota = 100_000_000
+    student_steps: Quota = 1_000_000
+    student_bytes: Quota = 1_000_000_000
     rate_reads: Rate = 120_000
     rate_writes: Rate = 60_000
     rate_heavy: Rate = 1_200

@@ -22,6 +22,7 @@ from cortez.demo.teaching import teach
 from cortez.demo.work import commit, work
 from cortez.security import Passwords, Principal
 from cortez.sessions.models import LearningSession
+from cortez.sessions.quotas import Quotas
 from cortez.sessions.repository import SessionRepository
 from cortez.settings import Settings
 from cortez.traces.ingest import Ingest
@@ -44,11 +45,12 @@ async def load(
     async with database.reading() as session:
         there = set(await session.scalars(select(LearningSession.id)))
     stored = traces = 0
+    quotas = Quotas(database.settings)
     for _, lot in groupby(enumerate(made, start=1), key=lambda numbered: numbered[1].student.number):
         async with database.unit() as session:
             for done, one in lot:
                 if one.id not in there:
-                    traces += await store(session, one)
+                    traces += await store(session, one, quotas)
                     stored += 1
                 report(done, len(made))
     async with database.unit() as session:
@@ -129,7 +131,7 @@ def activities(teacher_id: UUID) -> list[Activity]:
     ]
 
 
-async def store(session: AsyncSession, one: Session) -> int:
+async def store(session: AsyncSession, one: Session, quotas: Quotas) -> int:
     """One session with all that hangs on it, whole or not at all; how many traces."""
     repository = SessionRepository(session, SYSTEM)
     learning = await repository.add(
@@ -145,7 +147,7 @@ async def store(session: AsyncSession, one: Session) -> int:
         )
     )
     steps = [read(msgspec.Raw(msgspec.json.encode(trace)), TraceIn) for trace in one.traces]
-    result = await Ingest(repository).batch(steps, one.id, atomic=True)
+    result = await Ingest(repository, quotas).batch(steps, one.id, atomic=True)
     await commit(session, one)
     await repository.change(learning, {"end_time": one.end_time, "status": one.status})  # nothing of it came late
     await work(session, learner(one.student), learning, one)

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, Relationship, mapped_column, relationship
 
 from cortez.choices import Choice
@@ -61,7 +61,11 @@ def _owned() -> Relationship[list]:  # type: ignore[type-arg]  # each attribute'
 
 
 class LearningSession(Base):
-    """One student at work on one activity. `trace_count` is kept by a trigger and read-only here."""
+    """One student at work on one activity.
+
+    `trace_count` and `trace_bytes`, how many steps there are and how much they take, are kept by triggers and read-only
+    here. The bytes count from revision 0019 on.
+    """
 
     __tablename__ = "sessions"
     __table_args__ = (
@@ -79,7 +83,7 @@ class LearningSession(Base):
     )
     privacy = Privacy(
         "student_id",
-        keep="activity_id course_id mode simulator_type start_time end_time status trace_count",
+        keep="activity_id course_id mode simulator_type start_time end_time status trace_count trace_bytes",
         pseudonymise="student_id user_id",
         empty="learning_objective cognitive_status session_metrics",
     )
@@ -97,6 +101,7 @@ class LearningSession(Base):
     cognitive_status: Mapped[Document] = mapped_column(default=dict)
     session_metrics: Mapped[Document] = mapped_column(default=dict)
     trace_count: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    trace_bytes: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))
 
     user: Mapped["User | None"] = relationship(back_populates="sessions", lazy="raise")
     activity: Mapped["Activity"] = relationship(back_populates="sessions", lazy="raise")

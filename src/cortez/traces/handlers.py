@@ -15,6 +15,7 @@ from cortez.parameters import QueryKey, QueryTime, instant
 from cortez.responses import STORED_ONCE, Answer, created
 from cortez.schemas import Listing, Match, StrictRequest
 from cortez.security import Principal, allow
+from cortez.sessions.quotas import Quotas
 from cortez.sessions.repository import SessionRepository
 from cortez.traces.ingest import Ingest
 from cortez.traces.models import CognitiveState, InteractionType, TraceLevel
@@ -26,8 +27,10 @@ writers = allow("student", "tutor", "teacher", "key:traces")
 provide_traces = provided(TraceRepository)
 
 
-async def provide_ingest(session: NamedDependency[AsyncSession], principal: NamedDependency[Principal]) -> Ingest:
-    return Ingest(SessionRepository(session, principal))
+async def provide_ingest(
+    session: NamedDependency[AsyncSession], principal: NamedDependency[Principal], quotas: NamedDependency[Quotas]
+) -> Ingest:
+    return Ingest(SessionRepository(session, principal), quotas)
 
 
 Traces = NamedDependency[TraceRepository]
@@ -59,7 +62,10 @@ async def provide_filter(
 async def create_trace(
     session_id: FromPath[UUID], data: JSONBody[TraceIn], ingest: NamedDependency[Ingest], traces: Traces
 ) -> Answer[TraceOut]:
-    """Store one step. The same id with the same content again answers 200 with the stored one."""
+    """Store one step. The same id with the same content again answers 200 with the stored one.
+
+    429 SESSION_QUOTA_REACHED or STUDENT_QUOTA_REACHED where the session or the student holds as much as they may.
+    """
     if new := await ingest.one(session_id, data):
         return created(new, f"/traces/{new.id}")
     assert data.id  # noqa: S101 - only a trace that names itself is known already

@@ -19,6 +19,7 @@ from cortez.privacy import ERASED
 from cortez.security import Principal
 from cortez.sessions.changes import counts_of_steps, figures_changed, millionths
 from cortez.sessions.models import LearningSession, SessionStatus
+from cortez.sessions.quotas import Held, Quotas
 from cortez.sessions.repository import SESSIONS, SessionRepository, judgements_of
 from cortez.sessions.rules import CLOCKS, too_early
 from cortez.statements import Kept
@@ -28,7 +29,18 @@ from cortez.traces.repository import SHOWN, TRACES
 from cortez.traces.schemas import Analysis, SessionTraceIn, TraceIn, TraceOut, column_of
 
 JUDGED = [
-    SESSIONS.c[name] for name in ("id", "student_id", "course_id", "activity_id", "status", "start_time", "end_time")
+    SESSIONS.c[name]
+    for name in (
+        "id",
+        "student_id",
+        "course_id",
+        "activity_id",
+        "status",
+        "start_time",
+        "end_time",
+        "trace_count",
+        "trace_bytes",
+    )
 ]
 STORE = Kept(insert(TRACES).values({column.name: bindparam(column.name) for column in TRACES.c}).returning(*SHOWN))
 STORED = Kept(
@@ -84,6 +96,7 @@ class Known(Struct, frozen=True):
     sessions: dict[UUID, Any]
     traces: dict[UUID, Whose]  # stored, or earlier in this batch
     judged: dict[UUID, datetime]  # of the principal's own sessions, when that was last
+    held: dict[UUID, tuple[Held, Held]]  # by session, what it and its student hold
 
     def open(self) -> set[UUID]:
         return {id_ for id_, session in self.sessions.items() if session.status in OPEN}
@@ -92,8 +105,9 @@ class Known(Struct, frozen=True):
 class Ingest:
     """Stores traces for one principal in the given unit of work."""
 
-    def __init__(self, sessions: SessionRepository) -> None:
+    def __init__(self, sessions: SessionRepository, quotas: Quotas) -> None:
         self.sessions = sessions
+        self.quotas = quotas
         self.session = sessions.session
         self.principal: Principal = sessions.principal
         self.is_tutor_agent = self.principal.may("key:traces")
@@ -161,7 +175,13 @@ class Ingest:
         found = await fetch(self.session, STORED, {"ids": list(ids)}) if ids else ()
         traces = {row.id: Whose(row.session_id, row.ingest_digest) for row in found}
         own = [row.id for row in locked if self._is_own(row)]
-        return Known(utc_now(), sessions, traces, await judgements_of(self.session, own) if own else {})
+        judged = await judgements_of(self.session, own) if own else {}
+        return Known(utc_now(), sessions, traces, judged, await self._held(locked))
+
+    async def _held(self, sessions: Sequence[Any]) -> dict[UUID, tuple[Held, Held]]:
+        theirs = await self.quotas.of_students(self.session, {row.student_id for row in sessions})
+        counted = ((row, self.quotas.of_session(row.trace_count, row.trace_bytes)) for row in sessions)
+        return {row.id: (held, theirs[row.student_id]) for row, held in counted}
 
     def _is_own(self, session: Any) -> bool:
         """Whether the principal is the student of the session, and nothing more."""
@@ -181,6 +201,12 @@ class Ingest:
         parent = item.trace.parent_trace_id
         if parent and (parent not in known.traces or known.traces[parent].session_id != item.session_id):
             return Invalid.at("/parent_trace_id", "The parent is no trace of this session.", "PARENT_NOT_FOUND")
+        size = len(msgspec.json.encode(item.trace))
+        for held in known.held[session.id]:
+            if full := held.refusal(size):
+                return full
+        for held in known.held[session.id]:
+            held.add(size)
         id_ = given or uuid7()
         known.traces[id_] = own
         late = is_late(session, item.trace.occurred_at, known.judged.get(session.id))
