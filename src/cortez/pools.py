@@ -10,9 +10,9 @@ import os
 import resource
 import sys
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from concurrent.futures import Executor
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
 from anyio import BrokenWorkerProcess, CapacityLimiter, to_process
@@ -39,9 +39,16 @@ class Pool:
         self.call = call
 
     async def run(self, function: Callable[..., T], *args: Any) -> T:
-        """What the function returns or raises. Raises Unavailable (POOL_BUSY) where too many wait.
+        """What the function returns or raises. Raises Unavailable (POOL_BUSY) where too many wait."""
+        async with self.turn():
+            found: T = await self.call(function, *args)
+        return found
 
-        The request's place at the gate is left meanwhile, unless a connection is held.
+    @asynccontextmanager
+    async def turn(self) -> AsyncGenerator[None]:
+        """A turn, in which to load what is to be worked on and to `call`: who waits for one holds nothing in memory.
+
+        The request's place at the gate is left meanwhile, unless a connection is held. Raises Unavailable (POOL_BUSY).
         """
         admission = ADMISSION.get()
         whose = admission.whose if admission else ""
@@ -51,12 +58,11 @@ class Pool:
         except Crowded:
             raise Unavailable("POOL_BUSY", "Too many wait for the same work; try again.") from None
         try:
-            found: T = await self.call(function, *args)
+            yield
         finally:
             self.turns.release(whose)
         if admission and was_inside:
             await admission.enter()
-        return found
 
 
 def threads(executor: Executor, at_once: int) -> Pool:

@@ -1,7 +1,8 @@
 """An analysis: every rule over one session, in a fixed number of queries."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -20,7 +21,7 @@ from cortez.traces.repository import HAPPENED, TRACES, TraceRepository
 
 MAX_STEPS, MAX_EVENTS = 5_000, 500  # of a session, the first
 MAX_TEXT = 2_000  # characters of a step
-LONG = 200_000  # characters of a session, from which on the rules take longer than to ask another process
+MANY = 100  # steps, above which the rules may take longer than to ask another process
 
 NAMES = frozenset(rule.__name__ for rule in (*STEP_RULES, *EVENT_RULES))
 
@@ -59,16 +60,18 @@ async def material_of(risks: RiskRepository, session: LearningSession) -> Materi
     return Material(steps, events, Thresholds.of(policies or {}))
 
 
-async def look(material: Material) -> list[Finding]:
-    """What the rules find; in another process where there is much to read."""
-    if sum(len(step.content) for step in material.steps) > LONG:
-        return await BESIDE.run(judge, *material)
-    return await asyncio.to_thread(judge, *material)
+async def look(load: Callable[[], Awaitable[Material]], steps: int) -> list[Finding]:
+    """What the rules find. A session of many steps is loaded when a process is free for it, and not before."""
+    if steps <= MANY:
+        return await asyncio.to_thread(judge, *await load())
+    async with BESIDE.turn():
+        found: list[Finding] = await BESIDE.call(judge, *await load())
+    return found
 
 
 async def analyse(risks: RiskRepository, session: LearningSession) -> Kept:
     """Look at the session and keep what is found, all in one unit of work."""
-    return await risks.keep(session, await look(await material_of(risks, session)))
+    return await risks.keep(session, await look(partial(material_of, risks, session), session.trace_count))
 
 
 async def steps_of(risks: RiskRepository, session: LearningSession) -> list[Step]:

@@ -15,7 +15,7 @@ from cortez.paging import Page
 from cortez.parameters import QueryKey
 from cortez.rates import HEAVY
 from cortez.responses import Answer, created
-from cortez.risks.analysis import NAMES, look, material_of
+from cortez.risks.analysis import NAMES, Material, look, material_of
 from cortez.risks.findings import Finding
 from cortez.risks.models import DIMENSION_OF, RiskDimension, RiskLevel
 from cortez.risks.repository import RiskRepository, judged
@@ -56,10 +56,15 @@ async def create_risk(
 
 async def findings(scope: Any, body: bytes, database: Database) -> list[Finding]:
     """What the rules find, before the unit of work begins: neither a row nor a connection is held meanwhile."""
+    session_id = scope["path_params"]["session_id"]
     async with database.reading() as session:
-        found = await judged(SessionRepository(session, scope["user"]), scope["path_params"]["session_id"], lock=False)
-        material = await material_of(RiskRepository(session, scope["user"]), found)
-    return await look(material)
+        found = await judged(SessionRepository(session, scope["user"]), session_id, lock=False)
+
+    async def load() -> Material:
+        async with database.reading() as session:
+            return await material_of(RiskRepository(session, scope["user"]), found)
+
+    return await look(load, found.trace_count)
 
 
 @post(
