@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from cortez.errors import Conflict, CortezError, FieldError, Invalid
 from cortez.exchanges import note_batch
+from cortez.pools import BESIDE
 from cortez.responses import SENT_BACK
 from cortez.schemas import StrictRequest, decoder, explain, refuse_nul
 
@@ -30,7 +31,7 @@ TURN = 500_000  # bytes that are decoded at a stretch, some 5 ms
 LINE = re.compile(rb"[^\s][^\n]*")
 # A text, to its end or to the body's, or what begins a list, an object or another value.
 MARK = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[{,]', re.DOTALL)
-MARKS = 20_000  # that are counted at a stretch, some 5 ms
+NO_MARKS = bytes(set(range(256)) - set(b"[{,"))
 
 # An array that is read no further than to the item that is too many.
 Items = msgspec.defstruct(
@@ -85,19 +86,31 @@ async def items_of(request: StrictRequest, type_: type[T]) -> list[T | CortezErr
 
 
 async def refuse_crowded(body: bytes) -> None:
-    """Raises Invalid (TOO_MANY_VALUES). Nearly all bodies are small enough whatever stands inside of their texts."""
-    if body.count(b"[") + body.count(b"{") <= MAX_LISTS and body.count(b",") <= MAX_VALUES:
-        return
+    """Raises Invalid (TOO_MANY_VALUES), or Unavailable (POOL_BUSY).
+
+    Nearly all bodies are small enough whatever stands inside of their texts. The others are read by another process.
+    """
+    lists = values = 0
+    for start in range(0, len(body), TURN):
+        marks = body[start : start + TURN].translate(None, NO_MARKS)
+        values += marks.count(b",")
+        lists += len(marks) - marks.count(b",")
+        await asyncio.sleep(0)
+    if (lists > MAX_LISTS or values > MAX_VALUES) and await BESIDE.run(is_crowded, body):
+        raise Invalid("TOO_MANY_VALUES", "The body holds too many lists, objects or values. Send it in parts.")
+
+
+def is_crowded(body: bytes) -> bool:
+    """Whether there are too many lists, objects or values outside of texts, or too many texts."""
     lists = values = texts = 0
-    for number, mark in enumerate(MARK.finditer(body)):
+    for mark in MARK.finditer(body):
         first = body[mark.start()]
         texts += first == ord('"')
         values += first == ord(",")
         lists += first in b"[{"
         if lists > MAX_LISTS or values > MAX_VALUES or texts > 2 * MAX_VALUES:
-            raise Invalid("TOO_MANY_VALUES", "The body holds too many lists, objects or values. Send it in parts.")
-        if number % MARKS == 0:
-            await asyncio.sleep(0)
+            return True
+    return False
 
 
 def lines_of(body: bytes) -> list[msgspec.Raw]:

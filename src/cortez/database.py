@@ -1,6 +1,5 @@
 """The engine, made once per process, and the only two ways to a session: one to read, one unit of work to write."""
 
-import asyncio
 import sqlite3
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
@@ -22,11 +21,12 @@ from sqlalchemy.util import await_only
 from cortez.auditing import ACTOR, WritingSession, add_functions, tell_the_audit_log
 from cortez.driver import BEGIN, Begin, begin_on_server, close, told
 from cortez.driver import commit as commit_transaction
-from cortez.gate import Gate
+from cortez.gate import ADMISSION, MOST_WAITING, Gate
 from cortez.lending import ALONE, CLEAN, ReadingSession
 from cortez.queries import SLOW, watch_statements, watch_transactions, watched
 from cortez.replica import ANSWER, POSITION, Replica
 from cortez.settings import Settings
+from cortez.turns import Crowded, Turns
 
 T = TypeVar("T")
 
@@ -260,27 +260,28 @@ PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "recursive
 
 
 def take_turns(engine: AsyncEngine, patience: float) -> Begin:
-    """Begins a transaction that writes, with the lock; the writers of this process queue here.
+    """Begins a transaction that writes, with the lock; the writers of this process queue here, one principal in turn.
 
-    In front of its lock SQLite only asks again, later and later. Whoever has waited too long for a turn goes on to ask
-    SQLite, which says so. Other processes are met there, as ever.
+    In front of its lock SQLite only asks again, later and later. A writer that has waited too long for a turn goes on
+    to ask SQLite, which says so. Other processes are met there, as ever.
     """
-    turn, immediate = asyncio.Lock(), immediately(engine)
+    turns, immediate = Turns(1, MOST_WAITING), immediately(engine)
 
-    async def wait() -> bool:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(patience):
-                return await turn.acquire()
-        return False
+    async def wait(whose: str) -> str | None:
+        with suppress(TimeoutError, Crowded):
+            await turns.take(whose, 1, patience)
+            return whose
+        return None
 
     async def begin(pooled: Any) -> None:
-        pooled.info[TURN] = await wait()
+        admission = ADMISSION.get()
+        pooled.info[TURN] = await wait(admission.whose if admission else "")
         await immediate(pooled)
 
     @event.listens_for(engine.sync_engine, "checkin")
     def give(connection: Any, record: Any) -> None:
-        if record.info.pop(TURN, False):
-            turn.release()
+        if (whose := record.info.pop(TURN, None)) is not None:
+            turns.release(whose)
 
     return begin
 
