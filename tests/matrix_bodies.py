@@ -420,8 +420,9 @@ CROSSINGS = [
         "POST /lti/sessions",
         "session_id",
         "SESSION_NOT_FOUND",
-        lambda world, name: LAUNCH | {"deployment_id": world.at["{deployment_id}"], "session_id": name},
+        lambda world, name: LAUNCH | {"deployment_id": world.far.at["{deployment_id}"], "session_id": name},
     ),
+    Crossing("far_key", "POST /lti/sessions", "deployment_id", "DEPLOYMENT_NOT_FOUND", put(**LAUNCH)("deployment_id")),
     Crossing(
         "far_key", "PUT /lti/sessions/{launch_id}/session", "session_id", "SESSION_NOT_FOUND", put()("session_id")
     ),

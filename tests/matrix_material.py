@@ -1,4 +1,4 @@
-"""What belongs to no course: material and exercises, published, hidden and deleted; platforms, accounts and keys."""
+"""What belongs to no course: material and exercises, published, hidden and deleted; accounts and keys."""
 
 import hashlib
 from typing import Any
@@ -8,7 +8,6 @@ from cortez.content.models import Apuntes, ArchivoAdjunto, Subject, Unidad
 from cortez.content.storage import Storage
 from cortez.db import Base, utc_now
 from cortez.exercises.models import ExerciseHint, ExerciseTest, HintReveal, RubricCriterion, RubricLevel
-from cortez.lti.models import LtiDeployment
 from factory import Make
 
 MARK = "qzjxmark"
@@ -58,10 +57,7 @@ async def material(make: Make, files: str, at: dict[str, str]) -> None:
     }
     await keep(make, at, rows)
     await exercises(make, at)
-    platform = {**dict.fromkeys(("client_id", "deployment_id"), "p"), "platform_name": MARK}
-    addresses = dict.fromkeys(("issuer", "auth_login_url", "auth_token_url", "public_keyset_url"), "https://p")
     spare, key = await make.student(full_name=MARK), await make.key()
-    await keep(make, at, {"{deployment_id}": LtiDeployment(**platform, **addresses)})
     at |= {"{user_id}": str(spare.id), "{key_id}": str(key.id)}
 
 

@@ -384,6 +384,7 @@ GET /lti/sessions | lti
 : 403 403 403 403 403 403 403 yes 404 yes
 POST /lti/sessions | lti
 PUT /lti/sessions/{launch_id}/session | lti
+PUT /lti/sessions/{launch_id@loose}/session | lti
 """
 
 

@@ -21,7 +21,7 @@ from cortez.db import Base, utc_now
 from cortez.exercises.models import (
     ExerciseAttempt,
 )
-from cortez.lti.models import LtiSession
+from cortez.lti.models import LtiDeployment, LtiSession
 from cortez.oversight.models import CourseReport, RemediationPlan, RiskAlert, StudentProfile, TeacherIntervention
 from cortez.oversight.profiles import rebuild
 from cortez.security import Passwords, digest, new_secret
@@ -105,6 +105,7 @@ async def side(make: Make, world: World, name: str, mark: str) -> Side:
     await make.activity(activity_id=f"{name}-loose", teacher_id=teacher)
     made.at |= {"{activity_id}": name, "{activity_id@draft}": f"{name}-draft", "{activity_id@old}": f"{name}-old"}
     await sessions(make, made)
+    await platform(make, made)
     await hanging(make, world, made)
     await oversight(make, made)
     return made
@@ -136,6 +137,20 @@ async def session_of(make: Make, made: Side, kind: str = "") -> LearningSession:
         return found
 
 
+async def platform(make: Make, made: Side) -> None:
+    """The course's learning platform, and a launch that is tied to no session yet."""
+    addresses = dict.fromkeys(("auth_login_url", "auth_token_url", "public_keyset_url"), "https://p")
+    names = {"platform_name": made.mark, "issuer": f"https://{made.name}", "client_id": "p", "deployment_id": "p"}
+    await keep(make, made.at, {"{deployment_id}": LtiDeployment(**names, **addresses, course_ids=[made.name])})
+    launch = LtiSession(**launched(made), lti_user_name=made.mark)
+    await keep(make, made.at, {"{launch_id@loose}": launch})
+
+
+def launched(made: Side) -> dict[str, Any]:
+    at = UUID(made.at["{deployment_id}"])
+    return {"deployment_id": at, "lti_user_id": f"lti-{made.name}", "resource_link_id": "x"}
+
+
 async def hanging(make: Make, world: World, made: Side) -> None:
     """What hangs on the session of home's student."""
     session, mark = await session_of(make, made), made.mark
@@ -156,13 +171,7 @@ async def hanging(make: Make, world: World, made: Side) -> None:
     attempt = ExerciseAttempt(**tried, session_id=session.id)
     loose = ExerciseAttempt(**tried, attempt_number=2)
     practised = ExerciseAttempt(**tried, attempt_number=3, course_id=made.name)
-    launch = LtiSession(
-        deployment_id=UUID(world.at["{deployment_id}"]),
-        lti_user_id=f"lti-{made.name}",
-        lti_user_name=mark,
-        resource_link_id="x",
-        session_id=session.id,
-    )
+    launch = LtiSession(**launched(made), lti_user_name=mark, session_id=session.id)
     rows: dict[str, Any] = {
         "{trace_id}": trace,
         "{risk_id}": risk,

@@ -32,7 +32,7 @@ async def plant(make: Make, group: Group) -> None:
     of = {"session_id": session.id, "student_id": student}
     now = utc_now()
     async with make.database.unit() as unit:
-        account = {"full_name": "planted-name", "email": "planted-mail@example.edu"}
+        account = {"full_name": "planted-name", "email": "planted-mail@example.edu", "is_verified": True}
         await unit.execute(update(User).where(User.id == group.student.id).values(account))
         goal = {"learning_objective": {"title": "planted-session"}}
         await unit.execute(update(LearningSession).where(LearningSession.id == session.id).values(goal))

@@ -253,6 +253,20 @@ async def test_an_admin_cannot_lock_themselves_out(make: Make) -> None:
         assert (answer.status_code, answer.json()["code"]) == (409, "OWN_ACCOUNT")
 
 
+async def test_another_e_mail_is_not_verified_until_an_admin_says_so(make: Make) -> None:
+    admin, path = await make.admin(), f"/users/{(await make.student()).id}"
+    steps: list[tuple[dict[str, object], bool]] = [
+        ({"email": "a@example.edu", "is_verified": True}, True),
+        ({"full_name": "Ana"}, True),
+        ({"email": "A@Example.edu"}, True),
+        ({"email": "b@example.edu"}, False),
+        ({"email": "b@example.edu"}, False),
+    ]
+    for change, verified in steps:
+        assert (await admin.patch(path, json=change)).json()["is_verified"] == verified, change
+    assert (await admin.post(f"{path}/verify")).json()["is_verified"]
+
+
 async def test_a_student_id_that_sessions_carry_cannot_change(make: Make) -> None:
     admin, student = await make.admin(), await make.student()
     path = f"/users/{student.id}"

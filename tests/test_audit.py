@@ -35,7 +35,8 @@ from running import SECRET, client_of, live
 from tampering import unguarded
 from test_rubrics import RUBRIC
 
-REVISIONS = [Path(__file__).parents[1] / "alembic" / "versions" / name for name in ("0007_audit.py", "0015_trust.py")]
+VERSIONS = Path(__file__).parents[1] / "alembic" / "versions"
+REVISIONS = [VERSIONS / f"{name}.py" for name in ("0007_audit", "0015_trust", "0018_deployment_courses")]
 # What changes without an entry: stamps, counters of sign-ins, what a seal or a key is not about.
 UNSEEN = {
     "api_keys": {"last_used_at"},

@@ -14,16 +14,18 @@ from cortez.db import utc_now
 from cortez.doctor import GOOD, NOTE, ODD
 from cortez.doctor_records import NAMED, of_records
 from cortez.exercises.models import ExerciseAttempt
+from cortez.lti.models import LtiDeployment
 from cortez.oversight.models import RemediationPlan, RiskAlert
 from cortez.security import digest, new_secret
 from cortez.sessions.models import LearningSession
 from factory import Make
 
 
-async def odd(make: Make) -> dict[str, list[str]]:
+async def odd(make: Make, *, registration: bool = False) -> dict[str, list[str]]:
     """The findings by what they are about."""
+    settings = msgspec.structs.replace(make.app.state.settings, registration=registration)
     async with make.database.engine.connect() as connection:
-        found = await connection.run_sync(partial(of_records, make.app.state.settings))
+        found = await connection.run_sync(partial(of_records, settings))
     if [one.mark for one in found] == [GOOD]:
         return {}
     assert {one.mark for one in found} == {ODD}
@@ -60,6 +62,29 @@ async def test_keys_that_no_admin_answers_for_are_named(make: Make) -> None:
     assert stopped.startswith("2 do not work")
     assert {str(keys[1].id), str(keys[2].id)} == set(stopped.rpartition(": ")[2].split(", "))
     assert elsewhere == f"1 are for courses that do not exist. Remove them: {keys[3].id}"
+
+
+async def test_platforms_that_launch_into_absent_courses_are_named(make: Make) -> None:
+    course = await make.course()
+    names = dict.fromkeys(("platform_name", "issuer", "client_id"), "https://lms")
+    urls = dict.fromkeys(("auth_login_url", "auth_token_url", "public_keyset_url"), "https://lms")
+    for number, courses in enumerate((None, [course], [course, "gone"])):
+        last = LtiDeployment(**names, **urls, deployment_id=str(number), course_ids=courses)
+        await make.add(last)
+    (said,) = (await odd(make))["deployments"]
+    assert said.startswith("1 launch into courses that do not exist.")
+    assert said.endswith(f": {last.id}")
+
+
+async def test_members_whom_nobody_verified_are_named_where_anybody_may_register(make: Make) -> None:
+    course = await make.course()
+    await make.teacher(course=course, is_verified=True)
+    unknown = await make.student(course=course)
+    await make.student()  # of no course
+    (said,) = (await odd(make, registration=True))["members"]
+    assert said.startswith("1 have an e-mail that is not verified")
+    assert said.endswith(f": {unknown.id}")
+    assert await odd(make) == {}
 
 
 async def test_courses_and_activities_that_no_teacher_leads_are_named(make: Make) -> None:

@@ -80,6 +80,15 @@ async def test_an_admin_is_told_all_of_a_line(make: Make, teacher: Someone) -> N
     assert (answer["created"], answer["added"], answer["rejected"]) == (1, 1, 2)
 
 
+async def test_an_admin_s_list_verifies_the_accounts_that_it_makes(make: Make, teacher: Someone) -> None:
+    admin, known = await make.admin(), await make.student()
+    emails = ["made@example.edu", f"{known.student_id}@example.edu"]
+    await admin.post(PATH, json=[{"email": email} for email in emails])
+    await teacher.post(PATH, json=[{"email": "by-teacher@example.edu"}])
+    verified = {one.email: one.is_verified for one in await make.all(User)}
+    assert [verified[email] for email in (*emails, "by-teacher@example.edu")] == [True, False, False]
+
+
 @pytest.mark.requirement("A1")
 async def test_a_teacher_is_told_the_same_whether_or_not_there_was_an_account(make: Make, teacher: Someone) -> None:
     admin = await make.admin()

@@ -209,6 +209,72 @@ async def test_launches_without_a_session_are_found_by_their_user(make: Make, gr
     assert left.count("Somebody Else") == 2  # the row, and the answer that is stored
 
 
+async def test_an_e_mail_counts_only_where_it_is_verified(
+    make: Make, group: Group, admin: Someone, client: Any
+) -> None:
+    """Whoever registers under another's e-mail reads none of their launches and has none of them erased."""
+    await plant(make, group)
+    [deployment], key = await make.all(LtiDeployment), await make.key("lti")
+    launch = {"deployment_id": str(deployment.id), "resource_link_id": "r", "lti_user_id": "u-ana"}
+    mail = {"lti_user_email": "Ana@uni.example", "lti_user_name": "Ana of the platform"}
+    assert (await key.post("/lti/sessions", json=launch | mail)).status_code == 201
+    await make.git_trace(group.session, author_email="ANA@uni.example", author_name="Ana of the commits")
+
+    account = {"email": "ana@uni.example", "username": "stranger", "password": "correct horse battery"}
+    user = (await client.post("/auth/register", json=account)).json()
+    stranger = await make.sign_in(user["id"], user["student_id"])
+    path = f"/students/{user['student_id']}/data"
+    assert await launches_in(stranger, path) == []
+    assert await launches_in(admin, path) == []
+    refused = await admin.delete(path)
+    assert (refused.status_code, refused.json()["code"]) == (409, "EMAIL_NOT_VERIFIED")
+
+    await admin.patch(f"/users/{user['id']}", json={"email": "stranger@uni.example"})
+    assert (await admin.delete(path)).status_code == 200
+    left = await everything(make)
+    assert ("Ana of the platform" in left, "Ana of the commits" in left) == (True, True)
+
+
+async def test_a_verified_e_mail_finds_what_names_it(make: Make, group: Group, admin: Someone) -> None:
+    await plant(make, group)
+    [deployment], key, ana = await make.all(LtiDeployment), await make.key("lti"), await make.student()
+    email = f"{ana.student_id}@example.edu"
+    launch = {"deployment_id": str(deployment.id), "resource_link_id": "r", "lti_user_id": "u-ana"}
+    await key.post("/lti/sessions", json=launch | {"lti_user_email": email, "lti_user_name": "Ana of the platform"})
+    await make.git_trace(group.session, author_email=email.upper(), author_name="Ana of the commits")
+    path = f"/students/{ana.student_id}/data"
+    assert (await admin.delete(path)).json()["code"] == "EMAIL_NOT_VERIFIED"
+    assert (await admin.post(f"/users/{ana.id}/verify")).json()["is_verified"]
+    assert await launches_in(ana, path) == ["u-ana"]
+    certificate = await erased(admin, ana)
+    assert (certificate["tables"]["lti_sessions"]["emptied"], certificate["tables"]["git_traces"]["emptied"]) == (1, 1)
+    left = await everything(make)
+    assert [word for word in ("Ana of the platform", "Ana of the commits", email) if word in left] == []
+
+
+async def launches_in(someone: Someone, path: str) -> list[str]:
+    archive = await someone.get(path)
+    found = json.loads(ZipFile(io.BytesIO(archive.content)).read("data/lti_sessions.json"))
+    return [one["lti_user_id"] for one in found]
+
+
+async def test_one_commit_or_launch_alone_asks_whose_the_e_mail_is(make: Make, group: Group, admin: Someone) -> None:
+    await plant(make, group)
+    [deployment], key = await make.all(LtiDeployment), await make.key("lti")
+    author, launcher, neither = [await make.student() for _ in range(3)]
+    await make.git_trace(group.session, author_email=f"{author.student_id}@example.edu")
+    launch = {"deployment_id": str(deployment.id), "resource_link_id": "r", "lti_user_id": "u-1"}
+    mail = {"lti_user_email": f"{launcher.student_id}@example.edu"}
+    await key.post("/lti/sessions", json=launch | mail)
+    for student, status in ((author, 409), (launcher, 409), (neither, 200)):
+        assert (await admin.delete(f"/students/{student.student_id}/data")).status_code == status
+    # A launch of the same user that led to a session of theirs says as much as a verified e-mail.
+    mine = await make.session(launcher)
+    await key.post("/lti/sessions", json=launch | {"session_id": str(mine.id)})
+    certificate = await erased(admin, launcher)
+    assert certificate["tables"]["lti_sessions"] == {"removed": 0, "emptied": 2}
+
+
 async def test_a_student_of_whom_only_notes_are_left_is_found(make: Make, group: Group, admin: Someone) -> None:
     """The account was deleted, without an erasure; what teachers noted still names the student."""
     note = TeacherIntervention(student_id="long-gone", teacher_id=group.teacher.id, notes="about long-gone")

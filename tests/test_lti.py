@@ -83,9 +83,57 @@ async def test_a_launch_needs_a_deployment_that_is_on(make: Make) -> None:
         assert (await someone.get("/lti/sessions")).status_code == 403
 
 
-async def test_a_key_of_one_course_sees_no_launch_into_another(make: Make) -> None:
+async def test_a_deployment_launches_into_courses_that_exist(make: Make) -> None:
+    admin, course = await make.admin(), await make.course()
+    assert (await deployed(make))["course_ids"] is None
+    made = await deployed(make, deployment_id="2", course_ids=[course])
+    assert made["course_ids"] == [course]
+    path = f"/lti/deployments/{made['id']}"
+    assert (await admin.patch(path, json={"course_ids": None})).json()["course_ids"] is None
+    assert (await admin.patch(path, json={"course_ids": [course]})).json()["course_ids"] == [course]
+    assert (await admin.patch(path, json={"platform_name": "Moodle"})).json()["course_ids"] == [course]
+    for wrong in ([], ["nowhere"], [course, "nowhere"], course, [7]):
+        for answer in (
+            await admin.patch(path, json={"course_ids": wrong}),
+            await admin.post("/lti/deployments", json=MOODLE | {"deployment_id": "3", "course_ids": wrong}),
+        ):
+            assert answer.status_code == 422, wrong
+            assert answer.json()["errors"][0]["pointer"].startswith("/course_ids")
+
+
+async def test_a_key_of_some_courses_sees_and_ties_the_launches_of_platforms_for_these_alone(make: Make) -> None:
+    here, there, elsewhere = [await make.course() for _ in range(3)]
+    keys = {
+        "all": await make.key("lti"),
+        "here": await make.key("lti", course_ids=[here]),
+        "both": await make.key("lti", course_ids=[there, here]),
+        "elsewhere": await make.key("lti", course_ids=[elsewhere]),
+    }
+    sees = {(here,): {"all", "here", "both"}, (here, there): {"all", "both"}, (): {"all"}}
+    session = await make.session(course_id=here)
+    for courses, seeing in sees.items():
+        deployment = await deployed(make, deployment_id=f"of {courses}", course_ids=list(courses) or None)
+        launch = LtiSession(deployment_id=UUID(deployment["id"]), lti_user_id="u", resource_link_id="r")
+        await make.add(launch)
+        body = {"deployment_id": deployment["id"], "lti_user_id": "new", "resource_link_id": "r"}
+        link, path = {"session_id": str(session.id)}, f"/lti/sessions/{launch.id}/session"
+        for name, key in keys.items():
+            found = await key.get(f"/lti/sessions?deployment_id={deployment['id']}&lti_user_id=u&count=true")
+            recorded = await key.post("/lti/sessions", json=body)
+            got = (found.json()["total"], recorded.status_code)
+            assert got == ((1, 201) if name in seeing else (0, 404)), (courses, name)
+            if name not in seeing:
+                assert recorded.json()["code"] == "DEPLOYMENT_NOT_FOUND"
+                tied = await key.put(path, json=link)
+                assert (tied.status_code, tied.json()["code"]) == (404, "LAUNCH_NOT_FOUND"), (courses, name)
+        for name in seeing:
+            assert (await keys[name].put(path, json=link)).status_code == 200, (courses, name)
+
+
+async def test_a_launch_goes_where_its_session_is_seen(make: Make) -> None:
+    """The session's course counts beside those of the deployment."""
     here, there = await make.course(), await make.course()
-    deployment = await deployed(make)
+    deployment = await deployed(make, course_ids=[here])
     session = await make.session(course_id=there)
     at = UUID(deployment["id"])
     launch = LtiSession(deployment_id=at, lti_user_id="u", resource_link_id="r", session_id=session.id)
@@ -94,3 +142,24 @@ async def test_a_key_of_one_course_sees_no_launch_into_another(make: Make) -> No
     assert (await limited.get("/lti/sessions")).json()["items"] == []
     link = {"session_id": str(session.id)}
     assert (await limited.put(f"/lti/sessions/{launch.id}/session", json=link)).status_code == 404
+    body = {"deployment_id": deployment["id"], "lti_user_id": "u-1", "resource_link_id": "r"}
+    answer = await limited.post("/lti/sessions", json=body | link)
+    assert (answer.status_code, answer.json()["code"]) == (404, "SESSION_NOT_FOUND")
+
+
+async def test_a_deployment_launches_into_no_session_outside_of_its_courses(make: Make) -> None:
+    """Not even by an admin or a key without a limit."""
+    here, there = await make.course(), await make.course()
+    deployment = await deployed(make, course_ids=[here])
+    body = {"deployment_id": deployment["id"], "lti_user_id": "u-1", "resource_link_id": "r"}
+    inside, outside, loose = [await make.session(course_id=course) for course in (here, there, None)]
+    for someone in (await make.key("lti"), await make.admin()):
+        launch = (await someone.post("/lti/sessions", json=body | {"session_id": str(inside.id)})).json()
+        for session in (outside, loose):
+            link = {"session_id": str(session.id)}
+            for answer in (
+                await someone.post("/lti/sessions", json=body | link),
+                await someone.put(f"/lti/sessions/{launch['id']}/session", json=link),
+            ):
+                assert (answer.status_code, answer.json()["code"]) == (422, "SESSION_NOT_IN_COURSE")
+                assert answer.json()["errors"][0]["pointer"] == "/session_id"

@@ -1,7 +1,7 @@
 """The audit triggers of one table as SQL for both databases. Revision 0007 made the functions that they call.
 
-Revision 0007 has its own copy of this, since a landed revision does not change. Revision 0015 uses this one: if it has
-to change, 0015 gets a copy too.
+Revision 0007 has its own copy of this, since a landed revision does not change. Revisions 0015 and 0018 use this
+one: if it has to change, they get a copy too.
 """
 
 from collections.abc import Iterator

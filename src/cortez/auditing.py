@@ -1,6 +1,6 @@
 """What the audit triggers need from a connection: who acts, in which request, and on SQLite the digests.
 
-The triggers themselves belong to the schema (revisions 0007 and 0015).
+The triggers themselves belong to the schema (revisions 0007, 0015 and 0018).
 """
 
 import hashlib

@@ -244,6 +244,17 @@ def _whole_sqlite(element: whole, compiler: Any, **options: Any) -> str:
     return f"CAST({compiler.process(element.clauses, **options)} AS INTEGER)"
 
 
+class all_within(Predicate):  # noqa: N801 - reads as a function of SQL
+    """Whether every text of a JSON list is one of those given, as `within` takes them; not where the list is NULL."""
+
+    inherit_cache = True
+    name = "all_within"
+
+    def __init__(self, column: Any, values: Collection[str] | BindParameter[Any]) -> None:
+        given = values if isinstance(values, BindParameter) else literal(list(values), ListOf(String()))
+        super().__init__(column, given)
+
+
 @compiles(missing, "postgresql")
 def _missing_postgresql(element: missing, compiler: Any, **options: Any) -> str:
     (column,) = element.clauses
@@ -290,3 +301,16 @@ def _holds_postgresql(element: holds, compiler: Any, **options: Any) -> str:
 def _holds_sqlite(element: holds, compiler: Any, **options: Any) -> str:
     column, value = (compiler.process(clause, **options) for clause in element.clauses)
     return f"EXISTS (SELECT 1 FROM json_each({column}) WHERE json_each.value = {value})"
+
+
+@compiles(all_within, "postgresql")
+def _all_within_postgresql(element: all_within, compiler: Any, **options: Any) -> str:
+    column, values = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"{column} <@ to_jsonb({values})"
+
+
+@compiles(all_within, "sqlite")
+def _all_within_sqlite(element: all_within, compiler: Any, **options: Any) -> str:
+    column, values = (compiler.process(clause, **options) for clause in element.clauses)
+    outside = f"SELECT 1 FROM json_each({column}) WHERE json_each.value NOT IN (SELECT value FROM json_each({values}))"
+    return f"({column} IS NOT NULL AND NOT EXISTS ({outside}))"

@@ -12,6 +12,7 @@ from cortez.content.models import Subject, SubjectTeacher
 from cortez.db import holds, utc_now
 from cortez.doctor import GOOD, NOTE, ODD, Finding, of_revision
 from cortez.exercises.models import ExerciseAttempt
+from cortez.lti.models import LtiDeployment
 from cortez.oversight.models import AlertScope, RemediationPlan, RiskAlert
 from cortez.privacy import ERASED
 from cortez.security import key_id
@@ -70,6 +71,15 @@ MEMBER = (
     .exists()
 )
 RECENT = timedelta(days=30)
+
+# A class list adds who has the e-mail; where anybody may register, that may be somebody else.
+UNVERIFIED_MEMBERS = Question(
+    "members",
+    select(User.id).where(
+        User.is_verified.is_(False), select(CourseMember.id).where(CourseMember.user_id == User.id).exists()
+    ),
+    "have an e-mail that is not verified, and anybody may register here. Ask whose it is (POST /users/ID/verify)",
+)
 
 QUESTIONS = [
     Question(
@@ -137,7 +147,7 @@ def of_records(settings: Settings, connection: Connection) -> list[Finding]:
 
 
 def odd(settings: Settings, connection: Connection) -> Iterator[Finding]:
-    for question in QUESTIONS:
+    for question in [*QUESTIONS, UNVERIFIED_MEMBERS] if settings.registration_open else QUESTIONS:
         count = connection.scalar(select(func.count()).select_from(question.rows.subquery()))
         if count:
             few = question.rows.order_by(*question.rows.selected_columns).limit(NAMED)
@@ -148,8 +158,11 @@ def odd(settings: Settings, connection: Connection) -> Iterator[Finding]:
     if courses := connection.scalars(named.order_by(LearningSession.course_id)).all():
         said = "have students of the last 30 days who are no members. Enrol those who go on: new sessions are refused"
         yield found("courses", len(courses), said, courses[:NAMED])
-    if lost := of_absent_courses(connection):
+    if lost := of_absent_courses(connection, ApiKey):
         yield found("keys", len(lost), "are for courses that do not exist. Remove them", lost[:NAMED])
+    if lost := of_absent_courses(connection, LtiDeployment):
+        said = "launch into courses that do not exist. Name others (PATCH /lti/deployments/ID, course_ids)"
+        yield found("deployments", len(lost), said, lost[:NAMED])
     yield from of_lost_keys(settings, connection)
 
 
@@ -170,8 +183,8 @@ def found(area: str, count: int, said: str, ids: Any) -> Finding:
     return Finding(ODD, area, f"{count} {said}: {', '.join(map(str, ids))}")
 
 
-def of_absent_courses(connection: Connection) -> list[Any]:
-    """The keys that are limited to a course which is not there."""
-    limited = connection.execute(select(ApiKey.id, ApiKey.course_ids).where(ApiKey.course_ids.is_not(None))).all()
+def of_absent_courses(connection: Connection, model: type[ApiKey | LtiDeployment]) -> list[Any]:
+    """Those that are limited to a course which is not there."""
+    limited = connection.execute(select(model.id, model.course_ids).where(model.course_ids.is_not(None))).all()
     there = set(connection.scalars(select(Course.course_id))) if limited else set()
-    return [key.id for key in limited if not there.issuperset(key.course_ids)]
+    return [one.id for one in limited if not there.issuperset(one.course_ids)]

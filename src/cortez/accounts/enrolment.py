@@ -238,7 +238,10 @@ class Enrolment:
         return made.id, "added" if user else "created"
 
     def _make(self, line: EnrolIn) -> User | CortezError:
-        """An account without a password: an admin gives its owner a reset token."""
+        """An account without a password: an admin gives its owner a reset token.
+
+        An admin's list says whose the e-mail is.
+        """
         is_free = line.student_id not in self.student_ids | self.not_free
         if line.student_id and self.is_admin and not is_free:
             return Conflict("STUDENT_ID_IN_USE", "Another account has this student_id, or had it.")
@@ -254,6 +257,7 @@ class Enrolment:
             hashed_password=NO_PASSWORD,
             roles=[Role(line.role.value).value],
             student_id=(line.student_id if is_free else None) or (str(id_) if is_student else None),
+            is_verified=self.is_admin,
         )
         self.session.add(user)
         self._note(user)

@@ -108,7 +108,7 @@ async def change_user(
     match: NamedDependency[Match],
     settings: NamedDependency[Settings],
 ) -> UserOut:
-    """A student_id stays once rows carry it."""
+    """A student_id stays once rows carry it. Another e-mail is not verified, unless `is_verified` says so with it."""
     user = await locked(users, user_id, match)
     changes = data.changes()
     may_reuse = changes.pop("reuse_student_id")
@@ -116,6 +116,7 @@ async def change_user(
         await refuse_former(users.session, settings.digest_keys, changes.get("student_id"))
     if "email" in changes:
         changes["email"] = changes["email"].lower()
+        changes.setdefault("is_verified", user.is_verified and changes["email"] == user.email)
     return UserOut.of(await users.update(user, changes))
 
 
@@ -148,6 +149,7 @@ async def change_roles(
 
 @post("/{user_id:uuid}/verify", guards=[admins], status_code=HTTP_200_OK)
 async def verify_user(user_id: FromPath[UUID], users: Users, match: NamedDependency[Match]) -> UserOut:
+    """Say that the e-mail is the person's: launches and commits that name it are then found as theirs."""
     user = await locked(users, user_id, match)
     return UserOut.of(await users.change(user, {"is_verified": True}))
 

@@ -76,7 +76,8 @@ class SignedOut(Struct, frozen=True):
 class UserIn(Input):
     """Without a password the account cannot be used until one is set with a reset token.
 
-    `reuse_student_id`: give a student_id although an account had it that was deleted or erased.
+    `reuse_student_id`: give a student_id although an account had it that was deleted or erased. `is_verified`: the
+    e-mail is known to be the person's.
     """
 
     email: Email

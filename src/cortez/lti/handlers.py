@@ -7,6 +7,7 @@ from litestar import Router, delete, get, patch, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 
+from cortez.accounts.repository import CourseRepository
 from cortez.dependencies import provided
 from cortez.errors import Conflict
 from cortez.lti.models import LtiDeployment, LtiSession
@@ -17,7 +18,6 @@ from cortez.parameters import QueryText
 from cortez.responses import Answer, created
 from cortez.schemas import Listing, Match
 from cortez.security import admins, allow
-from cortez.sessions.repository import SessionRepository
 
 machines = allow("key:lti")
 provide_deployments = provided(DeploymentRepository)
@@ -34,8 +34,15 @@ async def list_deployments(deployments: Deployments, page: NamedDependency[Page]
 @post("/deployments", guards=[admins])
 async def create_deployment(data: JSONBody[DeploymentIn], deployments: Deployments) -> Answer[DeploymentOut]:
     """Issuer and deployment_id together name one platform."""
+    await require_courses(deployments, data.course_ids)
     deployment = await deployments.add(LtiDeployment(**data.changes()))
     return created(DeploymentOut.of(deployment), f"/lti/deployments/{deployment.id}")
+
+
+async def require_courses(deployments: DeploymentRepository, course_ids: object) -> None:
+    """Raises Invalid where one of them does not exist."""
+    if isinstance(course_ids, list):
+        await CourseRepository(deployments.session, deployments.principal).require_all(course_ids)
 
 
 @get("/deployments/{deployment_id:uuid}", guards=[admins])
@@ -52,6 +59,7 @@ async def change_deployment(
 ) -> DeploymentOut:
     deployment = await deployments.get(deployment_id, lock=True)
     match.check(deployment.updated_at)
+    await require_courses(deployments, data.course_ids)
     return DeploymentOut.of(await deployments.change(deployment, data.changes()))
 
 
@@ -73,7 +81,7 @@ async def list_launches(
     lti_user_id: QueryText = None,
     session_id: FromQuery[UUID | None] = None,
 ) -> Listing[LaunchOut]:
-    """Newest first."""
+    """Newest first. A key that is limited to courses sees those of deployments that launch into these alone."""
     equal = {"deployment_id": deployment_id, "lti_user_id": lti_user_id, "session_id": session_id}
     statement = launches.select().filter_by(**{name: value for name, value in equal.items() if value is not None})
     return await launches.page(statement, page, LaunchOut.of, newest_first=True)
@@ -86,7 +94,7 @@ async def record_launch(data: JSONBody[LaunchIn], deployments: Deployments, laun
     if not deployment.is_active:
         raise Conflict("DEPLOYMENT_INACTIVE", "The deployment is switched off.")
     if data.session_id is not None:
-        await SessionRepository(launches.session, launches.principal).get(data.session_id, lock=True)
+        await launches.require_session(data.session_id, deployment)
     values = data.changes()
     if data.launch_token is not None:
         values["launch_token"] = hashlib.sha256(data.launch_token.encode()).hexdigest()
@@ -96,12 +104,16 @@ async def record_launch(data: JSONBody[LaunchIn], deployments: Deployments, laun
 
 @put("/sessions/{launch_id:uuid}/session", guards=[machines])
 async def link_launch(
-    launch_id: FromPath[UUID], data: JSONBody[LinkIn], launches: Launches, match: NamedDependency[Match]
+    launch_id: FromPath[UUID],
+    data: JSONBody[LinkIn],
+    deployments: Deployments,
+    launches: Launches,
+    match: NamedDependency[Match],
 ) -> LaunchOut:
     """Tie a launch to the session that began with it."""
     launch = await launches.get(launch_id, lock=True)
     match.check(launch.updated_at)
-    await SessionRepository(launches.session, launches.principal).get(data.session_id, lock=True)
+    await launches.require_session(data.session_id, await deployments.get(launch.deployment_id))
     return LaunchOut.of(await launches.change(launch, {"session_id": data.session_id}))
 
 

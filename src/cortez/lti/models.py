@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, true
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from cortez.db import Base
+from cortez.db import Base, Items
 from cortez.privacy import Privacy
 
 if TYPE_CHECKING:
@@ -14,13 +14,16 @@ if TYPE_CHECKING:
 
 
 class LtiDeployment(Base):
-    """A registered platform, such as an institution's Moodle."""
+    """A registered platform, such as an institution's Moodle.
+
+    It launches into `course_ids`; null means into any course.
+    """
 
     __tablename__ = "lti_deployments"
     __table_args__ = (UniqueConstraint("issuer", "deployment_id", name="idx_lti_deployment_unique"),)
     privacy = Privacy(
         keep="""platform_name issuer client_id deployment_id auth_login_url auth_token_url public_keyset_url
-        access_token_url is_active"""
+        access_token_url is_active course_ids"""
     )
 
     platform_name: Mapped[str] = mapped_column(String(100))
@@ -32,6 +35,7 @@ class LtiDeployment(Base):
     public_keyset_url: Mapped[str] = mapped_column(Text)
     access_token_url: Mapped[str | None] = mapped_column(Text)
     is_active: Mapped[bool] = mapped_column(default=True, server_default=true())
+    course_ids: Mapped[Items | None]
 
     lti_sessions: Mapped[list["LtiSession"]] = relationship(
         back_populates="deployment", cascade="all, delete-orphan", passive_deletes=True, lazy="raise"

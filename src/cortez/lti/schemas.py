@@ -6,14 +6,19 @@ from uuid import UUID
 from msgspec import UNSET, Meta, UnsetType
 
 from cortez.lti.models import LtiDeployment, LtiSession
-from cortez.schemas import Input, Name, Resource, Short
+from cortez.schemas import BusinessKey, Input, Name, Resource, Short
 
 Url = Annotated[str, Meta(max_length=2_000, pattern=r"^https?://[^\s]+\Z")]
 Locale = Annotated[str, Meta(min_length=2, max_length=10)]
 Token = Annotated[str, Meta(min_length=1, max_length=20_000)]
+Courses = Annotated[list[BusinessKey], Meta(min_length=1, max_length=100)]
 
 
 class DeploymentIn(Input):
+    """`course_ids`: the courses that it launches into; without it, any course. A key that is limited to courses handles
+    launches only where all of these are among its own.
+    """
+
     platform_name: Short
     issuer: Annotated[str, Meta(max_length=255, pattern=r"^https?://[^\s]+\Z")]
     client_id: Name
@@ -23,6 +28,7 @@ class DeploymentIn(Input):
     public_keyset_url: Url
     access_token_url: Url | None = None
     is_active: bool = True
+    course_ids: Courses | None = None
 
 
 class DeploymentPatch(Input):
@@ -33,9 +39,12 @@ class DeploymentPatch(Input):
     public_keyset_url: Url | UnsetType = UNSET
     access_token_url: Url | None | UnsetType = UNSET
     is_active: bool | UnsetType = UNSET
+    course_ids: Courses | None | UnsetType = UNSET
 
 
 class DeploymentOut(Resource):
+    """`course_ids`: the courses that it launches into; null: any course."""
+
     platform_name: str
     issuer: str
     client_id: str
@@ -45,6 +54,7 @@ class DeploymentOut(Resource):
     public_keyset_url: str
     access_token_url: str | None
     is_active: bool
+    course_ids: list[str] | None
 
     @classmethod
     def of(cls, deployment: LtiDeployment) -> Self:

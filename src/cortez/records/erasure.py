@@ -5,19 +5,29 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, String, Uuid, case, cast, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, String, Uuid, and_, case, cast, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.accounts.models import User
 from cortez.accounts.student_ids import digest_of, note_former
 from cortez.auditing import keyed_digest, new_pads
 from cortez.database import student_changed
+from cortez.errors import Conflict
 from cortez.idempotency import IdempotencyRecord
 from cortez.oversight.models import CourseReport
 from cortez.privacy import ERASED
 from cortez.records.audit_models import SubjectKey
 from cortez.records.erasure_models import Erasure
-from cortez.records.personal import Person, about_students, before_sessions, is_about, mentioning, rows_of
+from cortez.records.personal import (
+    Person,
+    about_students,
+    before_sessions,
+    has_mail,
+    is_about,
+    mentioning,
+    rows_of,
+    user_is,
+)
 from cortez.sessions.models import LearningSession, SessionStatus
 from cortez.sessions.rules import FINAL
 from cortez.traces.git_models import GitTrace
@@ -147,13 +157,32 @@ async def forget_answers(session: AsyncSession, person: Person) -> int:
     return touched(await session.execute(delete(IdempotencyRecord).where(or_(*found))))
 
 
+def authored(person: Person, email: str | None) -> ColumnElement[bool]:
+    """Commits with this e-mail of an author, in the history that somebody else has handed in."""
+    return and_(has_mail(GitTrace.author_email, email), GitTrace.student_id != person.student_id)
+
+
+async def refuse_unverified(session: AsyncSession, person: Person) -> None:
+    """Raises Conflict (EMAIL_NOT_VERIFIED) where it is not known whose rows would have to be erased by the e-mail."""
+    if person.is_verified or person.email is None:
+        return
+    named = [(GitTrace, authored(person, person.email))]
+    for model in before_sessions():
+        by_mail = has_mail(getattr(model, model.privacy.mail), person.email)
+        named.append((model, and_(model.session_id.is_(None), by_mail, ~user_is(model, person))))
+    for model, rows in named:
+        if await session.scalar(select(model.id).where(rows).limit(1)):
+            said = "Launches or commits name the account's e-mail, which is not verified. Verify it, or change it."
+            raise Conflict("EMAIL_NOT_VERIFIED", said)
+
+
 async def forget_author(session: AsyncSession, person: Person) -> int:
     """Commits that name the person as their author, in the history that somebody else has handed in."""
-    if person.before is not None or not person.email:
+    if person.before is not None or not person.verified_email:
         return 0
-    theirs = (func.lower(GitTrace.author_email) == person.email.lower(), GitTrace.student_id != person.student_id)
+    theirs = authored(person, person.verified_email)
     values = {"author_name": "", "author_email": "", "updated_at": GitTrace.updated_at}
-    return touched(await session.execute(update(GitTrace).where(*theirs).values(values)))
+    return touched(await session.execute(update(GitTrace).where(theirs).values(values)))
 
 
 async def rename_in_reports(session: AsyncSession, person: Person, pseudonym: str) -> int:

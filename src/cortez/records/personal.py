@@ -20,11 +20,15 @@ from cortez.sessions.rules import FINAL
 
 
 class Person(Struct, frozen=True):
-    """A student by their key, and their account where they have one. `before`: only what ended before that."""
+    """A student by their key, and their account where they have one. `before`: only what ended before that.
+
+    An e-mail that is not verified may be another person's, so that no row is found by it (`verified_email`).
+    """
 
     student_id: str
     user_id: UUID | None = None
     email: str | None = None
+    is_verified: bool = False
     roles: frozenset[str] = frozenset({Role.STUDENT.value})
     before: datetime | None = None
 
@@ -32,6 +36,10 @@ class Person(Struct, frozen=True):
     def subjects(self) -> list[str]:
         """Under which names the audit log knows them."""
         return [self.student_id, *([str(self.user_id)] if self.user_id else [])]
+
+    @property
+    def verified_email(self) -> str | None:
+        return self.email if self.is_verified else None
 
 
 def models() -> Iterator[Any]:
@@ -61,9 +69,9 @@ def before_sessions() -> list[Any]:
 
 async def find(session: AsyncSession, student_id: str) -> Person:
     """Raises NotFound where nothing is held of them."""
-    columns = (User.id, User.email, User.roles)
+    columns = (User.id, User.email, User.is_verified, User.roles)
     if row := (await session.execute(select(*columns).where(User.student_id == student_id))).one_or_none():
-        return Person(student_id, row.id, row.email, frozenset(row.roles))
+        return Person(student_id, row.id, row.email, row.is_verified, frozenset(row.roles))
     if not student_id.startswith(ERASED):
         for model in naming():
             held = select(model.id).where(model.student_id == student_id).limit(1)
@@ -92,11 +100,20 @@ def rows_of(model: Any, person: Person) -> ColumnElement[bool]:
 
 def without_session(model: Any, person: Person) -> ColumnElement[bool]:
     """Rows that no session came of, by a user elsewhere who is the person: by another row of theirs, or by mail."""
+    mail = has_mail(getattr(model, model.privacy.mail), person.verified_email)
+    return and_(model.session_id.is_(None), or_(user_is(model, person), mail))
+
+
+def user_is(model: Any, person: Person) -> ColumnElement[bool]:
     other, names = aliased(model), model.privacy.user.split()
     known = select(*(getattr(other, name) for name in names)).where(other.session_id.in_(sessions_of(person)))
     user = tuple_(*(getattr(model, name) for name in names))
-    mail = func.lower(getattr(model, model.privacy.mail)) == person.email.lower() if person.email else false()
-    return and_(model.session_id.is_(None), or_(user.in_(known), mail))
+    return user.in_(known)
+
+
+def has_mail(column: Any, email: str | None) -> ColumnElement[bool]:
+    """Whether it is this address, in any case."""
+    return func.lower(column) == email.lower() if email else false()
 
 
 def sessions_of(person: Person) -> Select[UUID]:

@@ -10,7 +10,7 @@ from cortez.database import Database
 from cortez.errors import Conflict, NotFound
 from cortez.parameters import PathKey
 from cortez.records.archive import archive
-from cortez.records.erasure import Certificate, certify, erase
+from cortez.records.erasure import Certificate, certify, erase, refuse_unverified
 from cortez.records.personal import find
 from cortez.records.streams import begun
 from cortez.security import Principal, admins, allow
@@ -47,11 +47,13 @@ async def erase_data(
 ) -> Certificate:
     """Erase a student: the account and everything personal, for good. Statistics stay, under a pseudonym.
 
-    An account that also teaches or administers is refused (STAFF_ACCOUNT) until it has no other role than student.
+    An account that also teaches or administers is refused (STAFF_ACCOUNT) until it has no other role than student. One
+    whose e-mail is not verified is refused (EMAIL_NOT_VERIFIED) where launches or commits of others name that e-mail.
     """
     person = await find(session, student_id)
     if person.roles - {"student"}:
         raise Conflict("STAFF_ACCOUNT", "This account has other roles than student. Take those away first.")
+    await refuse_unverified(session, person)
     counts = await erase(session, person)
     erasure = await certify(session, principal.id, settings.secret_key, student_id, counts)
     return Certificate(
