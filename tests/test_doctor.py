@@ -373,7 +373,13 @@ async def test_doctor_looks_who_may_read_what_is_kept(nowhere: Settings, tmp_pat
 async def test_doctor_says_what_development_opens(nowhere: Settings, host: str, warned: bool) -> None:
     for name, odd in (("development", warned), ("production", False)):
         output = (await run(nowhere, "doctor", CORTEZ_ENV=name, CORTEZ_HOST=host)).output
-        assert (f"! settings: development on {host}: anybody may register" in output) is odd
+        assert (f"! settings: development on {host}: anybody may register; anybody may read /metrics" in output) is odd
+
+
+async def test_doctor_says_no_more_than_development_opens(nowhere: Settings) -> None:
+    closed = {"CORTEZ_REGISTRATION": "no", "CORTEZ_METRICS_TOKEN": "a token of theirs", "CORTEZ_HOST": "::"}
+    output = (await run(nowhere, "doctor", **closed)).output
+    assert "! settings: development on ::: the passwords of the demo course are known. Set CORTEZ_ENV" in output
 
 
 def test_clocks_may_lie_a_little_apart() -> None:

@@ -107,10 +107,19 @@ def of_settings(settings: Settings) -> Iterator[Finding]:
         yield Finding(GOOD, "secrets", "for development only. Set CORTEZ_ENV=production where students use it")
     yield from of_modes(settings)
     if settings.env == "development" and not is_loopback(settings.host):
-        opened = "anybody may register and read /metrics, and the demo's passwords are known"
-        yield Finding(ODD, "settings", f"development on {settings.host}: {opened}. Set CORTEZ_ENV=production")
+        said = f"development on {settings.host}: {'; '.join(opened(settings))}. Set CORTEZ_ENV=production"
+        yield Finding(ODD, "settings", said)
     if settings.db_pgbouncer and not settings.database_direct_url:
         yield Finding(BAD, "settings", "migrations need the server itself behind PgBouncer. Set DATABASE_DIRECT_URL")
+
+
+def opened(settings: Settings) -> Iterator[str]:
+    """What development opens to whoever reaches the service."""
+    if settings.registration_open:
+        yield "anybody may register"
+    if not settings.metrics_token:
+        yield "anybody may read /metrics"
+    yield "the passwords of the demo course are known"
 
 
 def of_modes(settings: Settings) -> Iterator[Finding]:
