@@ -21,7 +21,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from cortez import faults, migrations, tables
+from cortez import faults, grants, migrations, tables
 from cortez.data_loss import FLAG, refuse_losses
 from cortez.database import immediately, prepare_sqlite
 from cortez.db import UtcDateTime
@@ -113,6 +113,7 @@ def migrate_locked(connection: Connection) -> None:
             del steps[:1]
             if not steps:
                 break
+        grant(connection)
 
 
 def take(connection: Connection, steps: list[MigrationStep], applied: Callable[..., None]) -> None:
@@ -123,6 +124,19 @@ def take(connection: Connection, steps: list[MigrationStep], applied: Callable[.
     except BaseException:
         connection.rollback()
         raise
+
+
+def granted() -> str:
+    """The role that serves, where one was named."""
+    return str(context.config.attributes.get("grant_to") or "")
+
+
+def grant(connection: Connection) -> None:
+    if role := granted():
+        grants.refuse_owner(connection, role)
+        for statement in grants.statements(role):
+            connection.exec_driver_sql(statement)
+        connection.commit()
 
 
 @contextmanager
@@ -157,6 +171,8 @@ def offline(url: URL) -> None:
     context.configure(url=url, literal_binds=True, dialect_opts=named, **OPTIONS)
     with context.begin_transaction():
         context.run_migrations()
+    if role := granted():
+        context.static_output("\n".join(f"{statement};" for statement in grants.statements(role)))
 
 
 def print_embedded() -> None:
@@ -234,6 +250,8 @@ def make_file(url: URL) -> None:
 def run(settings: Settings) -> None:
     """Raises CommandError with one line where the database is at fault."""
     url = settings.migration_url
+    if url.get_backend_name() == "sqlite" and granted():
+        raise CommandError("SQLite has no roles. Leave --grant-to out.")
     if context.is_offline_mode():
         return offline(url)
     try:

@@ -46,14 +46,17 @@ def administration() -> None:
 @administration.command()
 @click.option("--sql", is_flag=True, help="Print the SQL instead of running it.")
 @click.option("--check", is_flag=True, help="Change nothing; end with 1 unless the schema is what this version needs.")
+@click.option(
+    "--grant-to", metavar="ROLE", default="", help="Let a role serve that does not own the tables (PostgreSQL)."
+)
 @click.pass_obj
-def migrate(settings: Settings, sql: bool, check: bool) -> None:
+def migrate(settings: Settings, sql: bool, check: bool, grant_to: str) -> None:
     """Bring the database to the newest revision."""
     if check:
         report(asyncio.run(examine_schema(settings)), {GOOD})
         return
     try:
-        migrations.upgrade(settings, sql=sql, say=click.echo)
+        migrations.upgrade(settings, sql=sql, grant_to=grant_to, say=click.echo)
     except CommandError as error:
         raise click.ClickException(str(error)) from None
     if not sql:

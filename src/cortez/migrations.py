@@ -21,18 +21,21 @@ def location() -> Config:
     return Config(HOME / "alembic.ini")
 
 
-def configuration(settings: Settings, say: Callable[[str], None] = lambda line: None) -> Config:
+def configuration(settings: Settings, say: Callable[[str], None] = lambda line: None, grant_to: str = "") -> Config:
     config = location()
-    config.attributes.update(settings=settings, say=say)
+    config.attributes.update(settings=settings, say=say, grant_to=grant_to)
     return config
 
 
-def upgrade(settings: Settings, *, sql: bool = False, say: Callable[[str], None] = lambda line: None) -> None:
+def upgrade(
+    settings: Settings, *, sql: bool = False, grant_to: str = "", say: Callable[[str], None] = lambda line: None
+) -> None:
     """To the newest revision; with `sql`, print the statements instead. Not from within a running event loop.
 
-    Tells `say` a line for each revision. Raises alembic's CommandError with one line where the database is at fault.
+    `grant_to`: a role of PostgreSQL that serves without owning the tables; it gets its rights in the end. Tells `say` a
+    line for each revision. Raises alembic's CommandError with one line where the database is at fault.
     """
-    command.upgrade(configuration(settings, say), "head", sql=sql)
+    command.upgrade(configuration(settings, say, grant_to), "head", sql=sql)
 
 
 def run_all(connection: Connection) -> None:
