@@ -39,8 +39,8 @@ REFUSED = (
 )
 
 
-def url(server: Cluster, role: str) -> str:
-    return f"postgresql://{role}@127.0.0.1:{server.port}/cortez"
+def url(server: Cluster, role: str, database: str = "cortez") -> str:
+    return f"postgresql://{role}@127.0.0.1:{server.port}/{database}"
 
 
 def cortez(folder: Path, address: str, *words: str) -> str:
@@ -103,6 +103,26 @@ async def test_the_serving_role_is_granted_what_later_revisions_make(server: Clu
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await service.execute("INSERT INTO audit_log SELECT * FROM audit_log")
     for connection in (owner, service):
+        await connection.close()
+
+
+async def test_tables_of_a_serving_role_are_handed_over(server: Cluster, tmp_path: Path) -> None:
+    """As docs/deployment.md has it, where one role was owner and served."""
+    superuser = await asyncpg.connect(server.url)
+    await superuser.execute("DROP ROLE IF EXISTS only_role; CREATE ROLE only_role LOGIN")
+    await superuser.execute("CREATE DATABASE old OWNER only_role")
+    before, after = (url(server, role, "old") for role in ("only_role", OWNER))
+    await asyncio.to_thread(cortez, tmp_path, before, "migrate")
+    there = await asyncpg.connect(url(server, "cortez", "old"))
+    await there.execute(f"REASSIGN OWNED BY only_role TO {OWNER}")
+    await there.close()
+    await asyncio.to_thread(cortez, tmp_path, after, "migrate", "--grant-to", "only_role")
+    await asyncio.to_thread(cortez, tmp_path, before, "admin", "create", "ana@example.edu")
+    service = await asyncpg.connect(before)
+    for statement in REFUSED:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await service.execute(statement)
+    for connection in (service, superuser):
         await connection.close()
 
 
