@@ -14,7 +14,8 @@ async def launches_from_the_platform(school: School) -> None:
     """Some of the projects began in the institution's own platform."""
     urls = dict.fromkeys(("auth_login_url", "auth_token_url", "public_keyset_url"), "https://lms.example.edu/x")
     names = {"platform_name": "Moodle", "issuer": "https://lms.example.edu", "client_id": "c", "deployment_id": "1"}
-    deployment = await made(school.admin.post("/lti/deployments", json=names | urls))
+    platform: dict[str, object] = {**names, **urls, "course_ids": [COURSE]}
+    deployment = await made(school.admin.post("/lti/deployments", json=platform))
     machine = school.keys["lti"]
     for student in school.students[:4]:
         who = {"lti_user_id": student.student_id, "resource_link_id": "r"}
