@@ -1,7 +1,7 @@
 """how many bytes the steps of a session take
 
 Revision ID: 0019
-Revises: 0016
+Revises: 0018
 
 `sessions.trace_bytes` is kept beside `trace_count`, by the same triggers, from this revision on: what was stored before
 counts nothing, as working it out would read every step. It is the length of what a step says, as text, in UTF-8. It
@@ -16,7 +16,7 @@ from alembic import op
 from cortez.schema_changes import add_column, briefly, is_plain, is_sqlite
 
 revision = "0019"
-down_revision = "0016"
+down_revision = "0018"
 branch_labels = None
 depends_on = None
 
