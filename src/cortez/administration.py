@@ -11,12 +11,12 @@ import click
 from alembic.util import CommandError
 from rich.progress import Progress
 from sqlalchemy import select
-from sqlalchemy.exc import IntegrityError
 
 from cortez import migrations, tables  # noqa: F401 - registers every table
 from cortez.accounts.authentication import SYSTEM
 from cortez.accounts.models import Role
 from cortez.accounts.repository import UserRepository
+from cortez.accounts.schemas import mail_address, new_password
 from cortez.adopt_command import adopt
 from cortez.commands import connect, coroutine
 from cortez.content.models import ArchivoAdjunto
@@ -25,6 +25,7 @@ from cortez.db import utc_now
 from cortez.demo.load import load as load_demo
 from cortez.doctor import GOOD, NOTE, ODD, Finding, examine, examine_schema
 from cortez.doctor_records import of_records
+from cortez.errors import CortezError
 from cortez.export_commands import export
 from cortez.faults import name_of
 from cortez.oversight.profiles import rebuild as rebuild_profiles
@@ -34,7 +35,7 @@ from cortez.security import Passwords
 from cortez.sessions.repository import SessionRepository
 from cortez.settings import Settings
 
-MIN_PASSWORD = 8
+MAX_NAME = 100  # characters of a username, as it is stored
 LOT = 200  # sessions ended in one unit of work
 
 
@@ -211,19 +212,18 @@ async def create(settings: Settings, email: str) -> None:
     """Make an admin. The password is read from standard input, or made and printed once."""
     given = "" if sys.stdin.isatty() else sys.stdin.readline().strip()
     password = given or secrets.token_urlsafe(12)
-    if len(password) < MIN_PASSWORD:
-        raise click.ClickException(f"A password has at least {MIN_PASSWORD} characters.")
-    hashed = await Passwords(settings).hash(password)
     database = connect(settings)
     try:
+        address = mail_address(email)
+        hashed = await Passwords(settings).choose(new_password("password", password), address)
         async with database.unit() as session:
             values = {"hashed_password": hashed, "roles": [Role.ADMIN.value], "is_verified": True}
-            await UserRepository(session, SYSTEM).create(email=email.lower(), username=email.lower(), **values)
-    except IntegrityError:
-        raise click.ClickException(f"There is an account with {email} already.") from None
+            await UserRepository(session, SYSTEM).create(email=address, username=address[:MAX_NAME], **values)
+    except (ValueError, CortezError) as error:
+        raise click.ClickException(str(error)) from None
     finally:
         await database.close()
-    click.echo(f"Made the admin {email}." + ("" if given else f" Password, shown this once: {password}"))
+    click.echo(f"Made the admin {address}." + ("" if given else f" Password, shown this once: {password}"))
 
 
 administration.add_command(adopt)

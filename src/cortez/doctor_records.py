@@ -104,6 +104,18 @@ QUESTIONS = [
         "have a student_id under which sessions were recorded before. Check that it is the same person",
     ),
     Question(
+        "accounts",
+        select(User.id).where(User.email_key.is_(None)),
+        "sign in by the exact spelling of their e-mail only: an older account has it in another spelling, or they were "
+        "made past the service since it started. Give them another (PATCH /users/ID), or restart",
+    ),
+    Question(
+        "accounts",
+        select(User.id).where(User.username_key.is_(None)),
+        "sign in by the exact spelling of their username, or by e-mail: an older account has it in another case, or they "
+        "were made past the service since it started. Give them another (PATCH /users/ID), or restart",
+    ),
+    Question(
         "students",
         select(LearningSession.student_id)
         .where(LearningSession.course_id.is_not(None), ~ACCOUNT, ~LearningSession.student_id.startswith(ERASED))

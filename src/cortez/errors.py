@@ -183,7 +183,9 @@ SQLITE_STATES = {
 # Columns of a broken uniqueness -> what the client is told.
 DUPLICATES = {
     ("users", "email"): ("EMAIL_IN_USE", "An account with this e-mail exists already."),
+    ("users", "email_key"): ("EMAIL_IN_USE", "An account with this e-mail exists already."),
     ("users", "username"): ("USERNAME_IN_USE", "An account with this username exists already."),
+    ("users", "username_key"): ("USERNAME_IN_USE", "An account with this username exists already."),
     ("users", "student_id"): ("STUDENT_ID_IN_USE", "An account with this student_id exists already."),
     ("courses", "course_id"): ("COURSE_ALREADY_EXISTS", "This course_id is not available."),
     ("activities", "activity_id"): ("ACTIVITY_ALREADY_EXISTS", "This activity_id is not available."),

@@ -25,7 +25,7 @@ PASSING = {"55P03", "40P01"}  # a lock that was not free in time, a deadlock
 BATCH = 500  # rows that a backfill locks at a time
 
 AT_ONCE = "at_once"  # what migrations.run_all sets: all in the transaction that is open
-TRIGGERS = "SELECT sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = :table"
+TRIGGERS = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = :table"
 INVALID = "SELECT count(*) FROM pg_index WHERE indexrelid = to_regclass(:name) AND NOT indisvalid"
 FILL = """DO $$
 DECLARE
@@ -90,10 +90,18 @@ def patiently() -> Iterator[None]:
 @contextmanager
 def altered(table: str) -> Iterator[BatchOperations]:
     """`op.batch_alter_table`, with the triggers kept where SQLite makes the table anew."""
-    triggers = op.get_bind().scalars(text(TRIGGERS), {"table": table}).all() if is_sqlite() else []
-    with op.batch_alter_table(table) as batch:
+    with without_triggers(table), op.batch_alter_table(table) as batch:
         yield batch
-    for trigger in triggers:
+
+
+@contextmanager
+def without_triggers(table: str) -> Iterator[None]:
+    """On SQLite the table has no triggers meanwhile: those of the audit log call functions that only the service has."""
+    triggers = op.get_bind().execute(text(TRIGGERS), {"table": table}).all() if is_sqlite() else []
+    for name, _ in triggers:
+        op.execute(f"DROP TRIGGER {name}")
+    yield
+    for _, trigger in triggers:
         op.execute(trigger.replace(":", r"\:"))
 
 
@@ -164,7 +172,8 @@ def validate(table: str, name: str) -> None:
 def backfill(table: str, column: str, value: str) -> None:
     """Give the column a value, an SQL expression over the row, wherever it is null; in short transactions."""
     if is_plain():
-        op.execute(f"UPDATE {table} SET {column} = {value} WHERE {column} IS NULL")
+        with without_triggers(table):
+            op.execute(f"UPDATE {table} SET {column} = {value} WHERE {column} IS NULL")
         return
     with patiently():
         op.execute(FILL.format(table=table, column=column, value=value, batch=BATCH))

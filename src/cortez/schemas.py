@@ -184,6 +184,8 @@ def explain(error: msgspec.ValidationError, type_: Any = None) -> FieldError:
     pointer = path.rstrip("`").removeprefix("$").replace("[", ".").replace("]", "").replace(".", "/")
     if reason.startswith(("Object missing required field", "Object contains unknown field")):
         pointer += "/" + reason.split("`")[1]
+    if reason.startswith("`"):  # a field that its structure has checked
+        pointer += "/" + reason.split("`")[1]
     if reason.startswith("Invalid enum value"):
         reason += _valid_values(type_, pointer)
     return FieldError(pointer, reason)

@@ -7,7 +7,7 @@ import secrets
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import lru_cache
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 from uuid import UUID, uuid4
 
 import bcrypt
@@ -20,6 +20,8 @@ from litestar.handlers import BaseRouteHandler
 
 from cortez.db import utc_now
 from cortez.errors import Forbidden, Unauthorized
+from cortez.guessable import refuse_guessable
+from cortez.identifiers import nfc
 from cortez.pools import be_nice, threads
 from cortez.settings import Settings
 
@@ -181,8 +183,24 @@ def digest(secret: str) -> bytes:
     return hashlib.sha256(secret.encode()).digest()
 
 
+class Verdict(NamedTuple):
+    """Whether a password is the account's: it is true where it is.
+
+    `is_outdated`: its hash is as an older version or the predecessor made it, and should be made again.
+    """
+
+    matches: bool
+    is_outdated: bool
+
+    def __bool__(self) -> bool:
+        return self.matches
+
+
 class Passwords:
     """argon2id, on a thread of its own: hashing holds neither the event loop nor a connection, and one core at most.
+
+    A password is hashed in NFC, since keyboards differ in how they compose an accented letter. An older version hashed
+    it as it was sent: where that is another text, both are compared, whatever the first comparison finds.
 
     An adopted account has a bcrypt hash until its next login. While there are any, every login costs both, so that
     the time does not tell which account has which.
@@ -200,12 +218,29 @@ class Passwords:
         return self.made.result()
 
     async def hash(self, password: str) -> str:
-        return await self.pool.run(self.hasher.hash, password)
+        return await self.pool.run(self.hasher.hash, nfc(password))
 
-    async def verify(self, hashed: str | None, password: str, *, some_adopted: bool = False) -> bool:
+    async def choose(self, password: str, *names: str, pointer: str = "/password") -> str:
+        """The hash of a password that is set now, for an account with these names.
+
+        Raises Invalid (PASSWORD_GUESSABLE).
+        """
+        return await self.pool.run(self._choose, nfc(password), names, pointer)
+
+    def _choose(self, password: str, names: tuple[str, ...], pointer: str) -> str:
+        refuse_guessable(password, names, pointer)
+        return self.hasher.hash(password)
+
+    async def verify(self, hashed: str | None, password: str, *, some_adopted: bool = False) -> Verdict:
         """Takes as long for an unknown account (None), or one without a password, as for any other."""
-        matches = await self.pool.run(self._matches, hashed, password, some_adopted)
-        return matches and hashed is not None
+        forms = dict.fromkeys((nfc(password), password))
+        matches = await self.pool.run(self._match_all, hashed, tuple(forms), some_adopted)
+        if hashed is None or not any(matches):
+            return Verdict(False, False)
+        return Verdict(True, is_adopted(hashed) or not matches[0])
+
+    def _match_all(self, hashed: str | None, forms: tuple[str, ...], some_adopted: bool) -> list[bool]:
+        return [self._matches(hashed, form, some_adopted) for form in forms]
 
     def _matches(self, given: str | None, password: str, some_adopted: bool) -> bool:
         hashed = given or self.decoy

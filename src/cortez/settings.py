@@ -6,6 +6,7 @@ import secrets
 import sys
 from collections.abc import Mapping
 from ipaddress import ip_network
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -21,6 +22,8 @@ MIN_SECRET, MIN_VARIETY = 32, 10  # characters, different characters
 MIN_CONNECTIONS = 2  # one for requests, one kept for what must work beside them
 DEVELOPMENT_KEY = Path("var/secret.key")
 EXAMPLES = ("change-me", "changeme", "change_me", "example", "your-secret", "your_secret", "only the tests know")
+COMMON = ("password", "123456", "abcdef", "qwerty", "secret", "letmein")  # hardly ever in random text
+REPEATED = re.compile(r"(.{8}).*\1", re.DOTALL)  # of random hexadecimal digits one key in a million does so
 ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?")
 
 Rate = Annotated[int, msgspec.Meta(ge=0)]  # requests a minute; 0 sets no limit
@@ -257,6 +260,9 @@ def _refuse_guessable(name: str, key: str) -> None:
         "is required in production": not key,
         f"must have at least {MIN_SECRET} characters": len(key) < MIN_SECRET,
         "is no random text": len(set(key)) < MIN_VARIETY,
+        "repeats itself": REPEATED.search(key) is not None,
+        "is a sequence": is_sequence(key),
+        "holds a word or a row of keys that is tried first": any(word in key.lower() for word in COMMON),
         "is an example that others have read": any(word in key.lower() for word in EXAMPLES),
         f"is the development key of {DEVELOPMENT_KEY}": key == kept,
     }
@@ -265,6 +271,12 @@ def _refuse_guessable(name: str, key: str) -> None:
             raise SettingsError(
                 f'{name} {fault}. Make one with: python -c "import secrets; print(secrets.token_urlsafe(48))"'
             )
+
+
+def is_sequence(key: str) -> bool:
+    """Whether most characters are next to the one before, or the same: of random ones a fifth at most are."""
+    near = sum(abs(ord(one) - ord(next_)) <= 1 for one, next_ in pairwise(key))
+    return 2 * near > len(key)
 
 
 def _development_key(path: Path) -> str:

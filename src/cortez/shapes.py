@@ -107,5 +107,6 @@ def readable(node: Any) -> Any:
 
 
 def ecma(pattern: str) -> str:
-    r"""Python's end of text (\Z) is ECMA's end anchor ($), and its space (\s, in a class) has five characters more."""
-    return pattern.replace(r"\Z", "$").replace(r"\s]", r"\s\x1c-\x1f\x85]")
+    r"""Python's end of text (\Z) is ECMA's end anchor ($), and its space (\s) has five characters more."""
+    space = r"\s\x1c-\x1f\x85"
+    return pattern.replace(r"\Z", "$").replace(r"\s]", f"{space}]").replace(r"\s*", f"[{space}]*")

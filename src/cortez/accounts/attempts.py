@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from cortez.database import Database
 from cortez.db import utc_now
 from cortez.errors import TooManyRequests
+from cortez.identifiers import folded
 from cortez.networks import client_network
 from cortez.settings import Settings
 from cortez.throttling import Allowance, LoginAttempt, Meters
@@ -78,10 +79,13 @@ class Attempts:
         return [hmac.digest(secret_of(key), client, "sha256") for key in self.settings.key_ring]
 
     def guesses(self, login: str, known: UUID | None) -> tuple[Try, ...]:
-        """What a guess at this login takes, in any case; `known`: the account, where this network is known to it."""
+        """What a guess takes at this login, however it is spelled.
+
+        `known`: the account, where this network is known to it.
+        """
         if known:
             return (self.own_guess(known),)
-        return self._try("login", login.lower(), GUESSES), self._try("network", self.network, FAILURES)
+        return self._try("login", folded(login), GUESSES), self._try("network", self.network, FAILURES)
 
     def own_guess(self, user_id: UUID) -> Try:
         """At the password of the account, from a network that is known to it, or by who has signed in."""

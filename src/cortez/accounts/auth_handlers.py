@@ -32,7 +32,7 @@ from cortez.errors import Forbidden, Problem, Unauthorized
 from cortez.rates import UNMETERED
 from cortez.responses import Answer, created, refused
 from cortez.schemas import StrictRequest
-from cortez.security import Passwords, Principal, Tokens, is_adopted, people
+from cortez.security import Passwords, Principal, Tokens, people
 from cortez.settings import Settings
 
 PUBLIC = {"public": True, "no_key": True}
@@ -79,9 +79,9 @@ async def register(
     if not settings.registration_open:
         raise Forbidden("REGISTRATION_CLOSED", "Accounts are made by an admin here.")
     await attempts.reserve(attempts.registration())
-    hashed = await passwords.hash(data.password)
+    hashed = await passwords.choose(data.password, data.username, data.email)
     user = await anyones.users.create(
-        email=data.email.lower(),
+        email=data.email,
         username=data.username,
         full_name=data.full_name,
         hashed_password=hashed,
@@ -107,9 +107,9 @@ async def login(
     tries = attempts.guesses(data.login, user.id if user and is_known else None)
     await attempts.reserve(*tries)
     hashed = user.hashed_password if user else None
-    matches = await passwords.verify(hashed, data.password, some_adopted=some_adopted)
-    new_hash = await passwords.hash(data.password) if matches and hashed and is_adopted(hashed) else None
-    if not (user and matches and await anyones.users.count_sign_in(user, new_hash)):
+    verdict = await passwords.verify(hashed, data.password, some_adopted=some_adopted)
+    new_hash = await passwords.hash(data.password) if verdict.is_outdated else None
+    if not (user and verdict and await anyones.users.count_sign_in(user, new_hash)):
         raise Unauthorized("LOGIN_FAILED", "The login or the password is wrong.")
     await attempts.give_back(anyones.users.session, *tries)
     await attempts.note_known(anyones.users.session, user.id)
@@ -162,7 +162,7 @@ async def reset_password(
     """Set a new password with a one-time token; every sign-in ends."""
     async with database.reading() as session:
         known = await UserRepository(session, SYSTEM).by_reset_token(data.token)
-    hashed = await passwords.hash(data.password) if known else ""
+    hashed = await passwords.choose(data.password, known.username, known.email) if known else ""
     user = await anyones.users.by_reset_token(data.token, lock=True) if known else None
     if user is None:
         raise Unauthorized("RESET_TOKEN_INVALID", "The token is unknown, used or expired; ask for a new one.")
@@ -196,7 +196,7 @@ async def change_password(
     await attempts.reserve(guess)
     if not await passwords.verify(before, data.current_password):
         raise Forbidden("PASSWORD_WRONG", "The current password is wrong.")
-    hashed = await passwords.hash(data.new_password)
+    hashed = await passwords.choose(data.new_password, known.username, known.email, pointer="/new_password")
     user = await own.users.get(principal.id, lock=True)
     if user.hashed_password != before:
         raise Forbidden("PASSWORD_WRONG", "The password has just been changed.")

@@ -18,12 +18,13 @@ from uuid_utils.compat import uuid7
 from cortez.accounts.authentication import SYSTEM
 from cortez.accounts.models import Course, CourseInvitation, CourseMember, CourseRole, Role, User
 from cortez.accounts.repository import NO_PASSWORD, InvitationRepository, MemberRepository, UserRepository
-from cortez.accounts.schemas import Email
+from cortez.accounts.schemas import AccountInput, Email
 from cortez.accounts.student_ids import carried, former
 from cortez.batches import bounded, errors_of, items_of, read
 from cortez.database import student_changed
 from cortez.errors import Conflict, CortezError, FieldError, Forbidden, Invalid
-from cortez.schemas import Input, Name, StrictRequest, StudentKey
+from cortez.identifiers import folded
+from cortez.schemas import Name, StrictRequest, StudentKey
 from cortez.settings import Settings
 from cortez.throttling import Allowance, Meters, RateLimit
 
@@ -39,7 +40,7 @@ Outcome = tuple[UUID, Any]  # the account, and what became of the line
 NOT_IN_USERNAME = re.compile(r"[^A-Za-z0-9._-]+")
 
 
-class EnrolIn(Input):
+class EnrolIn(AccountInput):
     """One line of a class list. `student_id` is for an account that is made by it; a teacher's only if it is free."""
 
     email: Email
@@ -135,7 +136,7 @@ class Enrolment:
     async def enrol(self, lines: Sequence[EnrolIn | CortezError]) -> EnrolResult:
         good = [line for line in lines if isinstance(line, EnrolIn)]
         await self._know(good)
-        if any(line.email.lower() not in self.users for line in good):
+        if any(folded(line.email) not in self.users for line in good):
             await self._wait_for_others()
             await self._know(good)
         self.room = await self._room_for(good)
@@ -159,10 +160,16 @@ class Enrolment:
 
     async def _know(self, lines: list[EnrolIn]) -> None:
         """The accounts and keys named in the list, and who is a member or invited already."""
-        emails = {line.email.lower() for line in lines}
+        emails = {line.email for line in lines}
         keys = {line.student_id for line in lines if line.student_id}
         named = {username_of(email) for email in emails}
-        wanted = or_(User.email.in_(emails), User.student_id.in_(keys), User.username.in_(named))
+        wanted = or_(
+            User.email.in_(emails),
+            User.email_key.in_({folded(email) for email in emails}),
+            User.student_id.in_(keys),
+            User.username.in_(named),
+            User.username_key.in_({folded(name) for name in named}),
+        )
         for user in await self.session.scalars(UserRepository(self.session, SYSTEM).select().where(wanted)):
             self._note(user)
         self.not_free = await former(self.session, self.settings.digest_keys, keys)
@@ -181,7 +188,7 @@ class Enrolment:
         """How many may be added: of a teacher so many a day, whether they have an account or not."""
         if self.is_admin:
             return len(lines)
-        new = {line.email.lower() for line in lines if line.role == CourseRole.STUDENT and not self._belongs(line)}
+        new = {folded(line.email) for line in lines if line.role == CourseRole.STUDENT and not self._belongs(line)}
         most = self.settings.enrolments_per_day
         key = hmac.digest(
             self.settings.secret_key.encode(), f"enrolments:{self.repository.principal.id}".encode(), "sha256"
@@ -191,14 +198,16 @@ class Enrolment:
 
     def _belongs(self, line: EnrolIn) -> CourseMember | CourseInvitation | None:
         """What the line's person is in the course already."""
-        user = self.users.get(line.email.lower())
+        user = self.users.get(folded(line.email))
         if user is None:
             return None
         return self.members.get(user.id) or (self.invited.get(user.id) if self.invites else None)
 
     def _note(self, user: User) -> None:
-        self.users[user.email] = user
-        self.usernames.add(user.username)
+        email = folded(user.email)
+        if user.email_key or email not in self.users:  # of two that look alike, the one that has the key
+            self.users[email] = user
+        self.usernames.add(folded(user.username))
         self.student_ids.add(user.student_id)
 
     def _result(self, index: int, line: EnrolIn | CortezError) -> Enrolled:
@@ -211,7 +220,7 @@ class Enrolment:
         return Enrolled(index=index, status="added" if status == "created" else status)
 
     def _enrol(self, line: EnrolIn) -> Outcome | CortezError:
-        user, there = self.users.get(line.email.lower()), self._belongs(line)
+        user, there = self.users.get(folded(line.email)), self._belongs(line)
         if self.is_admin and user and line.student_id not in (None, user.student_id):
             return Conflict("STUDENT_ID_MISMATCH", "The account with this e-mail has another student_id.")
         if user is None or there is None:
@@ -245,13 +254,13 @@ class Enrolment:
         is_free = line.student_id not in self.student_ids | self.not_free
         if line.student_id and self.is_admin and not is_free:
             return Conflict("STUDENT_ID_IN_USE", "Another account has this student_id, or had it.")
-        id_, username = uuid7(), username_of(line.email.lower())
-        if username in self.usernames:
+        id_, username = uuid7(), username_of(line.email)
+        if folded(username) in self.usernames:
             username = f"{username[:60]}-{id_.hex[-12:]}"
         is_student = line.role == CourseRole.STUDENT
         user = User(
             id=id_,
-            email=line.email.lower(),
+            email=line.email,
             username=username,
             full_name=line.name,
             hashed_password=NO_PASSWORD,

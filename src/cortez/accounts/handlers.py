@@ -64,11 +64,11 @@ async def create_user(
     settings: NamedDependency[Settings],
 ) -> Answer[UserOut]:
     """A student_id that an account had which was deleted or erased is given again only by `reuse_student_id`."""
-    hashed = await passwords.hash(data.password) if data.password else NO_PASSWORD
+    hashed = await passwords.choose(data.password, data.username, data.email) if data.password else NO_PASSWORD
     if not data.reuse_student_id:
         await refuse_former(users.session, settings.digest_keys, data.student_id)
     user = await users.create(
-        email=data.email.lower(),
+        email=data.email,
         username=data.username,
         full_name=data.full_name,
         hashed_password=hashed,
@@ -115,7 +115,6 @@ async def change_user(
     if changes.get("student_id") != user.student_id and not may_reuse:
         await refuse_former(users.session, settings.digest_keys, changes.get("student_id"))
     if "email" in changes:
-        changes["email"] = changes["email"].lower()
         changes.setdefault("is_verified", user.is_verified and changes["email"] == user.email)
     return UserOut.of(await users.update(user, changes))
 

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, ClassVar
 from uuid import UUID
 
 from sqlalchemy import ForeignKey, Index, LargeBinary, String, UniqueConstraint, false, text, true
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
 from cortez.choices import Choice, aliases
 from cortez.db import Base, Items, one_of, utc_now
+from cortez.identifiers import MAX_KEY, key_of
 from cortez.privacy import Privacy
 
 if TYPE_CHECKING:
@@ -55,7 +56,12 @@ RESETTING = "reset_hash IS NOT NULL"
 
 
 class User(Base):
-    """An account that can sign in. `student_id` is the person's key in sessions and traces."""
+    """An account that can sign in. `student_id` is the person's key in sessions and traces.
+
+    The keys of its e-mail and its username are what these are found by, whatever the case. A key is null where an older
+    account has it, and until `complete_keys` where code that does not know it made the row: such an account is found by
+    its exact spelling.
+    """
 
     __tablename__ = "users"
     __table_args__ = (
@@ -66,17 +72,21 @@ class User(Base):
             sqlite_where=text(ADOPTED_PASSWORD),
         ),
         Index("idx_users_created", "created_at", "id"),
+        Index("uq_users_email_key", "email_key", unique=True),
+        Index("uq_users_username_key", "username_key", unique=True),
         Index("idx_users_reset", "reset_hash", postgresql_where=text(RESETTING), sqlite_where=text(RESETTING)),
     )
     sensitive: ClassVar[frozenset[str]] = frozenset({"hashed_password", "reset_hash"})
     privacy = Privacy(
         "id",
-        removed="""email username hashed_password full_name student_id roles is_active is_verified last_login
-        login_count course_name commission reset_hash reset_expires_at""",
+        removed="""email email_key username username_key hashed_password full_name student_id roles is_active
+        is_verified last_login login_count course_name commission reset_hash reset_expires_at""",
     )
 
     email: Mapped[str] = mapped_column(String(255), unique=True)
+    email_key: Mapped[str | None] = mapped_column(String(MAX_KEY))
     username: Mapped[str] = mapped_column(String(100), unique=True)
+    username_key: Mapped[str | None] = mapped_column(String(MAX_KEY))
     hashed_password: Mapped[str] = mapped_column(String(255))
     full_name: Mapped[str | None] = mapped_column(String(255))
     student_id: Mapped[str | None] = mapped_column(String(100), unique=True)
@@ -89,6 +99,11 @@ class User(Base):
     commission: Mapped[str | None] = mapped_column(String(100))
     reset_hash: Mapped[bytes | None] = mapped_column(LargeBinary)
     reset_expires_at: Mapped[datetime | None]
+
+    @validates("email", "username")
+    def _set_key(self, name: str, value: str) -> str:
+        setattr(self, f"{name}_key", key_of(value))
+        return value
 
     sessions: Mapped[list["LearningSession"]] = relationship(back_populates="user", passive_deletes=True, lazy="raise")
     activities: Mapped[list["Activity"]] = relationship(back_populates="teacher", passive_deletes=True, lazy="raise")

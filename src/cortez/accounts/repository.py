@@ -23,6 +23,7 @@ from cortez.accounts.student_ids import LOOKS, carried
 from cortez.database import student_changed
 from cortez.db import holds, utc_now, within
 from cortez.errors import DUPLICATES, Conflict, Forbidden, Invalid, NotFound
+from cortez.identifiers import folded
 from cortez.repository import Repository
 from cortez.security import REFRESH_TTL, RESET_TTL, SAME_REFRESH, SIGN_IN_TTL, Principal, digest, new_secret
 
@@ -74,8 +75,12 @@ class UserRepository(Repository[User]):
         return statement if is_active is None else statement.where(User.is_active.is_(is_active))
 
     async def by_login(self, login: str) -> User | None:
-        """By e-mail in any case where there is an @, else by username."""
-        return await self.one(User.email == login.lower() if "@" in login else User.username == login)
+        """By e-mail where there is an @, else by username; in any case, unless an account has this very spelling."""
+        name, spelled = ("email", login.lower()) if "@" in login else ("username", login)
+        spelling, key = getattr(User, name), getattr(User, f"{name}_key")
+        either = self.select().where(or_(spelling == spelled, key == folded(login)))
+        found = (await self.session.scalars(either.order_by((spelling == spelled).desc()).limit(1))).one_or_none()
+        return found if found and folded(getattr(found, name)) == folded(login) else None
 
     async def some_adopted(self) -> bool:
         """Whether accounts are left whose password has not been hashed anew since adoption."""
@@ -93,11 +98,12 @@ class UserRepository(Repository[User]):
 
     async def refuse_taken(self, user: User) -> None:
         """Raises Conflict for the first name that another account has: each database would name another one of them."""
-        columns = (User.email, User.username, User.student_id)
+        named = (User.email, User.email_key, User.username, User.username_key, User.student_id)
+        columns = [column for column in named if getattr(user, column.key) is not None]
         same = or_(*(column == getattr(user, column.key) for column in columns))
         taken = (await self.session.execute(select(*columns).where(same))).all()
         for column in columns:
-            if any(getattr(row, column.key) == getattr(user, column.key) is not None for row in taken):
+            if any(getattr(row, column.key) == getattr(user, column.key) for row in taken):
                 raise Conflict(*DUPLICATES["users", column.key])
 
     async def update(self, user: User, changes: dict[str, Any]) -> User:

@@ -1,6 +1,9 @@
 """Accounts, keys, courses and members, in and out."""
 
+import re
+from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any, Self
 from uuid import UUID
 
@@ -17,16 +20,101 @@ from cortez.accounts.models import (
     Scope,
     User,
 )
+from cortez.guessable import MAX_PASSWORD, MIN_PASSWORD
+from cortez.identifiers import MAX_KEY, cleaned, first_invisible, folded, mail_of, nfc
 from cortez.schemas import BusinessKey, Input, Instant, Name, Prose, Resource, Short, StudentKey, Title
 
-Email = Annotated[str, Meta(max_length=255, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+\Z")]
-Username = Annotated[str, Meta(min_length=3, max_length=50, pattern=r"^[A-Za-z0-9._-]+\Z")]
-Password = Annotated[str, Meta(min_length=8, max_length=128)]
+MAX_EMAIL, MIN_USERNAME, MAX_USERNAME = MAX_KEY, 3, 50
+MAX_SENT = 4 * MAX_EMAIL  # characters of any of them: NFC makes one letter of up to four
+MAIL_ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+USERNAME = re.compile(r"[A-Za-z0-9._-]+")
+LENIENT = "Spaces around it are taken off; it is compared in Unicode NFC and without regard to case."
+
+# What is published of these is checked in the form in which they are stored.
+Email = Annotated[
+    str,
+    Meta(
+        description=LENIENT,
+        extra_json_schema={"maxLength": MAX_EMAIL, "pattern": rf"^\s*{MAIL_ADDRESS.pattern}\s*\Z"},
+    ),
+]
+Username = Annotated[
+    str,
+    Meta(
+        description=LENIENT,
+        extra_json_schema={
+            "minLength": MIN_USERNAME,
+            "maxLength": MAX_USERNAME,
+            "pattern": rf"^\s*{USERNAME.pattern}\s*\Z",
+        },
+    ),
+]
+Password = Annotated[
+    str,
+    Meta(
+        description="Counted in Unicode NFC. A common password, the username or the e-mail address is refused.",
+        extra_json_schema={"minLength": MIN_PASSWORD, "maxLength": MAX_PASSWORD},
+    ),
+]
+KnownPassword = Annotated[str, Meta(min_length=1, max_length=4 * MAX_PASSWORD)]
 Secret = Annotated[str, Meta(min_length=1, max_length=200)]
 Roles = Annotated[list[Role], Meta(min_length=1, max_length=4)]
 
 
-class RegisterIn(Input):
+def mail_address(text: str) -> str:
+    """Raises ValueError for what is no e-mail address, or a longer one than can be stored."""
+    refuse_invisible("email", text)
+    if not MAIL_ADDRESS.fullmatch(stored := mail_of(text)):
+        raise ValueError("`email` must be an address such as eva@example.edu")
+    refuse_length("email", stored, 1, MAX_EMAIL)
+    refuse_length("email", folded(text), 1, MAX_EMAIL)
+    return stored
+
+
+def username(text: str) -> str:
+    """Raises ValueError for what is no username."""
+    refuse_invisible("username", text)
+    if not USERNAME.fullmatch(stored := cleaned(text)):
+        raise ValueError("`username` may have letters from A to Z, digits, full stops, hyphens and underscores")
+    refuse_length("username", stored, MIN_USERNAME, MAX_USERNAME)
+    return stored
+
+
+def refuse_invisible(name: str, text: str) -> None:
+    if found := first_invisible(cleaned(text)):
+        raise ValueError(f"`{name}` holds the invisible character {found}; type it again")
+
+
+def refuse_length(name: str, text: str, least: int, most: int) -> None:
+    if not least <= len(text) <= most:
+        raise ValueError(f"`{name}` must have {least} to {most} characters, and has {len(text)}")
+
+
+def new_password(name: str, text: str) -> str:
+    refuse_length(name, chosen := nfc(text), MIN_PASSWORD, MAX_PASSWORD)
+    return chosen
+
+
+STORED: dict[str, Callable[[str], str]] = {
+    "email": mail_address,
+    "username": username,
+    "password": partial(new_password, "password"),
+    "new_password": partial(new_password, "new_password"),
+}
+
+
+class AccountInput(Input):
+    """A body whose names and new passwords are checked, and handed on, in the form in which they are stored."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in self.__struct_fields__:
+            if name in STORED and isinstance(value := getattr(self, name), str):
+                refuse_length(name, value, 1, MAX_SENT)
+                setattr(self, name, STORED[name](value))
+
+
+class RegisterIn(AccountInput):
     email: Email
     username: Username
     password: Password
@@ -37,7 +125,7 @@ class LoginIn(Input):
     """`login` is an e-mail address or a username."""
 
     login: Name
-    password: Annotated[str, Meta(min_length=1, max_length=128)]
+    password: KnownPassword
 
 
 class RefreshIn(Input):
@@ -48,12 +136,12 @@ class LogoutIn(Input):
     all: bool = False
 
 
-class PasswordIn(Input):
-    current_password: Annotated[str, Meta(min_length=1, max_length=128)]
+class PasswordIn(AccountInput):
+    current_password: KnownPassword
     new_password: Password
 
 
-class ResetIn(Input):
+class ResetIn(AccountInput):
     token: Secret
     password: Password
 
@@ -73,7 +161,7 @@ class SignedOut(Struct, frozen=True):
     signed_out: int
 
 
-class UserIn(Input):
+class UserIn(AccountInput):
     """Without a password the account cannot be used until one is set with a reset token.
 
     `reuse_student_id`: give a student_id although an account had it that was deleted or erased. `is_verified`: the
@@ -90,7 +178,7 @@ class UserIn(Input):
     is_verified: bool = False
 
 
-class UserPatch(Input):
+class UserPatch(AccountInput):
     """`reuse_student_id`: give a student_id although an account had it that was deleted or erased."""
 
     email: Email | UnsetType = UNSET

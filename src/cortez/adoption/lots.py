@@ -14,6 +14,7 @@ from cortez.adoption.rows import Fitter, Making, referred
 from cortez.adoption.rules import Unique
 from cortez.adoption.source import Source
 from cortez.adoption.values import Fit, plain
+from cortez.identifiers import key_of
 from cortez.sessions.models import LearningSession
 
 LATER = "parent_trace_id: the parent comes later, set at the end"
@@ -216,6 +217,8 @@ class Places:
                 row.lose(name, reason, self.highest[tuple(group)] + 1, last)
             case "suffix":
                 row.lose(name, reason, f"{last}.{str(row.values['id'])[:8]}", last)
+                if (key := f"{name}_key") in row.values:
+                    row.values[key] = key_of(row.values[name])
             case "empty":
                 row.lose(name, reason, None, last)
             case "close":

@@ -25,6 +25,7 @@ from cortez.exercises.models import (
     RubricCriterion,
     RubricLevel,
 )
+from cortez.identifiers import key_of, mail_of
 from cortez.lti.models import LtiDeployment, LtiSession
 from cortez.oversight.live import PREFIX
 from cortez.oversight.models import CourseReport, RemediationPlan, RiskAlert, StudentProfile, TeacherIntervention
@@ -51,7 +52,8 @@ BUSINESS = {
 class Unique(Struct, frozen=True):
     """Rows that agree in these columns cannot both be stored; what is done to the later one.
 
-    `next`: its last column becomes the next free number; `suffix`: its text gets one; `empty`: it becomes null;
+    `next`: its last column becomes the next free number; `suffix`: its text gets one, and its key too; `empty`: it
+    becomes null;
     `close`: it is closed; `refuse`: it goes to the quarantine. `living` says of which rows this holds, by the columns
     that it `reads`.
     """
@@ -87,8 +89,9 @@ def roles(row: Row, note: Callable[[str, Fit], None]) -> None:
         note("roles", Fit(kept, "roles that do not exist were taken out", is_loss=len(known) < len(row["roles"])))
     if Role.STUDENT in kept and row["student_id"] is None:
         note("student_id", Fit(str(row["id"]), "a student without a key gets the account's id"))
-    if row["email"] != row["email"].lower():
-        note("email", Fit(row["email"].lower(), "written in lower case"))
+    if row["email"] != (written := mail_of(row["email"])):
+        note("email", Fit(written, "written in lower case, without what is invisible around it"))
+    row |= {"email_key": key_of(row["email"]), "username_key": key_of(row["username"])}
 
 
 def as_role(name: Any) -> Role | None:
@@ -174,6 +177,8 @@ RULES = (
         unique=(
             Unique(("email",), "suffix"),
             Unique(("username",), "suffix"),
+            Unique(("email_key",), "empty"),
+            Unique(("username_key",), "empty"),
             Unique(("student_id",), "empty"),
         ),
         alter=roles,

@@ -1,6 +1,7 @@
 """What the service does beside its requests: it writes the access log, seals the audit log, removes what is spent.
 
-Where an older version has filled the database, it also works out the figures by place that this one keeps.
+Where an older version has filled the database, it also works out what this one keeps besides: figures by place, and
+the keys by which accounts are found.
 """
 
 import asyncio
@@ -10,14 +11,18 @@ import time
 from collections.abc import AsyncIterator, Coroutine
 from typing import Any
 
+from cortez.accounts.keys import complete_keys
 from cortez.database import Database
 from cortez.errors import described
-from cortez.oversight.profiles import complete
+from cortez.oversight.profiles import complete as complete_figures
 from cortez.records.access import Journal
 from cortez.records.retention import sweep
 from cortez.records.sealing import seal_all
 
 logger = logging.getLogger(__name__)
+
+# What is worked out of rows of an older version, some at a time; each says whether more may be left.
+COMPLETING = {"figures by course": complete_figures, "keys of accounts": complete_keys}
 
 
 @contextlib.asynccontextmanager
@@ -38,7 +43,7 @@ class Upkeep:
         self.database = database
         self.journal = journal
         self.sealed_at = time.monotonic()
-        self.figures_lack = True  # perhaps; the first looks say
+        self.unfinished = dict(COMPLETING)
 
     @contextlib.asynccontextmanager
     async def going(self) -> AsyncIterator[None]:
@@ -74,7 +79,9 @@ class Upkeep:
                 await self.fold()
         except Exception as error:
             logger.warning("upkeep is behind: %s", described(error))
-        try:
-            self.figures_lack = self.figures_lack and await complete(self.database)
-        except Exception as error:
-            logger.warning("figures by course are behind: %s", described(error))
+        for what, complete in [*self.unfinished.items()]:
+            try:
+                if not await complete(self.database):
+                    del self.unfinished[what]
+            except Exception as error:
+                logger.warning("%s are behind: %s", what, described(error))

@@ -1,0 +1,64 @@
+"""usernames and e-mails found without regard to case
+
+Revision ID: 0017
+Revises: 0016
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+from cortez.schema_changes import add_column, backfill, create_index, drop_index, is_sqlite
+
+revision = "0017"
+down_revision = "0016"
+branch_labels = None
+depends_on = None
+
+NAMES = ("email", "username")
+# Of accounts whose names are the same but for case the oldest gets the key. Names with other characters than ASCII's
+# are left to the service (cortez.accounts.keys): the databases fold those differently.
+KEY = """CASE WHEN {ascii} AND id IN (
+    SELECT id FROM (
+        SELECT id, row_number() OVER (PARTITION BY {lower} ORDER BY created_at, id) AS place FROM users
+    ) AS ranked WHERE place = 1
+) THEN {lower} END"""
+TWINS = """SELECT later.id, later.{name}, first.id, first.{name}
+FROM users AS later JOIN users AS first ON first.{name}_key = {lower} WHERE later.{name}_key IS NULL ORDER BY later.id"""
+TOLD = (
+    "The account {} has the {} {!r}, and the older account {} has {!r}: it signs in by this exact spelling. "
+    "Give it another (PATCH /users/ID)."
+)
+
+
+def upgrade() -> None:
+    for name in NAMES:
+        add_column("users", sa.Column(f"{name}_key", sa.String(255)))
+        backfill("users", f"{name}_key", KEY.format(ascii=is_ascii(name), lower=lower(name)))
+        create_index(f"uq_users_{name}_key", "users", [f"{name}_key"], unique=True)
+    if not op.get_context().as_sql:
+        report_twins()
+
+
+def is_ascii(name: str) -> str:
+    return f"{name} NOT GLOB '*[^!-~]*'" if is_sqlite() else f"{name} COLLATE \"C\" ~ '^[!-~]+$'"
+
+
+def lower(name: str) -> str:
+    """Of ASCII's letters alone, whatever the locale."""
+    return f"lower({name})" if is_sqlite() else f'lower({name} COLLATE "C")'
+
+
+def report_twins() -> None:
+    config = op.get_context().config
+    say = config.attributes.get("say", print) if config else print
+    for name in NAMES:
+        for later, twin, first, has in op.get_bind().execute(
+            sa.text(TWINS.format(name=name, lower=lower(f"later.{name}")))
+        ):
+            say(TOLD.format(later, name, twin, first, has))
+
+
+def downgrade() -> None:
+    for name in NAMES:
+        drop_index(f"uq_users_{name}_key", "users")
+        op.drop_column("users", f"{name}_key")
