@@ -36,6 +36,7 @@ def rows_by_table(is_postgresql: bool) -> dict[str, list[Row]]:
         "users": [
             like("users", 3, email="USERS.EMAIL 0: AÑO ✓", roles=["instructor", "wizard", "teacher"]),
             like("users", 4, student_id="student_id-0", roles=[]),
+            like("users", 5, username="USERS.USERNAME 0: AÑO ✓", email=" New.Ñandú@Example.edu\u200b"),
         ],
         "activities": [like("activities", 3, policies={"max_help_level": "MEDIO"}, difficulty="inicial")],
         "sessions": [

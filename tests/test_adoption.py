@@ -257,6 +257,10 @@ async def test_what_may_be_there_only_once_gives_way(world: World) -> None:
     assert third.email == f"users.email 0: año ✓.{str(third.id)[:8]}"
     assert third.roles == ["teacher"]
     assert (fourth.student_id, fourth.roles) == (None, ["student"])
+    assert (third.email_key, third.username_key) == (third.email, third.username)
+    fifth = users[new_id("users", key("users", 5))]
+    assert (fifth.username, fifth.username_key) == ("USERS.USERNAME 0: AÑO ✓", None)  # signs in by this very spelling
+    assert (fifth.email, fifth.email_key) == ("new.ñandú@example.edu", "new.ñandú@example.edu")
     assert (await world.row("unidades", "u1")).numero > 2
     assert (await world.row("unidades", "u2")).numero == 2
     assert (await world.row("apuntes", "a1")).orden > 2

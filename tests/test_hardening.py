@@ -102,6 +102,11 @@ def test_an_origin_is_written_out(origins: str, tmp_path: Path) -> None:
         ("abcabcabcabcabcabcabcabcabcabcabcabcabc", "no random text"),
         ("please-change-me-before-you-go-live-2026", "an example"),
         (SECRET, "an example"),
+        ("abcdefghijklmnopqrstuvwxyz123456", "a sequence"),
+        ("zyxwvutsrqponmlkjihgfedcba987654", "a sequence"),
+        ("passwordpasswordpassword12345678", "repeats itself"),
+        ("qazwsxedcrfvtgbqazwsxedcrfvtgbyh", "repeats itself"),
+        ("The-Password-of-Cortez-at-our-uni", "that is tried first"),
     ],
 )
 @pytest.mark.parametrize("name", ["CORTEZ_SECRET_KEY", "CORTEZ_SECRET_KEYS"])

@@ -7,7 +7,9 @@ import sqlite3
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
 from contextlib import closing
+from datetime import timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -20,13 +22,15 @@ from click.testing import CliRunner
 from sqlalchemy import Connection, MetaData, Table, text
 
 from conftest import POSTGRES
+from cortez import migrations
 from cortez.cli import cli
 from cortez.db import utc_now
 from cortez.migrations import location
 from cortez.revisions import CHECKOUT
 from cortez.revisions import revisions as known
+from cortez.settings import Settings
 from inventory import inventory
-from migrating import apply, look, printed, revisions, upgrade
+from migrating import apply, downgrade, look, printed, revisions, upgrade
 from postgres import create_database
 from serving import serving
 
@@ -184,20 +188,27 @@ def test_what_revisions_work_out_of_older_rows(bare: str, tmp_path: Path, backen
 EMPTY: dict[type[Any], Any] = {str: "", int: 1, float: 0.0, bool: True, object: []}  # object: a column of JSON
 
 
-def fill(connection: Connection, author: UUID, other: UUID) -> None:
-    """Rows as version 0013 had them."""
-    tables, now = MetaData(), utc_now()
-    number = count(100)
+def adding(connection: Connection) -> Callable[..., None]:
+    """What adds a row to a table as it is, each a second later than the one before."""
+    tables, number = MetaData(), count(100)
 
     def add(kind: str, /, **values: Any) -> None:
+        place = next(number)
+        now = utc_now() + timedelta(seconds=place)
         table = Table(kind, tables, autoload_with=connection)
         is_hex = connection.dialect.name == "sqlite"
-        given = {"id": UUID(int=next(number)), "created_at": now, "updated_at": now} | values
+        given = {"id": UUID(int=place), "created_at": now, "updated_at": now} | values
         needed = [one for one in table.columns if not (one.nullable or one.server_default is not None)]
         given = {one.name: EMPTY[one.type.python_type] for one in needed if one.name not in given} | given
         fitting = {key: value.hex if is_hex and isinstance(value, UUID) else value for key, value in given.items()}
         connection.execute(table.insert().values(fitting))
 
+    return add
+
+
+def fill(connection: Connection, author: UUID, other: UUID) -> None:
+    """Rows as version 0013 had them."""
+    add, now = adding(connection), utc_now()
     person = {"hashed_password": "!", "roles": ["teacher"]}
     for id_, name in ((author, "ana"), (other, "eva")):
         add("users", id=id_, email=f"{name}@example.edu", username=name, **person)
@@ -229,3 +240,72 @@ def worked_out(connection: Connection) -> dict[str, list[Any]]:
         "plans": rows("SELECT description, course_id FROM remediation_plans ORDER BY 1"),
         "events": [one for (one,) in rows("SELECT operation FROM audit_log WHERE table_name = 'remediation_plans'")],
     }
+
+
+ACCOUNTS = (
+    ("Kim", "kim@example.edu"),
+    ("kim", "KIM@example.edu"),
+    ("KIM", "kim.lee@example.edu"),
+    ("eva", "eva@example.edu"),
+    ("Ñandú", "ñandú@example.edu"),
+)
+TOLD = r"The account [\w-]+ has the (\w+) '(.*?)', and the older account [\w-]+ has '(.*?)'"
+
+
+@pytest.mark.requirement("G1")
+@pytest.mark.parametrize("backend", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("is_printed", [False, True])
+def test_names_that_differ_in_case_neither_stop_0017_nor_lose_an_account(
+    bare: str, tmp_path: Path, backend: str, is_printed: bool
+) -> None:
+    """The oldest has the key. Names beyond ASCII are left to the service, as the databases fold them differently."""
+    url = bare if backend == "postgresql" else f"sqlite:///{tmp_path}/old.db"
+    upgrade(url, "0016")
+    look(url, add_accounts)
+    before, said = look(url, accounts), list[str]()
+    if not is_printed:
+        migrations.upgrade(Settings(database_url=url), say=said.append)
+    elif backend == "postgresql":
+        apply(url, printed(url, "upgrade", "0016:0017"))
+    else:
+        with closing(sqlite3.connect(tmp_path / "old.db")) as connection:
+            connection.executescript(printed(url, "upgrade", "0016:0017"))
+    assert look(url, keys) == [
+        ("Kim", "kim", "kim@example.edu"),
+        ("kim", None, None),
+        ("KIM", None, "kim.lee@example.edu"),
+        ("eva", "eva", "eva@example.edu"),
+        ("Ñandú", None, None),
+    ]
+    expected = [("email", "KIM@example.edu", "kim@example.edu"), ("username", "KIM", "Kim"), ("username", "kim", "Kim")]
+    assert sorted(re.findall(TOLD, "\n".join(said))) == ([] if is_printed else expected)
+    assert look(url, accounts) == before
+    downgrade(url, "0016", lose_data=True)
+    assert look(url, accounts) == before
+    upgrade(url)
+    look(url, add_by_older_code)
+
+
+def add_accounts(connection: Connection) -> None:
+    add = adding(connection)
+    for username, email in ACCOUNTS:
+        add("users", username=username, email=email, hashed_password="!", roles=["student"])
+
+
+def add_by_older_code(connection: Connection) -> None:
+    """What does not know of keys may still make and rename accounts, alike or not."""
+    add = adding(connection)
+    add("users", id=UUID(int=7), username="EVA", email="Eva@example.edu", hashed_password="!", roles=["student"])
+    connection.execute(text("UPDATE users SET username = 'eVA' WHERE username = 'Kim'"))
+
+
+def accounts(connection: Connection) -> set[Any]:
+    """All that version 0016 knows of them, and what is in the audit log."""
+    users = connection.execute(text("SELECT id, username, email, created_at, updated_at FROM users"))
+    entries = connection.execute(text("SELECT position, operation FROM audit_log"))
+    return {tuple(map(str, row)) for row in (*users, *entries)}
+
+
+def keys(connection: Connection) -> list[Any]:
+    rows = connection.execute(text("SELECT username, username_key, email_key FROM users ORDER BY created_at"))
+    return [tuple(row) for row in rows]

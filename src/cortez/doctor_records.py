@@ -112,7 +112,7 @@ QUESTIONS = [
     Question(
         "accounts",
         select(User.id).where(User.username_key.is_(None)),
-        "sign in by the exact spelling of their username, or by e-mail: an older account has it in another case, or they "
+        "sign in by the exact spelling of their username only: an older account has it in another case, or they "
         "were made past the service since it started. Give them another (PATCH /users/ID), or restart",
     ),
     Question(

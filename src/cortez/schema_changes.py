@@ -96,7 +96,7 @@ def altered(table: str) -> Iterator[BatchOperations]:
 
 @contextmanager
 def without_triggers(table: str) -> Iterator[None]:
-    """On SQLite the table has no triggers meanwhile: those of the audit log call functions that only the service has."""
+    """On SQLite the table has no triggers meanwhile: the audit log's call functions that only the service has."""
     triggers = op.get_bind().execute(text(TRIGGERS), {"table": table}).all() if is_sqlite() else []
     for name, _ in triggers:
         op.execute(f"DROP TRIGGER {name}")

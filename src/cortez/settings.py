@@ -260,10 +260,10 @@ def _refuse_guessable(name: str, key: str) -> None:
         "is required in production": not key,
         f"must have at least {MIN_SECRET} characters": len(key) < MIN_SECRET,
         "is no random text": len(set(key)) < MIN_VARIETY,
+        "is an example that others have read": any(word in key.lower() for word in EXAMPLES),
         "repeats itself": REPEATED.search(key) is not None,
         "is a sequence": is_sequence(key),
         "holds a word or a row of keys that is tried first": any(word in key.lower() for word in COMMON),
-        "is an example that others have read": any(word in key.lower() for word in EXAMPLES),
         f"is the development key of {DEVELOPMENT_KEY}": key == kept,
     }
     for fault, holds in faults.items():
