@@ -280,6 +280,11 @@ def test_names_that_differ_in_case_neither_stop_0017_nor_lose_an_account(
     expected = [("email", "KIM@example.edu", "kim@example.edu"), ("username", "KIM", "Kim"), ("username", "kim", "Kim")]
     assert sorted(re.findall(TOLD, "\n".join(said))) == ([] if is_printed else expected)
     assert look(url, accounts) == before
+    if backend == "postgresql":  # what a run has left that was killed in the end; SQLite has one transaction
+        found = look(url, keys)
+        look(url, lambda connection: connection.execute(text("UPDATE alembic_version SET version_num = '0016'")))
+        upgrade(url)
+        assert look(url, keys) == found
     downgrade(url, "0016", lose_data=True)
     assert look(url, accounts) == before
     upgrade(url)

@@ -407,7 +407,7 @@ async def test_a_teacher_gets_their_own_courses_and_an_admin_all(make: Make, cli
         ({"study": "x" * 201}, "/study"),
         ({"course_id": "a b"}, "/course_id"),
         ({"period_start": "2026-03-02T00:00:00"}, "/period_start"),
-        ({"period_start": "2026-03-02T00:00:00Z", "period_end": "2026-03-02T00:00:00Z"}, ""),
+        ({"period_start": "2026-03-02T00:00:00Z", "period_end": "2026-03-02T00:00:00Z"}, "/period_end"),
         ({"pseudonyms": False}, "/pseudonyms"),
     ],
     ids=str,

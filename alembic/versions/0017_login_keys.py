@@ -7,7 +7,7 @@ Revises: 0016
 import sqlalchemy as sa
 from alembic import op
 
-from cortez.schema_changes import add_column, backfill, create_index, drop_index, is_sqlite
+from cortez.schema_changes import add_column, backfill, create_index, drop_index, is_sqlite, without_triggers
 
 revision = "0017"
 down_revision = "0016"
@@ -15,13 +15,16 @@ branch_labels = None
 depends_on = None
 
 NAMES = ("email", "username")
-# Of accounts whose names are the same but for case the oldest gets the key. Names with other characters than ASCII's
-# are left to the service (cortez.accounts.keys): the databases fold those differently.
-KEY = """CASE WHEN {ascii} AND id IN (
+# Names with other characters than ASCII's are left to the service (cortez.accounts.keys): the databases fold those
+# differently.
+KEY = "CASE WHEN {ascii} THEN {lower} END"
+# Of accounts whose names are the same but for case the oldest has the key.
+LATER = """UPDATE users SET {name}_key = NULL WHERE id IN (
     SELECT id FROM (
-        SELECT id, row_number() OVER (PARTITION BY {lower} ORDER BY created_at, id) AS place FROM users
-    ) AS ranked WHERE place = 1
-) THEN {lower} END"""
+        SELECT id, row_number() OVER (PARTITION BY {name}_key ORDER BY created_at, id) AS place
+        FROM users WHERE {name}_key IS NOT NULL
+    ) AS ranked WHERE place > 1
+)"""
 TWINS = """SELECT later.id, later.{name}, first.id, first.{name}
 FROM users AS later JOIN users AS first ON first.{name}_key = {lower} WHERE later.{name}_key IS NULL ORDER BY later.id"""
 TOLD = (
@@ -33,7 +36,10 @@ TOLD = (
 def upgrade() -> None:
     for name in NAMES:
         add_column("users", sa.Column(f"{name}_key", sa.String(255)))
+        drop_index(f"uq_users_{name}_key", "users")  # where a killed run had made it, the next line would break it
         backfill("users", f"{name}_key", KEY.format(ascii=is_ascii(name), lower=lower(name)))
+        with without_triggers("users"):
+            op.execute(LATER.format(name=name))
         create_index(f"uq_users_{name}_key", "users", [f"{name}_key"], unique=True)
     if not op.get_context().as_sql:
         report_twins()
