@@ -1,7 +1,7 @@
 """the courses that a learning platform launches into
 
 Revision ID: 0018
-Revises: 0016
+Revises: 0017
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from cortez.audit_triggers import Audited, for_postgresql, for_sqlite
 from cortez.schema_changes import add_column, briefly, is_plain, is_sqlite
 
 revision = "0018"
-down_revision = "0016"
+down_revision = "0017"
 branch_labels = None
 depends_on = None
 
