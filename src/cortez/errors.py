@@ -97,6 +97,10 @@ class NotFound(CortezError):
         super().__init__(f"{noun.upper().replace(' ', '_')}_NOT_FOUND", f"There is no {noun} {key}.")
 
 
+class TooSlow(CortezError):
+    status, code = HTTPStatus.REQUEST_TIMEOUT, "REQUEST_TIMEOUT"
+
+
 class Conflict(CortezError):
     status, code = HTTPStatus.CONFLICT, "CONFLICT"
 

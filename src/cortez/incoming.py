@@ -5,7 +5,7 @@ from typing import Any
 
 from litestar.types import HTTPScope, Receive, Scope
 
-from cortez.errors import Invalid, TooLarge, UnsupportedMediaType
+from cortez.errors import Invalid, TooLarge, TooSlow, UnsupportedMediaType
 from cortez.paging import pairs_of, with_filters
 from cortez.schemas import Input, decode
 
@@ -13,6 +13,7 @@ SAFE = {"GET", "HEAD", "OPTIONS"}
 MAX_BODY = 1_000_000
 LARGE = 2_000_000  # bytes, from which on a body waits for its turn
 DIGITS = 15  # of a length that makes sense
+LEAST_RATE = 32_000  # bytes a second
 
 
 class Nothing(Input):
@@ -31,10 +32,41 @@ def is_large(scope: HTTPScope, headers: dict[bytes, bytes]) -> bool:
     return exceeds(headers.get(b"content-length", b""), LARGE)
 
 
+class Body:
+    """A body as it comes. It may keep us waiting for so many seconds, and a second more for each 32 kB that have come.
+
+    So a large file may take long on a slow line, and a byte now and then holds nothing. Our own work does not count.
+    """
+
+    def __init__(self, receive: Receive, seconds: float) -> None:
+        self.receive = receive
+        self.seconds = self.left = seconds
+        self.size = 0
+        self.is_complete = False
+
+    async def next_chunk(self) -> bytes | None:
+        """None where the client has gone. Raises TooSlow."""
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        try:
+            async with asyncio.timeout(self.left):
+                message: Any = await self.receive()
+        except TimeoutError:
+            rule = f"Send it within {self.seconds:g} seconds, or {LEAST_RATE // 1_000} kB a second."
+            raise TooSlow(None, f"The body comes too slowly. {rule}") from None
+        if message["type"] == "http.disconnect":
+            return None
+        chunk: bytes = message.get("body", b"")
+        self.left += len(chunk) / LEAST_RATE - (loop.time() - begun)
+        self.size += len(chunk)
+        self.is_complete = not message.get("more_body", False)
+        return chunk
+
+
 async def read_body(scope: HTTPScope, headers: dict[bytes, bytes], receive: Receive, seconds: float) -> bytes | None:
     """The whole body, before any connection is taken. None where the client has gone.
 
-    Raises TooLarge, or Invalid (REQUEST_TIMEOUT) where it takes longer than `seconds`.
+    Raises TooLarge, or TooSlow (`Body`).
     """
     limit = scope["route_handler"].opt.get("max_body", MAX_BODY)
     declared = headers.get(b"content-length", b"0")
@@ -43,24 +75,15 @@ async def read_body(scope: HTTPScope, headers: dict[bytes, bytes], receive: Rece
     bodiless = b"content-length" in headers or scope["method"] in SAFE
     if bodiless and int(declared) == 0 and b"transfer-encoding" not in headers:
         return b""
-    try:
-        async with asyncio.timeout(seconds):
-            return await _gather(receive, limit)
-    except TimeoutError:
-        raise Invalid("REQUEST_TIMEOUT", f"The body did not arrive within {seconds:g} seconds.") from None
-
-
-async def _gather(receive: Receive, limit: int) -> bytes | None:
-    body = bytearray()
-    while True:
-        message: Any = await receive()
-        if message["type"] == "http.disconnect":
+    body, gathered = Body(receive, seconds), bytearray()
+    while not body.is_complete:
+        chunk = await body.next_chunk()
+        if chunk is None:
             return None
-        body += message.get("body", b"")
-        if len(body) > limit:
+        gathered += chunk
+        if body.size > limit:
             raise TooLarge(None, f"A body may have at most {limit} bytes here.")
-        if not message.get("more_body", False):
-            return bytes(body)
+    return bytes(gathered)
 
 
 def takes_body(scope: HTTPScope) -> bool:

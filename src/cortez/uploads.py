@@ -4,13 +4,14 @@ import asyncio
 import hashlib
 import os
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 from uuid import uuid4
 
 from litestar.types import Receive
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
 from cortez.errors import CortezError, Invalid, TooLarge
+from cortez.incoming import Body
 
 MEDIA = "multipart/form-data"
 MAX_FIELD = 10_000  # bytes of a field that is no file
@@ -101,14 +102,14 @@ async def receive_upload(
 ) -> Upload | None:
     """The upload, complete on disk; None where the client has gone.
 
-    Raises TooLarge, or Invalid where it is no upload or nothing comes for `seconds`.
+    Raises TooLarge, TooSlow (`Body`), or Invalid where it is no upload.
     """
     boundary = boundary_of(content_type)
     await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
     upload = Upload(folder / uuid4().hex)
     try:
         with upload.path.open("xb") as file:
-            complete = await _drain(receive, Reader(upload, file, boundary, limit), seconds)
+            complete = await _drain(Body(receive, seconds), Reader(upload, file, boundary, limit))
             await asyncio.to_thread(_settle, file)
         if complete and not upload.found:
             raise Invalid("UPLOAD_INVALID", "Send one file, in the part named file.")
@@ -129,22 +130,15 @@ def _settle(file: BinaryIO) -> None:
     os.fsync(file.fileno())
 
 
-async def _drain(receive: Receive, reader: Reader, seconds: float) -> bool:
+async def _drain(body: Body, reader: Reader) -> bool:
     """False where the client has gone. Raises TooLarge already by what the whole body has."""
-    total = 0
-    while True:
-        try:
-            message: Any = await asyncio.wait_for(receive(), seconds)
-        except TimeoutError:
-            raise Invalid("REQUEST_TIMEOUT", f"Nothing came for {seconds:g} seconds.") from None
-        if message["type"] == "http.disconnect":
+    while not body.is_complete:
+        chunk = await body.next_chunk()
+        if chunk is None:
             return False
-        chunk = message.get("body", b"")
-        total += len(chunk)
-        if total > reader.limit + OVERHEAD:
+        if body.size > reader.limit + OVERHEAD:
             raise TooLarge(None, f"A file may have at most {reader.limit} bytes.")
         if chunk:
             reader.feed(chunk)
-        if not message.get("more_body", False):
-            reader.parser.close()
-            return True
+    reader.parser.close()
+    return True
