@@ -1,19 +1,21 @@
 """The base of every repository, with the conventions that all of them keep."""
 
+import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar, Generic, TypeVar
 from uuid import UUID
 
 import msgspec
+from msgspec import Struct
 from sqlalchemy import ColumnElement, Integer, Select, bindparam, func, select, true, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.db import Base
 from cortez.driver import fetch
 from cortez.errors import Conflict, NotFound
-from cortez.paging import MAX_COUNTED, Page
+from cortez.paging import DEFAULT_LIMIT, MAX_COUNTED, Page
 from cortez.privacy import ERASED
 from cortez.schemas import Listing, stored
 from cortez.security import Principal
@@ -23,6 +25,14 @@ M = TypeVar("M", bound=Base)
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 O = TypeVar("O")  # noqa: E741 - an output type
+
+LOT = DEFAULT_LIMIT + 1  # rows that are read at a time, so that a page of the usual size is one statement
+MAX_BYTES = 4_000_000  # of what a list has read, from which on it reads no further
+AT_ONCE = 500  # of many rows, some milliseconds' work
+
+# Where a list goes on: the created_at and the id of the row before.
+Place = tuple[datetime, UUID]
+NextLot = Callable[[Place | None, int], Awaitable[Sequence[Any]]]
 
 
 class Repository(ABC, Generic[M]):
@@ -105,6 +115,12 @@ class Repository(ABC, Generic[M]):
         found = await self.session.scalars(self.select().where(self.model.id.in_(ids)))
         return dict.fromkeys(ids) | {entity.id: entity for entity in found}
 
+    async def limit_parts(self, condition: ColumnElement[bool], most: int) -> None:
+        """Raises Conflict (TOO_MANY_PARTS) where so many rows hold it. What they are parts of is locked."""
+        held = self.select(self.model.id).where(condition).limit(most).subquery()
+        if await self.session.scalar(select(func.count()).select_from(held)) == most:
+            raise Conflict("TOO_MANY_PARTS", f"There are {most} here already, and no {self.noun} can be added.")
+
     async def add(self, entity: M) -> M:
         self.session.add(entity)
         await self.session.flush()
@@ -124,12 +140,25 @@ class Repository(ABC, Generic[M]):
         self, statement: Select[Any], page: Page, make: Callable[[Any], O], *, newest_first: bool = False
     ) -> Listing[O]:
         """A keyset page of `statement` by (created_at, id), each entity, or row of several columns, through `make`."""
-        rows = self.ordered(statement, is_descending(page, newest_first), page.after is not None)
-        result = await self.session.execute(rows, asked_of(page))
-        found = (result.scalars() if len(result.keys()) == 1 else result).all()
+        descending = is_descending(page, newest_first)
+
+        async def next_lot(after: Place | None, size: int) -> Sequence[Any]:
+            rows = self.ordered(statement, descending, after is not None)
+            result = await self.session.execute(rows, place_of(after, size))
+            return [*(result.scalars() if len(result.keys()) == 1 else result)]
+
+        found, has_more = await gather(next_lot, page.place, page.limit)
         total = await self.session.scalar(self.counted(statement)) if page.count else None
-        listing = listing_of(page, found, total)
+        listing = listing_of(page, found, has_more, total)
         return msgspec.structs.replace(listing, items=[make(row) for row in listing.items])
+
+    async def many(self, statement: Select[*tuple[Any, ...]]) -> list[Any]:
+        """Up to some ten thousand rows of columns, made some at a time so that other requests get their turn."""
+        found: list[Any] = []
+        for rows in (await self.session.execute(statement)).partitions(AT_ONCE):
+            found += rows
+            await asyncio.sleep(0)
+        return found
 
     def ordered(self, statement: Select[Any], descending: bool, continued: bool) -> Select[Any]:
         """The first `page_size` rows in the order of a page; `continued`: of those after a place (`place_of`)."""
@@ -167,10 +196,14 @@ class Listed(Repository[M], Generic[M, O]):
         """A page of those under these filters; None is no filter."""
         values = {name: stored(value) for name, value in wanted.items() if value is not None}
         matching, descending = self.matching(*values), is_descending(page, newest_first)
-        rows = self.in_order(matching, descending=descending, continued=page.after is not None)
-        found = await self.run(rows, self.out, **values, **asked_of(page))
+
+        async def next_lot(after: Place | None, size: int) -> Sequence[Any]:
+            rows = self.in_order(matching, descending=descending, continued=after is not None)
+            return await self.run(rows, self.out, **values, **place_of(after, size))
+
+        found, has_more = await gather(next_lot, page.place, page.limit)
         total = await self.count(matching, values) if page.count else None
-        return listing_of(page, found, total)
+        return listing_of(page, found, has_more, total)
 
     def in_order(self, kept: Kept, *, descending: bool, continued: bool) -> Kept:
         return kept.other((descending, continued), lambda statement: self.ordered(statement, descending, continued))
@@ -189,20 +222,41 @@ def is_descending(page: Page, newest_first: bool) -> bool:
     return newest_first if page.order is None else page.order.startswith("-")
 
 
-def asked_of(page: Page) -> dict[str, Any]:
-    """One row more than is shown, to see whether it is there."""
-    return place_of(page.place, page.limit + 1)
+async def gather(next_lot: NextLot, after: Place | None, limit: int) -> tuple[list[Any], bool]:
+    """Up to `limit` rows, fewer where they are large, and whether there are more.
+
+    They are read a lot at a time, so that no list takes more memory than one lot beyond `MAX_BYTES`. One row more is
+    read than is given, to see whether it is there.
+    """
+    found: list[Any] = []
+    weight = 0
+    while weight <= MAX_BYTES and len(found) <= limit:
+        wanted = min(LOT, limit + 1 - len(found))
+        lot = await next_lot(after, wanted)
+        found += lot
+        if len(lot) < wanted:
+            return found, False
+        if len(found) <= limit:
+            weight += sum(map(weight_of, lot))
+        after = (lot[-1].created_at, lot[-1].id)
+    return found[:-1], True
 
 
-def place_of(after: tuple[datetime, UUID] | None, size: int) -> dict[str, Any]:
+def weight_of(row: Any) -> int:
+    """About how many bytes a row has: an entity, a row of columns, or an output."""
+    if isinstance(row, Base):
+        return len(msgspec.json.encode(vars(row), enc_hook=lambda _: None))
+    return len(msgspec.json.encode(row if isinstance(row, Struct) else tuple(row)))
+
+
+def place_of(after: Place | None, size: int) -> dict[str, Any]:
     """The values of `ordered`: after which row to go on, and how many rows."""
     place = dict(zip(("page_after", "page_after_id"), after, strict=True)) if after else {}
     return {**place, "page_size": size}
 
 
-def listing_of(page: Page, found: Sequence[Any], total: int | None) -> Listing[Any]:
-    shown = [*found[: page.limit]]
-    cursor = page.next_cursor(shown[-1].created_at, shown[-1].id) if len(found) > page.limit else None
+def listing_of(page: Page, shown: list[Any], has_more: bool, total: int | None) -> Listing[Any]:
+    cursor = page.next_cursor(shown[-1].created_at, shown[-1].id) if has_more else None
     if total is None:
         return Listing(shown, cursor)
     return Listing(shown, cursor, min(total, MAX_COUNTED), total > MAX_COUNTED)

@@ -1,11 +1,12 @@
 """Views over several domains: a session with what hangs on it, and its cognitive path."""
 
-from typing import Any
+import asyncio
+from typing import Annotated, Any
 from uuid import UUID
 
 from litestar import Router, get
 from litestar.params import FromPath, FromQuery
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
 from cortez.analysis.rules import CognitivePath, cognitive_path
 from cortez.errors import Forbidden, Invalid
@@ -24,12 +25,18 @@ readers = allow("student", "tutor", "teacher", "key:read", "key:sessions")
 # What may be included, and the scope with which a key that may not `read` sees it.
 PARTS = {"traces": "key:traces", "risks": "key:analysis", "evaluations": "key:analysis"}
 MAX_STEPS = 20_000
+MAX_INCLUDED = 1_000
+
+Lists = Annotated[dict[str, str], Meta(description="Of each included part that has more than is shown, its list.")]
 
 
 class SessionView(SessionOut):
+    """A session with the parts that were asked for; `more` says where all of a part is that is not shown whole."""
+
     traces: list[TraceOut] | UnsetType = UNSET
     risks: list[RiskOut] | UnsetType = UNSET
     evaluations: list[EvaluationOut] | UnsetType = UNSET
+    more: Lists | UnsetType = UNSET
 
 
 @get("/sessions/{session_id:uuid}", guards=[readers])
@@ -41,12 +48,22 @@ async def read_session(
     evaluations: Evaluations,
     include: FromQuery[str] = "",
 ) -> SessionView:
-    """A session; `include=traces,risks,evaluations` adds them, traces in the order they happened."""
+    """A session; `include=traces,risks,evaluations` adds them, traces in the order they happened.
+
+    Of each part the first 1,000 are shown, and fewer where they have more than some 4 MB. `more` then names the list of
+    the part, which has everything in pages: `"more": {"traces": "/api/v1/sessions/…/traces"}`.
+    """
     parts = parts_of(include, sessions.principal)
     found = await sessions.row(sessions.columns, session_id)
     sources: dict[str, Any] = {"traces": traces, "risks": risks, "evaluations": evaluations}
-    loaded = {part: (await sources[part].get_by_session_ids([session_id]))[session_id] for part in parts}
-    return SessionView(*found, **loaded)
+    view, more = SessionView(*found), {}
+    for part in sorted(parts):
+        shown, has_more = await sources[part].included(session_id, MAX_INCLUDED)
+        setattr(view, part, shown)
+        if has_more:
+            more[part] = f"/api/v1/sessions/{session_id}/{part}"
+    view.more = more or UNSET
+    return view
 
 
 def parts_of(include: str, principal: Principal) -> set[str]:
@@ -63,7 +80,7 @@ def parts_of(include: str, principal: Principal) -> set[str]:
 async def read_cognitive_path(session_id: FromPath[UUID], sessions: Sessions, traces: Traces) -> CognitivePath:
     """Of the first 20,000 steps."""
     await sessions.require(session_id)
-    return cognitive_path(await traces.steps(session_id, MAX_STEPS))
+    return await asyncio.to_thread(cognitive_path, await traces.steps(session_id, MAX_STEPS))
 
 
 router = Router(

@@ -2,12 +2,26 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Uuid, and_, bindparam, false, func, or_, select, true, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Select,
+    Uuid,
+    and_,
+    bindparam,
+    false,
+    func,
+    or_,
+    select,
+    true,
+    tuple_,
+    union_all,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import selectinload
 
 from cortez.accounts.repository import taught_courses
 from cortez.activities.repository import owned_activity_ids
@@ -15,7 +29,7 @@ from cortez.database import student_changed
 from cortez.db import Base, ListOf, among, missing, shown, within
 from cortez.errors import Conflict, Forbidden
 from cortez.paging import Page
-from cortez.repository import Listed, group_by
+from cortez.repository import LOT, Listed, Place, gather, group_by, place_of
 from cortez.schemas import Listing
 from cortez.security import Principal
 from cortez.sessions.changes import sessions_ended
@@ -31,6 +45,7 @@ O = TypeVar("O")  # noqa: E741 - an output type
 SESSIONS = LearningSession.__table__
 SHOWN = shown(SESSIONS, SessionOut)
 WANTED = bindparam("session_ids", type_=ListOf(Uuid()))
+ROWS = bindparam("row_ids", type_=ListOf(Uuid()))
 
 
 def visible_sessions(principal: Principal) -> ColumnElement[bool]:
@@ -110,6 +125,45 @@ class OnSession(Listed[M, O]):
         return listing
 
     @once
+    def first(self, continued: bool, *columns: ColumnElement[Any]) -> Select[Any]:
+        """Columns of the first `page_size` rows of a session; `continued`: of those after a place in their order."""
+        mine = self.select(*columns).where(self.model.__table__.c.session_id == bindparam("session_id"))
+        if continued:
+            moment, id_ = self.order
+            place = tuple_(bindparam("page_after", type_=moment.type), bindparam("page_after_id", type_=id_.type))
+            mine = mine.where(tuple_(moment, id_) > place)
+        return mine.order_by(*self.order).limit(bindparam("page_size", type_=Integer()))
+
+    @once
+    def these(self) -> Select[Any]:
+        return self.select(*self.columns, of=within(self.model.__table__.c.id, ROWS)).order_by(*self.order)
+
+    async def places_of(self, session_id: UUID, most: int, after: Place | None = None) -> list[Place]:
+        """The first rows of a session, or the first after one, by their places in their order."""
+        moment, id_ = self.order
+        kept = self.first(after is not None, moment.label("moment"), id_)
+        return await self.run(kept, lambda *place: place, session_id=session_id, **place_of(after, most))
+
+    async def at(self, places: Sequence[Place]) -> list[O]:
+        """The rows at these places, in their order."""
+        return await self.run(self.these(), self.out, row_ids=[id_ for _, id_ in places])
+
+    async def included(self, session_id: UUID, most: int) -> tuple[list[O], bool]:
+        """The first rows of a session in their order, and whether it has more than these.
+
+        They are no more than `most`, and no more than a page has by weight. Most sessions take one statement.
+        """
+        first = await self.run(self.first(False, *self.columns), self.out, session_id=session_id, page_size=LOT)
+        if len(first) < LOT:
+            return first, False
+        rest = iter((await self.places_of(session_id, most + 1))[LOT:])
+
+        async def next_lot(after: Place | None, size: int) -> Sequence[O]:
+            return first if after is None else await self.at([*islice(rest, size)])
+
+        return await gather(next_lot, None, most)
+
+    @once
     def of_sessions(self) -> Select[Any]:
         wanted = within(self.model.__table__.c.session_id, WANTED)
         return self.select(*self.columns, of=wanted).order_by(*self.order)
@@ -141,11 +195,6 @@ class SessionRepository(Listed[LearningSession, SessionOut]):
         """These columns of `session_ids`, locked in the order of their ids as the counter's trigger does."""
         wanted = within(SESSIONS.c.id, WANTED)
         return self.select(*columns, of=wanted).order_by(SESSIONS.c.id).with_for_update(key_share=True)
-
-    async def with_traces(self, id_: UUID) -> LearningSession:
-        """The session with its traces loaded."""
-        statement = self.select().where(LearningSession.id == id_).options(selectinload(LearningSession.traces))
-        return self.present(await self.session.scalar(statement), id_)
 
     async def move(self, session: LearningSession, action: str) -> LearningSession:
         """Take the locked session through its life cycle. Raises Conflict on an illegal transition."""
