@@ -1,5 +1,6 @@
 """Queries of trace sequences, and the roll-up that makes one."""
 
+import asyncio
 from typing import Any
 from uuid import UUID
 
@@ -34,22 +35,24 @@ class TraceSequenceRepository(Repository[TraceSequence]):
     async def roll_up(self, session_id: UUID) -> TraceSequence:
         """A new sequence of all traces that the session has now; it is locked first, so that they are the same ones.
 
-        Traces are streamed: their documents are summed up and let go, a few at a time.
+        Traces are streamed: their documents are summed up beside the event loop and let go, a few at a time.
         """
         session = await judged(SessionRepository(self.session, self.principal), session_id)
         rollup = Rollup()
         columns = [TRACES.c[name] for name in (*READ, *SUMMARIES.values())]
         statement = self._of(CognitiveTrace, session_id, *columns).order_by(HAPPENED, TRACES.c.id)
-        async for row in await self.session.stream(statement.execution_options(yield_per=AT_ONCE)):
-            rollup.add(row)
+        result = await self.session.stream(statement.execution_options(yield_per=AT_ONCE))
+        async for rows in result.partitions():
+            await asyncio.to_thread(rollup.add, rows)
+        found = await asyncio.to_thread(competencies, rollup.steps, await self._evaluation(session_id))
         return await self.add(
             TraceSequence(
                 session_id=session.id,
                 student_id=session.student_id,
                 activity_id=session.activity_id,
                 detected_risks=await self._risks(session_id),
-                competencies=competencies(rollup.steps, await self._evaluation(session_id)),
-                **rollup.columns(),
+                competencies=found,
+                **await asyncio.to_thread(rollup.columns),
             )
         )
 

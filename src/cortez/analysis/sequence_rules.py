@@ -1,7 +1,7 @@
 """The traces of a session rolled up: what each dimension holds, and what the student showed."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -109,18 +109,19 @@ class Step(Struct, frozen=True):
 
 
 class Rollup:
-    """Takes the traces in the order they happened, one by one, and gives the columns of a sequence."""
+    """Takes the traces in the order they happened, some at a time, and gives the columns of a sequence."""
 
     def __init__(self) -> None:
         self.dimensions = {column: Dimension() for column in SUMMARIES}
         self.steps: list[Step] = []
         self.involvement = 0.0
 
-    def add(self, row: Any) -> None:
-        self.involvement += row.ai_involvement
-        self.steps.append(Step.of(row))
-        for column, name in SUMMARIES.items():
-            self.dimensions[column].add(getattr(row, name))
+    def add(self, rows: Iterable[Any]) -> None:
+        for row in rows:
+            self.involvement += row.ai_involvement
+            self.steps.append(Step.of(row))
+            for column, name in SUMMARIES.items():
+                self.dimensions[column].add(getattr(row, name))
 
     def columns(self) -> dict[str, Any]:
         total = len(self.steps)

@@ -1,5 +1,6 @@
 """Views over a session's four levels, and over what a student did in all sessions that may be seen."""
 
+import asyncio
 from typing import Annotated
 from uuid import UUID
 
@@ -53,7 +54,7 @@ async def list_student_history(student_id: PathKey, views: Views, page: NamedDep
 async def read_student_trends(student_id: PathKey, views: Views) -> Trends:
     """By ISO week of the steps; weeks without a step are left out."""
     theirs = await views.require_student(student_id)
-    weeks = weeks_of(await views.days(theirs), await views.risks(theirs))
+    weeks = await asyncio.to_thread(weeks_of, await views.days(theirs), await views.risks(theirs))
     return Trends(student_id, weeks, trend_of(weeks))
 
 

@@ -157,13 +157,13 @@ class SessionViews(SessionRepository):
         statement = select(*keys, func.count().label("traces"), involvement)
         grouped = statement.where(TRACES.c.session_id.in_(self.within(condition))).group_by(*keys)
         latest = grouped.order_by(day.desc(), TRACES.c.session_id, TRACES.c.cognitive_state).limit(MAX_DAYS)
-        return list(await self.session.execute(latest))
+        return await self.many(latest)
 
     async def risks(self, condition: ColumnElement[bool]) -> dict[UUID, int]:
         """How many risks stand in each session that has any."""
         statement = select(Risk.session_id, func.count().label("number"))
         grouped = statement.where(Risk.session_id.in_(self.within(condition)), STANDS).group_by(Risk.session_id)
-        return {row.session_id: row.number for row in await self.session.execute(grouped)}
+        return {row.session_id: row.number for row in await self.many(grouped)}
 
     async def risk_counts(self, condition: ColumnElement[bool]) -> list[Any]:
         """Risks of those sessions by type, dimension, level and what became of them."""

@@ -1,5 +1,6 @@
 """`/evaluations`: how a student worked, as people, agents and the rules see it."""
 
+import asyncio
 from uuid import UUID
 
 from litestar import Router, get, post
@@ -65,7 +66,7 @@ async def generate_evaluation(
     """
     session = await judged(sessions, session_id)
     left_out = 0 if late else await evaluations.count_late(session_id)
-    found = evaluate(await evaluations.steps(session_id, late=late), left_out)
+    found = await asyncio.to_thread(evaluate, await evaluations.steps(session_id, late=late), left_out)
     evaluation = await evaluations.store(session, found)
     return created(EvaluationOut.of(evaluation), f"/evaluations/{evaluation.id}")
 

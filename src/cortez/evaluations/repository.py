@@ -40,7 +40,7 @@ class EvaluationRepository(OnSession[Evaluation, EvaluationOut]):
         """What an evaluation looks at of the first 5,000 steps, in the order they happened; all, or those not late."""
         mine = TraceRepository(self.session, self.principal).select(*STEP).where(TRACES.c.session_id == session_id)
         wanted = mine if late else mine.where(TRACES.c.late.is_(False))
-        return list(await self.session.execute(wanted.order_by(HAPPENED, TRACES.c.id).limit(MAX_STEPS)))
+        return await self.many(wanted.order_by(HAPPENED, TRACES.c.id).limit(MAX_STEPS))
 
     async def count_late(self, session_id: UUID) -> int:
         """How many steps of the session were delivered after its end."""

@@ -76,9 +76,9 @@ async def analyse(risks: RiskRepository, session: LearningSession) -> Kept:
 
 async def steps_of(risks: RiskRepository, session: LearningSession) -> list[Step]:
     """In the order they happened."""
-    statement = TraceRepository(risks.session, risks.principal).select(*COLUMNS)
-    mine = statement.where(TRACES.c.session_id == session.id).order_by(HAPPENED, TRACES.c.id).limit(MAX_STEPS)
-    return [Step(**row) for row in (await risks.session.execute(mine)).mappings()]
+    traces = TraceRepository(risks.session, risks.principal)
+    mine = traces.select(*COLUMNS).where(TRACES.c.session_id == session.id)
+    return [Step(**row._mapping) for row in await traces.many(mine.order_by(HAPPENED, TRACES.c.id).limit(MAX_STEPS))]
 
 
 async def events_of(risks: RiskRepository, session: LearningSession) -> list[Event]:

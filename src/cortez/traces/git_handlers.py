@@ -1,5 +1,6 @@
 """The git history of a session: what was committed, how it grew, and which steps lay near."""
 
+import asyncio
 from typing import Any
 from uuid import UUID
 
@@ -24,7 +25,7 @@ from cortez.traces.git_import import PARSERS, GitIngest, read_history
 from cortez.traces.git_repository import GIT, SHOWN, GitSessionRepository, GitTraceRepository
 from cortez.traces.git_rules import window_of
 from cortez.traces.git_schemas import GitTraceIn, GitTraceOut, ImportResult
-from cortez.traces.git_views import Correlation, Evolution, correlation, evolution
+from cortez.traces.git_views import GROWING, PLACED, Correlation, Evolution, correlation, evolution
 
 readers = allow("student", "tutor", "teacher", "key:read", "key:git")
 writers = allow("student", "key:git")
@@ -113,16 +114,18 @@ async def read_git_trace(git_trace_id: FromPath[UUID], git_traces: GitTraces) ->
 async def read_git_evolution(session_id: FromPath[UUID], git_traces: GitTraces) -> Evolution:
     """How the code grew, commit by commit; of the first 2,000."""
     await SessionRepository(git_traces.session, git_traces.principal).require(session_id)
-    return evolution(await git_traces.in_order(session_id))
+    rows = await git_traces.in_order(session_id, GROWING)
+    files = await git_traces.count_files([row.id for row in rows])
+    return await asyncio.to_thread(evolution, rows, files)
 
 
 @get("/sessions/{session_id:uuid}/git-traces/correlation", guards=[readers])
 async def read_git_correlation(session_id: FromPath[UUID], git_traces: GitTraces) -> Correlation:
     """Each commit with the step nearest to it, at most 30 minutes away; of the first 2,000 commits."""
     await SessionRepository(git_traces.session, git_traces.principal).require(session_id)
-    rows = await git_traces.in_order(session_id)
+    rows = await git_traces.in_order(session_id, PLACED)
     steps = await git_traces.steps(session_id, rows[0].timestamp, rows[-1].timestamp) if rows else []
-    return correlation(rows, steps)
+    return await asyncio.to_thread(correlation, rows, steps)
 
 
 router = Router(

@@ -1,6 +1,6 @@
 """Queries of git events: always of sessions, in the order of git's own time."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -8,12 +8,12 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, func, insert
 
 from cortez.errors import Forbidden
-from cortez.repository import Repository, group_by, refuse_erased
+from cortez.repository import LOT, Repository, group_by, refuse_erased
 from cortez.security import Principal
 from cortez.sessions.models import LearningSession
 from cortez.sessions.repository import SessionRepository, on_visible_session
 from cortez.traces.git_models import GitTrace
-from cortez.traces.git_rules import NEAR
+from cortez.traces.git_rules import NEAR, Files
 from cortez.traces.git_schemas import GitTraceOut
 from cortez.traces.models import CognitiveTrace
 from cortez.traces.repository import HAPPENED, TraceRepository
@@ -36,11 +36,26 @@ class GitTraceRepository(Repository[GitTrace]):
         """A statement over the columns that are shown."""
         return self.select(*SHOWN)
 
-    async def in_order(self, session_id: UUID) -> list[Any]:
-        """The first 2,000 events of the session, by git's time, then by how they were stored."""
-        statement = self.rows().where(GIT.c.session_id == session_id)
-        ordered = statement.order_by(GIT.c.timestamp, GIT.c.created_at, GIT.c.id).limit(MAX_EVENTS)
-        return list(await self.session.execute(ordered))
+    async def in_order(self, session_id: UUID, names: Collection[str]) -> list[Any]:
+        """These columns of the first 2,000 events of the session, by git's time, then by how they were stored."""
+        statement = self.select(*(GIT.c[name] for name in names)).where(GIT.c.session_id == session_id)
+        return await self.many(statement.order_by(GIT.c.timestamp, GIT.c.created_at, GIT.c.id).limit(MAX_EVENTS))
+
+    async def count_files(self, ids: Sequence[UUID]) -> list[Files]:
+        """How many files each of these events touches, and how many it and all before it do.
+
+        Lists of files can be long: they are read a lot at a time, and of each path only its hash is kept.
+        """
+        known: set[int] = set()
+        counts = []
+        for start in range(0, len(ids), LOT):
+            lot = ids[start : start + LOT]
+            rows = await self.many(self.select(GIT.c.id, GIT.c.files_changed).where(GIT.c.id.in_(lot)))
+            paths = {row.id: {hash(file.get("file_path")) for file in row.files_changed} for row in rows}
+            for id_ in lot:
+                known |= paths[id_]
+                counts.append(Files(len(paths[id_]), len(known)))
+        return counts
 
     async def get_by_session_ids(self, session_ids: Collection[UUID]) -> dict[UUID, list[Any]]:
         """One query for all, each session's events by git's time."""
@@ -72,7 +87,7 @@ class GitTraceRepository(Repository[GitTrace]):
             .order_by(HAPPENED, TRACES.c.id)
             .limit(MAX_STEPS)
         )
-        return list(await self.session.execute(statement))
+        return await self.many(statement)
 
 
 class GitSessionRepository(SessionRepository):

@@ -30,6 +30,13 @@ class FileChange(Struct, frozen=True):
     is_binary: bool = False
 
 
+class Files(Struct, frozen=True):
+    """How many files an event touches, and how many it and all before it do."""
+
+    here: int
+    so_far: int
+
+
 class Commit(Struct, frozen=True, kw_only=True):
     """A git event, wherever it was read from; the fields are columns of git_traces."""
 

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from cortez.traces.git_rules import NEAR, nearest
+from cortez.traces.git_rules import NEAR, Files, nearest
 from cortez.traces.models import CognitiveState, InteractionType
 
 
@@ -88,17 +88,16 @@ class Correlation(Struct, frozen=True):
 
 
 SAME = ("id", "commit_hash", "timestamp", "branch_name", "is_merge", "is_revert", "late", "detected_patterns")
+GROWING = (*SAME, "complexity_delta", "commit_message", "total_lines_added", "total_lines_deleted")  # for `evolution`
+PLACED = ("id", "commit_hash", "timestamp", "detected_patterns")  # for `correlation`
 
 
-def evolution(rows: Sequence[Any]) -> Evolution:
-    """Of git events in the order of git's time."""
+def evolution(rows: Sequence[Any], files: Sequence[Files]) -> Evolution:
+    """Of git events in the order of git's time, and how many files each of them touches."""
     added = deleted = 0
-    paths: set[str | None] = set()
     steps: list[EvolutionStep] = []
-    for row in rows:
+    for row, touched in zip(rows, files, strict=True):
         added, deleted = added + row.total_lines_added, deleted + row.total_lines_deleted
-        touched = {file.get("file_path") for file in row.files_changed}
-        paths |= touched
         since = (row.timestamp - steps[-1].timestamp).total_seconds() / 60 if steps else None
         steps.append(
             EvolutionStep(
@@ -107,16 +106,16 @@ def evolution(rows: Sequence[Any]) -> Evolution:
                 message=row.commit_message.partition("\n")[0],
                 lines_added=row.total_lines_added,
                 lines_deleted=row.total_lines_deleted,
-                files=len(touched),
+                files=touched.here,
                 cumulative_added=added,
                 cumulative_deleted=deleted,
                 cumulative_net=added - deleted,
-                cumulative_files=len(paths),
+                cumulative_files=touched.so_far,
                 minutes_since_previous=None if since is None else round(since, 2),
             )
         )
     patterns = Counter(pattern for row in rows for pattern in row.detected_patterns)
-    return Evolution(steps, len(steps), added, deleted, len(paths), dict(patterns.most_common()))
+    return Evolution(steps, len(steps), added, deleted, files[-1].so_far if files else 0, dict(patterns.most_common()))
 
 
 def correlation(rows: Sequence[Any], steps: Sequence[Any]) -> Correlation:

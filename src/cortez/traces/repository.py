@@ -44,7 +44,7 @@ class TraceRepository(OnSession[CognitiveTrace, TraceOut]):
         """State, time, share of AI and lateness of each step, in the order they happened."""
         columns = (TRACES.c.cognitive_state, TRACES.c.ai_involvement, TRACES.c.late, HAPPENED.label("happened"))
         statement = self.select(*columns).where(TRACES.c.session_id == session_id)
-        return list(await self.session.execute(statement.order_by(HAPPENED, TRACES.c.id).limit(limit)))
+        return await self.many(statement.order_by(HAPPENED, TRACES.c.id).limit(limit))
 
     async def to_analyse(self, id_: UUID) -> tuple[CognitiveTrace, LearningSession]:
         """The trace, locked after its session: as it is being changed the session neither ends nor is erased."""
