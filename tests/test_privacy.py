@@ -16,8 +16,9 @@ from sqlalchemy.pool import QueuePool
 import privacy_page
 from cortez.db import Base
 from cortez.privacy import STAMPS
-from cortez.records.archive import LOT, archive
+from cortez.records.archive import archive
 from cortez.records.personal import about_students, find
+from cortez.repository import LOT
 from cortez.simulators.models import InterviewSession
 from factory import Group, Make, Someone
 from planted import WORDS, plant

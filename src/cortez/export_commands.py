@@ -14,10 +14,10 @@ from cortez.commands import connect, coroutine
 from cortez.database import Database
 from cortez.errors import CortezError
 from cortez.records.files import save
-from cortez.records.repository import SessionExports
 from cortez.records.research import by_activity
 from cortez.records.rules import Tally
-from cortez.records.schemas import ExportFormat, ResearchIn, ResearchRow, SessionExport
+from cortez.records.schemas import ExportFormat, ResearchIn, ResearchRow
+from cortez.records.session_export import session_export
 from cortez.records.streams import encoded, trace_lots
 from cortez.schemas import Input, explain
 from cortez.settings import Settings
@@ -87,13 +87,7 @@ async def export_traces(settings: Settings, form: str, output: Path | None, **gi
 async def export_session(settings: Settings, session_id: UUID, output: Path | None) -> None:
     """A session with all that hangs on it, as one JSON document."""
     database = connect(settings)
-
-    async def document() -> AsyncIterator[bytes]:
-        async with database.reading() as session:
-            found = await SessionExports(session, SYSTEM).whole(session_id)
-        yield msgspec.json.encode(SessionExport.of(found, SYSTEM)) + b"\n"
-
-    await write(database, document(), output)
+    await write(database, session_export(database, SYSTEM, session_id), output)
 
 
 @export.command("research")

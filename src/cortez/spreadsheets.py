@@ -16,13 +16,10 @@ from msgspec import Struct
 CSV = "text/csv"
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
-# A cell that begins with one of these, perhaps after spaces, is a formula or a command to some program. Where a comma
-# is the decimal point, programs split at semicolons.
-ACTIVE = re.compile(
-    r"""^(?=[ ]*[\t\r\n])  # at the beginning
-    | (?:^|(?<=[;\t\r\n]))(?=[ ]*[=+@＝＋－＠-])  # the wide signs of East Asian keyboards count too""",  # noqa: RUF001
-    re.VERBOSE,
-)
+# A cell that begins with one of these, perhaps after spaces, is a formula or a command to some program. The wide signs
+# of East Asian keyboards count too. Where a comma is the decimal point, programs split cells at semicolons.
+FIRST = re.compile(r"[ ]*[\t\r\n=+@＝＋－＠-]")  # noqa: RUF001
+SPLIT = re.compile(r"([;\t\r\n])(?=[ ]*[=+@＝＋－＠-])")  # noqa: RUF001
 MAX_CELL = 32_767  # characters in a cell of XLSX
 WIDTH = 22
 
@@ -46,7 +43,10 @@ def cell(value: Any) -> Any:
 
 def disarmed(found: Any) -> Any:
     """A cell with an apostrophe wherever a spreadsheet program would begin to run its text."""
-    return ACTIVE.sub("'", found) if isinstance(found, str) else found
+    if not isinstance(found, str):
+        return found
+    inside = SPLIT.sub(r"\1'", found)
+    return f"'{inside}" if FIRST.match(found) else inside
 
 
 def csv_lines(rows: Iterable[Sequence[Any]]) -> bytes:

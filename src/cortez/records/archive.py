@@ -11,7 +11,7 @@ from typing import Any
 from zipfile import ZIP_DEFLATED, ZipFile
 
 import msgspec
-from sqlalchemy import Select, select, tuple_
+from sqlalchemy import Select, select
 
 from cortez.database import Database
 from cortez.db import utc_now, written
@@ -20,13 +20,12 @@ from cortez.oversight.models import CourseReport
 from cortez.pools import be_nice
 from cortez.records.audit_models import AuditEntry, SubjectKey
 from cortez.records.personal import Person, about_students, is_about, mentioning, rows_of
+from cortez.records.streams import listed, stored_rows
 from cortez.simulators.models import InterviewSession
 from cortez.simulators.schemas import without_key_points
 from cortez.traces.git_models import GitTrace
 
 COMPRESSING = ThreadPoolExecutor(1, "archives", initializer=be_nice)  # of all archives, a piece of each in turn
-LOT = 50  # rows that are read at a time: some megabytes at most
-PIECE = 256_000  # bytes that are compressed at a time
 
 Rows = AsyncIterator[dict[str, Any]]
 
@@ -104,20 +103,6 @@ def withheld(row: Any) -> dict[str, Any]:
     return {"questions_asked": without_key_points(row.questions_asked)} if going else {}
 
 
-async def stored_rows(database: Database, model: Any, statement: Select[Any]) -> AsyncGenerator[Any]:
-    """Some at a time, each time on a session of its own."""
-    place, ordered = tuple_(model.created_at, model.id), statement.order_by(model.created_at, model.id).limit(LOT)
-    wanted = ordered
-    while True:
-        async with database.reading() as session:
-            rows = list(await session.scalars(wanted))
-        for row in rows:
-            yield row
-        if len(rows) < LOT:
-            return
-        wanted = ordered.where(place > tuple_(rows[-1].created_at, rows[-1].id))
-
-
 async def mentions(database: Database, person: Person) -> AsyncGenerator[dict[str, Any]]:
     """Of a report on a whole course, the lines about this student."""
     statement = select(CourseReport).where(mentioning(CourseReport, person))
@@ -127,19 +112,6 @@ async def mentions(database: Database, person: Person) -> AsyncGenerator[dict[st
             for name in CourseReport.privacy.mentions.split()
         }
         yield {"id": report.id, "course_id": report.course_id, "created_at": report.created_at, **lines}
-
-
-async def listed(rows: Rows) -> AsyncGenerator[tuple[bytes, int]]:
-    """A JSON list in pieces, and how many rows have been listed with each."""
-    count, piece = 0, bytearray(b"[")
-    async for row in rows:
-        piece += b",\n" if count else b"\n"
-        piece += msgspec.json.encode(row)
-        count += 1
-        if len(piece) > PIECE:
-            yield bytes(piece), count
-            piece.clear()
-    yield bytes(piece) + (b"\n]\n" if count else b"]\n"), count
 
 
 async def texts(database: Database, person: Person) -> AsyncGenerator[tuple[str, str]]:

@@ -13,14 +13,13 @@ from litestar.types import Scope
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.database import Database
-from cortez.dependencies import provided
 from cortez.errors import request_id
 from cortez.illustration import example_of
 from cortez.rates import HEAVY
 from cortez.records.access import Journal
-from cortez.records.repository import SessionExports
 from cortez.records.research import dataset
 from cortez.records.schemas import ExportFormat, ResearchIn, ResearchOut, SessionExport
+from cortez.records.session_export import session_export
 from cortez.records.streams import MEDIA, begun, encoded, trace_lots
 from cortez.security import Principal, allow, teachers
 from cortez.spreadsheets import CSV, csv_lines
@@ -47,9 +46,6 @@ LINES = {
 }
 
 
-provide_exports = provided(SessionExports)
-
-
 @get("/traces", guards=[trace_readers], opt={"answers": LINES})
 async def export_traces(
     database: NamedDependency[Database],
@@ -66,10 +62,13 @@ async def export_traces(
     return Stream(encoded(noted, TraceOut, format), headers=headers, media_type=MEDIA[format])
 
 
-@get("/sessions/{session_id:uuid}", guards=[readers])
-async def export_session(session_id: FromPath[UUID], exports: NamedDependency[SessionExports]) -> SessionExport:
-    """One session with all that hangs on it, as far as one may see it."""
-    return SessionExport.of(await exports.whole(session_id), exports.principal)
+@get("/sessions/{session_id:uuid}", guards=[readers], opt={"answers": {"application/json": SessionExport}})
+async def export_session(
+    session_id: FromPath[UUID], database: NamedDependency[Database], principal: NamedDependency[Principal], scope: Scope
+) -> Stream:
+    """One session with all that hangs on it, as far as one may see it, as a stream; one that breaks off is no JSON."""
+    document = await begun(session_export(database, principal, session_id, position_of(scope)))
+    return Stream(document, media_type="application/json")
 
 
 @post("/research", guards=[teachers], status_code=HTTP_200_OK)
@@ -102,7 +101,7 @@ async def export_research(
 router = Router(
     "/exports",
     route_handlers=[export_traces, export_session, export_research],
-    dependencies={"exports": provide_exports, "wanted": Provide(provide_filter)},
+    dependencies={"wanted": Provide(provide_filter)},
     opt=HEAVY,
     tags=["exports"],
 )

@@ -1,12 +1,12 @@
 """Queries of what is exported, for those who may see it."""
 
+import asyncio
 from collections.abc import Collection, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, and_, case, exists, func, or_, select
-from sqlalchemy.orm import selectinload
 
 from cortez.accounts.models import CourseMember, CourseRole, User
 from cortez.analysis.student_rules import week_of
@@ -17,7 +17,7 @@ from cortez.privacy import ERASED
 from cortez.records.dimensions import MEASURED, means
 from cortez.records.rules import Group, Selection, end_of_week, monday_of
 from cortez.records.schemas import ResearchIn
-from cortez.repository import place_of
+from cortez.repository import Place, place_of
 from cortez.risks.models import Risk, RiskDimension
 from cortez.sessions.models import LearningSession
 from cortez.sessions.repository import SessionRepository, on_visible_session
@@ -27,21 +27,8 @@ from cortez.traces.repository import TRACES, TraceRepository
 from cortez.traces.schemas import TraceFilter, TraceOut
 
 SESSIONS = LearningSession.__table__
-PARTS = (
-    LearningSession.traces,
-    LearningSession.trace_sequences,
-    LearningSession.risks,
-    LearningSession.evaluations,
-    LearningSession.git_traces,
-    LearningSession.interview_sessions,
-    LearningSession.incident_simulations,
-    LearningSession.simulator_events,
-    LearningSession.exercise_attempts,
-    LearningSession.teacher_interventions,
-)
 NO_COMMITS = (GitEventType.BRANCH_CREATE, GitEventType.BRANCH_DELETE, GitEventType.TAG)
 
-Place = tuple[datetime, UUID]
 Figures = dict[UUID, dict[str, Any]]
 
 
@@ -51,13 +38,6 @@ class TraceExports(TraceRepository):
         values = wanted.given()
         rows = self.in_order(self.matching(*values), descending=False, continued=after is not None)
         return await self.run(rows, TraceOut, **values, **place_of(after, size))
-
-
-class SessionExports(SessionRepository):
-    async def whole(self, id_: UUID) -> LearningSession:
-        """With everything that hangs on it loaded, by one statement for each kind."""
-        statement = self.select().where(LearningSession.id == id_).options(*map(selectinload, PARTS))
-        return self.present(await self.session.scalar(statement), id_)
 
 
 class ResearchRepository(SessionRepository):
@@ -85,7 +65,7 @@ class ResearchRepository(SessionRepository):
         columns = (*(SESSIONS.c[name] for name in names), User.commission, belongs(), *latest_evaluation())
         joined = self.asked(wanted, *columns).select_from(LearningSession)
         statement = joined.outerjoin(User, User.student_id == LearningSession.student_id).limit(limit)
-        return [selection_of(row) for row in await self.session.execute(statement)]
+        return await asyncio.to_thread(selections_of, await self.many(statement))
 
     async def figures(self, ids: Collection[UUID]) -> Figures:
         """What hangs on these sessions in numbers, by one statement for each kind."""
@@ -140,6 +120,10 @@ def belongs() -> ColumnElement[bool]:
     there = (CourseMember.course_id == LearningSession.course_id, CourseMember.user_id == User.id)
     member = exists().where(*there, CourseMember.role == CourseRole.STUDENT).correlate(LearningSession, User)
     return or_(LearningSession.course_id.is_(None), User.id.is_(None), member).label("belongs")
+
+
+def selections_of(rows: Sequence[Any]) -> list[Selection]:
+    return [selection_of(row) for row in rows]
 
 
 def selection_of(row: Any) -> Selection:

@@ -1,5 +1,6 @@
 """A dataset for research: of everything that is asked for at once, or of one activity after the other."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 
 import msgspec
@@ -61,10 +62,10 @@ async def rows(
     research: ResearchRepository, selections: list[Selection], k: int, pseudonyms: Pseudonyms, tally: Tally
 ) -> list[ResearchRow]:
     """What may be released of these sessions, counted in the tally."""
-    released, suppressed = separate(selections, k)
-    tally.add(released, suppressed)
+    released, suppressed = await asyncio.to_thread(separate, selections, k)
+    await asyncio.to_thread(tally.add, released, suppressed)
     made: list[ResearchRow] = []
-    ordered = pseudonyms.ordered(released)
+    ordered = await asyncio.to_thread(pseudonyms.ordered, released)
     for start in range(0, len(ordered), LOT):
         lot = ordered[start : start + LOT]
         figures = await research.figures([one.id for one in lot])

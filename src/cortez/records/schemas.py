@@ -1,17 +1,14 @@
 """What is asked of an export, and what comes out."""
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from cortez.choices import Choice
-from cortez.db import Base
 from cortez.evaluations.models import CompetencyLevel
 from cortez.exercises.schemas import AttemptOut
 from cortez.oversight.schemas import InterventionOut
 from cortez.schemas import BusinessKey, Input, Instant, Title
-from cortez.security import Principal
-from cortez.sessions.models import LearningSession
 from cortez.sessions.schemas import SessionOut
 from cortez.simulators.schemas import EventOut, IncidentOut, InterviewOut
 from cortez.traces.schemas import TraceOut
@@ -44,41 +41,6 @@ class SessionExport(Struct, kw_only=True):
     simulator_events: list[EventOut]
     attempts: list[AttemptOut]
     interventions: list[InterventionOut] | UnsetType = UNSET
-
-    @classmethod
-    def of(cls, session: LearningSession, principal: Principal) -> Self:
-        """As far as the principal may see it; everything that hangs on the session is loaded."""
-        mine = session.student_id == principal.student_id and not principal.is_admin
-        teaches = principal.is_teaching and not mine
-        interview = InterviewOut.of if teaches or principal.is_key else InterviewOut.for_student
-        return cls(
-            session=SessionOut.of(session),
-            traces=[TraceOut.of(trace) for trace in sorted(session.traces, key=happened)],
-            trace_sequences=documents(session.trace_sequences),
-            risks=documents(session.risks),
-            evaluations=documents(session.evaluations),
-            git_traces=documents(session.git_traces),
-            interviews=[interview(one) for one in sorted(session.interview_sessions, key=stored_at)],
-            incidents=[IncidentOut.of(one) for one in sorted(session.incident_simulations, key=stored_at)],
-            simulator_events=[EventOut.of(one) for one in sorted(session.simulator_events, key=stored_at)],
-            attempts=[AttemptOut.of(one) for one in sorted(session.exercise_attempts, key=stored_at)],
-            interventions=[InterventionOut.of(one) for one in sorted(session.teacher_interventions, key=stored_at)]
-            if teaches
-            else UNSET,
-        )
-
-
-def stored_at(row: Any) -> Any:
-    return row.created_at, row.id
-
-
-def happened(trace: Any) -> Any:
-    return trace.occurred_at or trace.created_at, trace.id
-
-
-def documents(rows: list[Any]) -> list[Document]:
-    found: list[Base] = sorted(rows, key=stored_at)
-    return [row.to_dict() for row in found]
 
 
 class ResearchIn(Input):
