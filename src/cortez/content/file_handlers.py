@@ -15,13 +15,13 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.response import Stream
 from litestar.status_codes import HTTP_200_OK
-from sqlalchemy import func, or_, select
+from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.content.handlers import Unidades, may_restore, provide_unidades, readers
 from cortez.content.models import Apuntes, ArchivoAdjunto
 from cortez.content.note_handlers import Notes, provide_notes
-from cortez.content.repository import ApuntesRepository, ArchivoRepository, UnidadRepository
+from cortez.content.repository import MAX_FILES, ApuntesRepository, ArchivoRepository, UnidadRepository
 from cortez.content.schemas import ArchivoOut, ArchivoPatch
 from cortez.content.storage import Storage
 from cortez.content.types import KINDS, Kind, extension_of, safe_name
@@ -184,16 +184,20 @@ async def require_room(session: AsyncSession, unidad_id: UUID, size: int, settin
         raise Conflict("QUOTA_EXCEEDED", f"The files of a unit may have {settings.file_quota} bytes together.")
 
 
+def beside(archivo: ArchivoAdjunto) -> ColumnElement[bool]:
+    """The files of the same unit or note."""
+    if archivo.unidad_id:
+        return ArchivoAdjunto.unidad_id == archivo.unidad_id
+    return ArchivoAdjunto.apuntes_id == archivo.apuntes_id
+
+
 async def kept(
     archivo: ArchivoAdjunto, unidad_id: UUID, files: ArchivoRepository, settings: Settings
 ) -> Answer[ArchivoOut]:
-    """Store the row; the unit is locked. Raises Conflict (QUOTA_EXCEEDED)."""
+    """Store the row; the unit is locked. Raises Conflict (QUOTA_EXCEEDED, TOO_MANY_PARTS)."""
     await require_room(files.session, unidad_id, archivo.tamano_bytes, settings)
-    siblings = (
-        ArchivoAdjunto.unidad_id == archivo.unidad_id
-        if archivo.unidad_id
-        else ArchivoAdjunto.apuntes_id == archivo.apuntes_id
-    )
+    siblings = beside(archivo)
+    await files.limit_parts(siblings, MAX_FILES)
     last = await files.session.scalar(select(func.max(ArchivoAdjunto.orden)).where(siblings))
     archivo.orden = (last or 0) + 1
     await files.add(archivo)
@@ -230,12 +234,13 @@ async def delete_file(file_id: FromPath[UUID], files: Files, match: NamedDepende
 
 @post("/archivos/{file_id:uuid}/restore", guards=[teachers], status_code=HTTP_200_OK)
 async def restore_file(file_id: FromPath[UUID], files: Files, unidades: Unidades, notes: Notes) -> ArchivoOut:
-    """Its unit or note must be there."""
+    """Its unit or note must be there, and have room."""
     archivo = await files.get_deleted(file_id)
     if archivo.unidad_id:
         await unidades.get(archivo.unidad_id)
     if archivo.apuntes_id:
         await notes.get(archivo.apuntes_id)
+    await files.limit_parts(beside(archivo), MAX_FILES)
     return ArchivoOut.of(await files.change(archivo, {"deleted_at": None}))
 
 

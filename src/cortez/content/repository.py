@@ -66,6 +66,9 @@ def open_archivos(principal: Principal) -> ColumnElement[bool]:
     return or_(ArchivoAdjunto.unidad_id.in_(units), ArchivoAdjunto.apuntes_id.in_(notes))
 
 
+MAX_NOTES, MAX_FILES = 100, 500  # notes of a unit, which is shown with all of them; files of a unit or a note
+
+
 class SubjectRepository(Repository[Subject]):
     model = Subject
     noun = "subject"
@@ -210,7 +213,8 @@ class ApuntesRepository(Restorable[Apuntes]):
         return open_apuntes(self.principal)
 
     async def insert(self, unidad: Unidad, apuntes: Apuntes, place: int | None) -> Apuntes:
-        """Into the locked unit, at the place or last."""
+        """Into the locked unit, at the place or last. Raises Conflict (TOO_MANY_PARTS)."""
+        await self.limit_parts(Apuntes.unidad_id == unidad.id, MAX_NOTES)
         ids = await self._order(unidad.id)
         apuntes.orden = len(ids) + 1
         await self.add(apuntes)
@@ -234,7 +238,8 @@ class ApuntesRepository(Restorable[Apuntes]):
         await self._arrange(apuntes.unidad_id, await self._order(apuntes.unidad_id))
 
     async def restore(self, apuntes: Apuntes) -> Apuntes:
-        """At its old place, or last where there are fewer now. The unit is locked."""
+        """At its old place, or last where there are fewer now. The unit is locked. Raises Conflict (TOO_MANY_PARTS)."""
+        await self.limit_parts(Apuntes.unidad_id == apuntes.unidad_id, MAX_NOTES)
         ids = await self._order(apuntes.unidad_id)
         ids.insert(min(apuntes.orden, len(ids) + 1) - 1, apuntes.id)
         old = apuntes.deleted_at

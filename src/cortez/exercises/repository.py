@@ -31,6 +31,8 @@ from cortez.security import Principal
 from cortez.sessions.models import LearningSession
 from cortez.sessions.repository import session_ids
 
+MAX_HINTS, MAX_TESTS = 100, 200  # of an exercise, which is shown with all of them
+
 
 def sees_all(principal: Principal) -> bool:
     """Whether solutions, hidden tests and unrevealed hints are shown."""
@@ -146,6 +148,8 @@ class HintRepository(OfExercise[ExerciseHint]):
         return ExerciseHint.hint_number
 
     async def create(self, exercise: Exercise, values: dict[str, Any]) -> ExerciseHint:
+        """For the locked exercise. Raises Conflict (TOO_MANY_PARTS)."""
+        await self.limit_parts(ExerciseHint.exercise_id == exercise.id, MAX_HINTS)
         number = values.pop("hint_number") or await self.next_number(exercise.id)
         penalty = values.pop("penalty_points")
         cost = penalty_of(number) if penalty is None else penalty
@@ -186,6 +190,8 @@ class TestRepository(OfExercise[ExerciseTest]):
         return ExerciseTest.test_number
 
     async def create(self, exercise: Exercise, values: dict[str, Any]) -> ExerciseTest:
+        """For the locked exercise. Raises Conflict (TOO_MANY_PARTS)."""
+        await self.limit_parts(ExerciseTest.exercise_id == exercise.id, MAX_TESTS)
         number = values.pop("test_number") or await self.next_number(exercise.id)
         return await self.add(ExerciseTest(exercise_id=exercise.id, test_number=number, **values))
 

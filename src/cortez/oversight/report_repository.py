@@ -1,6 +1,6 @@
 """Queries of course reports, and the few statements that a report is computed by, whatever the size of the class."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
@@ -38,6 +38,7 @@ from cortez.traces.models import CognitiveTrace
 
 SESSIONS = LearningSession.__table__
 TRACES = CognitiveTrace.__table__
+MAX_STUDENTS = 5_000
 
 
 class ReportRepository(Repository[CourseReport]):
@@ -120,7 +121,10 @@ class ReportRepository(Repository[CourseReport]):
         return statement.cte("scope").prefix_with("NOT MATERIALIZED", dialect="postgresql")
 
     async def students(self, scope: CTE, data: ReportIn) -> list[Student]:
-        """Those who were asked for, else the members and whoever worked in the period; a row of one statement each."""
+        """Those who were asked for, else the members and whoever worked in the period; a row of one statement each.
+
+        Raises Invalid (REPORT_TOO_LARGE) where they are more than 5,000.
+        """
         parts = [work(scope), steps(scope, scope.c.student_id), risks(scope), evaluations(scope)]
         subqueries = [part.subquery() for part in parts]
         first = subqueries[0]
@@ -128,13 +132,14 @@ class ReportRepository(Repository[CourseReport]):
         for other in subqueries[1:]:
             joined = joined.outerjoin(other, other.c.key == first.c.key)
         columns = [column for part in subqueries for column in part.c if column is first.c.key or column.name != "key"]
-        rows = await self.session.execute(select(*columns).select_from(joined))
+        rows = await self.many(select(*columns).select_from(joined).limit(MAX_STUDENTS + 1))
         found = {row.key: student_of(row) for row in rows}
-        wanted: Collection[str] = data.student_ids or {
-            *found,
-            *(await self.session.scalars(self.members(data.course_id))),
-        }
-        return [found.get(one) or Student(student_id=one) for one in sorted(set(wanted))]
+        members = self.members(data.course_id).limit(MAX_STUDENTS + 1)
+        wanted = {*(data.student_ids or (*found, *(await self.session.scalars(members))))}
+        if len(wanted) > MAX_STUDENTS:
+            detail = f"A report is on {MAX_STUDENTS:,} students at most. Name some of them, or a shorter period."
+            raise Invalid.at("/student_ids", detail, "REPORT_TOO_LARGE")
+        return [found.get(one) or Student(student_id=one) for one in sorted(wanted)]
 
     async def findings(self, scope: CTE) -> list[Findings]:
         kind = (Risk.risk_type, Risk.dimension, Risk.risk_level)

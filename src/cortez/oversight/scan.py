@@ -16,6 +16,7 @@ from cortez.oversight.schemas import ScanOut
 from cortez.sessions.models import LearningSession
 
 Place = tuple[str, str]  # course and student
+AT_ONCE = 200  # alerts that are stored by one statement
 
 
 class Scan:
@@ -40,10 +41,12 @@ class Scan:
         for rule in RULES:
             found = await self._seen(rule, course_id)
             silent = await self._silent(rule, course_id)
-            new = [self._alert(rule, place, *found[place]) for place in sorted(found.keys() - silent)]
-            self.session.add_all(new)
+            new = sorted(found.keys() - silent)
+            for start in range(0, len(new), AT_ONCE):
+                some = new[start : start + AT_ONCE]
+                self.session.add_all(self._alert(rule, place, *found[place]) for place in some)
+                await self.session.flush()
             counts[rule.name], known = len(new), known + len(found.keys() & silent)
-        await self.session.flush()
         return ScanOut(counts.total(), known, dict(counts))
 
     def _courses(self, course_id: str | None) -> Any:
@@ -55,7 +58,7 @@ class Scan:
     async def _seen(self, rule: Rule, course_id: str | None) -> dict[Place, tuple[float | None, list[str]]]:
         """The value of each student in each course above the rule's threshold, and the ids behind it."""
         model: Any = CourseMember if rule.query is inactivity else LearningSession
-        rows = await self.session.execute(rule.query(self.since, model.course_id.in_(self._courses(course_id))))
+        rows = await self.alerts.many(rule.query(self.since, model.course_id.in_(self._courses(course_id))))
         values: dict[Place, float | None] = {}
         ids: defaultdict[Place, list[str]] = defaultdict(list)
         for row in rows:
