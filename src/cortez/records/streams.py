@@ -27,7 +27,7 @@ PlacesAfter = Callable[[AsyncSession, Place | None], Awaitable[list[Place]]]  # 
 RowsAt = Callable[[AsyncSession, Sequence[Place]], Awaitable[Sequence[T]]]
 
 ENCODER = Encoder()
-ROWS = 20  # that are encoded at a stretch
+ROWS = 5  # that are encoded at a stretch
 PIECE = 256_000  # bytes that are encoded, sent or compressed at a time
 MOST = 8 * LOT  # traces that are held at a time, where they are small
 PLACES = 20_000  # of rows, that are held at a time
