@@ -12,7 +12,7 @@ from cortez.parameters import PathKey
 from cortez.records.archive import archive
 from cortez.records.erasure import Certificate, certify, erase, refuse_unverified
 from cortez.records.personal import find
-from cortez.records.streams import begun
+from cortez.records.streams import begun, resting
 from cortez.security import Principal, admins, allow
 from cortez.settings import Settings
 
@@ -29,13 +29,15 @@ ZIP = {
 async def read_data(
     student_id: PathKey, principal: NamedDependency[Principal], database: NamedDependency[Database]
 ) -> Stream:
-    """All that is held of a student, for themselves and for an admin, in one archive."""
+    """All that is held of a student, for themselves and for an admin, in one archive; one at a time."""
     if not principal.is_admin and principal.student_id != student_id:
         raise NotFound("student", student_id)
     async with database.reading() as session:
         person = await find(session, student_id)
     headers = {"Content-Disposition": 'attachment; filename="data.zip"'}
-    return Stream(await begun(archive(database, person)), headers=headers, media_type="application/zip")
+    return Stream(
+        await begun(resting(archive(database, person)), share=1), headers=headers, media_type="application/zip"
+    )
 
 
 @delete("/{student_id:str}/data", guards=[admins], status_code=HTTP_200_OK)

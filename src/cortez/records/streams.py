@@ -1,6 +1,7 @@
 """An export on its way out: rows some at a time, as bytes, and no connection held while the other side is slow."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
@@ -32,6 +33,7 @@ PIECE = 256_000  # bytes that are encoded, sent or compressed at a time
 MOST = 8 * LOT  # traces that are held at a time, where they are small
 PLACES = 20_000  # of rows, that are held at a time
 STREAMS, SHARE = 50, 8  # on their way from one worker at once, and of these to one principal
+REST = 0.05  # seconds
 ON_THEIR_WAY = Turns(STREAMS, most_waiting=0)
 MEDIA = {ExportFormat.NDJSON: "application/x-ndjson", ExportFormat.CSV: CSV}
 
@@ -56,12 +58,12 @@ async def trace_lots(
         size = min(2 * size, MOST) if len(ENCODER.encode_lines(lot)) < PIECE else LOT
 
 
-async def begun(lots: AsyncIterator[T]) -> AsyncIterator[T]:
+async def begun(lots: AsyncIterator[T], share: int = SHARE) -> AsyncIterator[T]:
     """The same, once the first is there: what goes wrong before it can still be answered as an error.
 
-    Raises Unavailable (POOL_BUSY) where too many are on their way.
+    Raises Unavailable (POOL_BUSY) where too many are on their way, or more than `share` of one principal.
     """
-    rest = limited(lots)
+    rest = limited(lots, share)
     first = await anext(rest, None)
 
     async def all_of_them() -> AsyncGenerator[T]:
@@ -73,12 +75,12 @@ async def begun(lots: AsyncIterator[T]) -> AsyncIterator[T]:
     return all_of_them()
 
 
-async def limited(lots: AsyncIterator[T]) -> AsyncGenerator[T]:
+async def limited(lots: AsyncIterator[T], share: int) -> AsyncGenerator[T]:
     """The same, counted until its end: each holds some rows in memory, however slowly it is read."""
     admission = ADMISSION.get()
     whose = admission.whose if admission else ""
     try:
-        await ON_THEIR_WAY.take(whose, SHARE)
+        await ON_THEIR_WAY.take(whose, share)
     except Crowded:
         raise Unavailable("POOL_BUSY", "Too many exports are on their way; let one of them end first.") from None
     try:
@@ -86,6 +88,15 @@ async def limited(lots: AsyncIterator[T]) -> AsyncGenerator[T]:
             yield lot
     finally:
         ON_THEIR_WAY.release(whose)
+
+
+async def resting(pieces: AsyncIterator[T]) -> AsyncGenerator[T]:
+    """The same, with a rest after each as long as it took, at most `REST`: others have half of the loop's time."""
+    since = time.monotonic()
+    async for piece in pieces:
+        yield piece
+        await asyncio.sleep(min(REST, time.monotonic() - since))
+        since = time.monotonic()
 
 
 async def encoded(
