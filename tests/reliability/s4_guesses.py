@@ -1,6 +1,8 @@
 """Passwords guessed from changing addresses at two workers: how many are verified, what their times tell, who waits.
 
 A guess counts as verified where it is answered LOGIN_FAILED: a refusal (429) is given before any password is looked at.
+One account is guessed at from behind its owner's own address too. The owner of another one, at which strangers alone
+guess, signs in at the end, from where they signed in before.
 The guesser, both workers and the database share the machine, so quiet and stormy samples of the other route alternate.
 """
 
@@ -33,6 +35,9 @@ TARGET = "≤ 20 verified per account and hour; known and unknown users within 5
 TARGETS = 5  # known accounts that are guessed at, and as many unknown ones
 CLIENTS = 4  # that guess at the same time
 MOST = 20
+NEAR, FAR = ("target0", "203.0.113.1"), ("target1", "203.0.113.2")  # accounts and where their owners sign in from
+
+Guess = tuple[str, str, str | None]  # account, login, the address where it is no new one
 
 
 class Guesser:
@@ -42,8 +47,8 @@ class Guesser:
         self.base = base
         self.addresses = (f"10.{i >> 16 & 255}.{i >> 8 & 255}.{i & 255}" for i in count(first))
 
-    async def guess(self, client: httpx.AsyncClient, login: str) -> str:
-        headers = {"X-Forwarded-For": next(self.addresses)}
+    async def guess(self, client: httpx.AsyncClient, login: str, address: str | None = None) -> str:
+        headers = {"X-Forwarded-For": address or next(self.addresses)}
         body = {"login": login, "password": "a guess that is wrong"}
         answer = await client.post(f"{self.base}/auth/login", json=body, headers=headers)
         return str(answer.json()["code"])
@@ -54,31 +59,32 @@ class Guesser:
         return time.perf_counter() - begun
 
 
-async def rage(guesser: Guesser, names: Iterator[tuple[str, str]]) -> Counter[tuple[str, str]]:
+async def rage(guesser: Guesser, names: Iterator[Guess]) -> Counter[tuple[str, str]]:
     """All clients guess until the logins are used up: how often which account had which answer."""
     seen: Counter[tuple[str, str]] = Counter()
 
     async def one() -> None:
         async with httpx.AsyncClient(timeout=60) as client:
-            for account, login in names:
-                seen[account, await guesser.guess(client, login)] += 1
+            for account, login, address in names:
+                seen[account, await guesser.guess(client, login, address)] += 1
 
     await asyncio.gather(*[one() for _ in range(CLIENTS)])
     return seen
 
 
-def storm(base: str, names: list[tuple[str, str]], first: int) -> Counter[tuple[str, str]]:
+def storm(base: str, names: list[Guess], first: int) -> Counter[tuple[str, str]]:
     """In a process of its own, that waits where others have work: a guesser has a machine of its own."""
     return asyncio.run(rage(Guesser(base, first), iter(names)))
 
 
-def logins(guesses: int) -> Iterator[tuple[str, str]]:
-    """Accounts in turn, by username and by e-mail, in this case and that."""
+def logins(guesses: int) -> Iterator[Guess]:
+    """Accounts in turn, by username and by e-mail, in this case and that; at one also from its owner's address."""
     forms: list[Callable[[str], str]] = [str, "{}@example.edu".format, lambda name: f"{name}@example.edu".upper()]
     names = [f"{kind}{i}" for i in range(TARGETS) for kind in ("target", "nobody")]
     for i in range(guesses):
         name = names[i % len(names)]
-        yield name, forms[i // len(names) % len(forms)](name)
+        address = NEAR[1] if name == NEAR[0] and i // len(names) % 2 else None
+        yield name, forms[i // len(names) % len(forms)](name), address
 
 
 async def run(stage: Stage) -> Outcome:
@@ -89,11 +95,20 @@ async def run(stage: Stage) -> Outcome:
     with stage.served(**proxied) as address:
         base = f"{address}/api/v1"
         async with httpx.AsyncClient(headers={"Authorization": f"Bearer {token}"}, timeout=60) as reader:
+            for owner in (NEAR, FAR):
+                assert await sign_in(reader, base, *owner) == 200
             times = await alternate(base, reader, list(logins(guesses)), windows)
+            owner_status = await sign_in(reader, base, *FAR)
         guesser = Guesser(base, 1 << 20)
         verifying = await gap(guesser, "LOGIN_FAILED", pairs, "known", "unknown")
         refusing = await gap(guesser, "LOGIN_THROTTLED", pairs, "target0", "nobody0")
-    return judged(times, guesses, (verifying, refusing), stage.quick)
+    return judged(times, guesses, (verifying, refusing), owner_status, stage.quick)
+
+
+async def sign_in(client: httpx.AsyncClient, base: str, login: str, address: str) -> int:
+    """With the right password."""
+    body, headers = {"login": login, "password": PASSWORD}, {"X-Forwarded-For": address}
+    return (await client.post(f"{base}/auth/login", json=body, headers=headers)).status_code
 
 
 async def accounts(make: Make, pairs: int) -> str:
@@ -115,7 +130,7 @@ class Times(NamedTuple):
     seen: Counter[tuple[str, str]]
 
 
-async def alternate(base: str, reader: httpx.AsyncClient, names: list[tuple[str, str]], windows: int) -> Times:
+async def alternate(base: str, reader: httpx.AsyncClient, names: list[Guess], windows: int) -> Times:
     times = Times([], [], Counter())
     share = len(names) // windows
     loop = asyncio.get_running_loop()
@@ -155,17 +170,19 @@ def p99(times: list[float]) -> float:
     return quantiles(times, n=100)[98]
 
 
-def judged(times: Times, guesses: int, gaps: tuple[float, float], quick: bool) -> Outcome:
+def judged(times: Times, guesses: int, gaps: tuple[float, float], owner_status: int, quick: bool) -> Outcome:
     """The short form judges the counts only: a few samples on a machine that does other things tell no times."""
     verified = max(often for (_, code), often in times.seen.items() if code == "LOGIN_FAILED")
+    near = times.seen[NEAR[0], "LOGIN_FAILED"]
     refused = sum(often for (_, code), often in times.seen.items() if code == "LOGIN_THROTTLED")
     quiet, stormy = p99(times.quiet), p99(times.stormy)
     measured = (
-        f"{guesses:,} guesses: at most {verified} verified at an account, {refused:,} refused; known and unknown "
+        f"{guesses:,} guesses: at most {verified} verified at an account ({near} where the guesser shares the owner's "
+        f"address), {refused:,} refused; an owner is answered {owner_status} from home; known and unknown "
     )
     measured += f"{gaps[0] * 1000:.1f} ms apart (refused: {gaps[1] * 1000:.1f}); "
     measured += f"p99 {quiet * 1000:.0f} ms quiet, {stormy * 1000:.0f} ms stormy ({stormy / quiet:.1f} times)"
     codes = {code for _, code in times.seen}
     honest = codes <= {"LOGIN_FAILED", "LOGIN_THROTTLED"} and times.seen.total() == guesses
     in_time = quick or (max(gaps) <= 0.005 and stormy <= 2 * quiet)
-    return Outcome(measured, honest and verified <= MOST and in_time)
+    return Outcome(measured, honest and verified <= MOST and near > MOST // 2 and owner_status == 200 and in_time)
