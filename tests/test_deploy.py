@@ -99,8 +99,8 @@ def test_the_image_is_built_on_the_version_that_compose_names() -> None:
 
 
 def test_each_container_knows_the_secrets_that_it_needs() -> None:
-    told = {name: " ".join(knows(name).values()) for name in SERVICES}
-    found = {name: {one for one in SECRETS if f"the-{one}" in text} for name, text in told.items()}
+    known = {name: " ".join(knows(name).values()) for name in SERVICES}
+    found = {name: {one for one in SECRETS if f"the-{one}" in text} for name, text in known.items()}
     assert found == {
         "db": {"POSTGRES_PASSWORD", "OWNER_PASSWORD", "SERVICE_PASSWORD"},
         "migrate": {"OWNER_PASSWORD", "CORTEZ_SECRET_KEY"},

@@ -212,7 +212,7 @@ async def test_launches_without_a_session_are_found_by_their_user(make: Make, gr
 async def test_an_e_mail_counts_only_where_it_is_verified(
     make: Make, group: Group, admin: Someone, client: Any
 ) -> None:
-    """Whoever registers under another's e-mail reads none of their launches and has none of them erased."""
+    """Someone who registers under another's e-mail reads none of their launches and has none of them erased."""
     await plant(make, group)
     [deployment], key = await make.all(LtiDeployment), await make.key("lti")
     launch = {"deployment_id": str(deployment.id), "resource_link_id": "r", "lti_user_id": "u-ana"}

@@ -7,6 +7,7 @@ import tracemalloc
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
+from random import Random
 from typing import Any, cast
 
 import httpx
@@ -20,7 +21,7 @@ from cortez.analysis.handlers import MAX_INCLUDED
 from cortez.content.models import Apuntes, ArchivoAdjunto, Subject, Unidad
 from cortez.db import utc_now
 from cortez.exercises.models import ExerciseTest
-from cortez.records.streams import PIECE, SHARE, pieces
+from cortez.records.streams import EXPORTS, PIECE, pieces
 from cortez.repository import AT_ONCE, LOT, MAX_BYTES
 from cortez.risks.models import Risk
 from cortez.sessions.models import LearningSession
@@ -168,6 +169,7 @@ async def test_an_export_that_began_shows_nothing_that_may_no_longer_be_seen(mak
 
     sent = await stream(app, teacher, path=f"/exports/sessions/{session.id}", meanwhile=remove)
     assert PIECE < sent.bytes < (LOT + 1) * (PIECE + 2_000)
+    assert not sent.is_whole
 
 
 class Ready:
@@ -273,6 +275,31 @@ async def test_a_report_on_too_many_students_is_refused(make: Make, monkeypatch:
     assert [line["student_id"] for line in json.loads(made.content)["student_summaries"]] == some
 
 
+async def test_of_archives_one_principal_has_one_on_its_way(make: Make, settings: Settings, tmp_path: Path) -> None:
+    student = await make.student()
+    session = await make.session(student)
+    noise = [{"a": Random(place).randbytes(PIECE // 2).hex()} for place in range(4 * LOT)]  # noqa: S311 - no secret
+    for part in noise:
+        await make.trace(session, content="x", context=part)
+    path, admin = f"/students/{student.student_id}/data", await make.admin()
+    environment = {"DATABASE_URL": settings.database_url, "CORTEZ_SECRET_KEY": SECRET, "CORTEZ_WORKERS": "1"}
+    with serving(tmp_path, environment) as server:
+        mine, others = (
+            httpx.AsyncClient(base_url=f"{server.address}/api/v1", headers=someone.client.headers, timeout=60)
+            for someone in (student, admin)
+        )
+        async with mine, others:
+            async with mine.stream("GET", path) as slow:
+                assert slow.status_code == 200
+                refused = await mine.get(path)
+                assert (refused.status_code, refused.json()["code"]) == (503, "POOL_BUSY")
+                assert (await mine.get(f"/exports/sessions/{session.id}")).status_code == 200
+                async with others.stream("GET", path) as another:
+                    assert another.status_code == 200
+            await asyncio.sleep(0.5)
+            assert (await mine.get(path)).status_code == 200
+
+
 async def test_so_many_exports_are_on_their_way_and_one_that_is_abandoned_makes_room(
     make: Make, settings: Settings, tmp_path: Path
 ) -> None:
@@ -289,7 +316,7 @@ async def test_so_many_exports_are_on_their_way_and_one_that_is_abandoned_makes_
         async with mine, another:
             for _ in range(2):
                 async with AsyncExitStack() as held:
-                    slow = [await held.enter_async_context(mine.stream("GET", path)) for _ in range(SHARE)]
+                    slow = [await held.enter_async_context(mine.stream("GET", path)) for _ in range(EXPORTS.share)]
                     assert {answer.status_code for answer in slow} == {200}
                     refused = await mine.get(path)
                     assert (refused.status_code, refused.json()["code"]) == (503, "POOL_BUSY")

@@ -249,7 +249,7 @@ ACCOUNTS = (
     ("eva", "eva@example.edu"),
     ("Ñandú", "ñandú@example.edu"),
 )
-TOLD = r"The account [\w-]+ has the (\w+) '(.*?)', and the older account [\w-]+ has '(.*?)'"
+REPORT = r"The (\w+) of account [\w-]+ differs from that of the older account [\w-]+ in case alone"
 
 
 @pytest.mark.requirement("G1")
@@ -277,8 +277,8 @@ def test_names_that_differ_in_case_neither_stop_0017_nor_lose_an_account(
         ("eva", "eva", "eva@example.edu"),
         ("Ñandú", None, None),
     ]
-    expected = [("email", "KIM@example.edu", "kim@example.edu"), ("username", "KIM", "Kim"), ("username", "kim", "Kim")]
-    assert sorted(re.findall(TOLD, "\n".join(said))) == ([] if is_printed else expected)
+    assert sorted(re.findall(REPORT, "\n".join(said))) == ([] if is_printed else ["email", "username", "username"])
+    assert "example.edu" not in "".join(said)  # where migrations run, others may read along
     assert look(url, accounts) == before
     if backend == "postgresql":  # what a run has left that was killed in the end; SQLite has one transaction
         found = look(url, keys)

@@ -74,6 +74,16 @@ async def test_a_student_has_a_quota_over_all_sessions(make: Make, app: Litestar
         assert refused.json()["code"] == "STUDENT_QUOTA_REACHED"
 
 
+async def test_what_is_not_stored_takes_no_room(make: Make, app: Litestar) -> None:
+    key, session = await make.key(), await make.session(await make.student())
+    path = f"/sessions/{session.id}/traces"
+    async with limited(app, secret_of(key), student_steps=10) as client:
+        for _ in range(5):  # each is refused as a whole, for its last item
+            refused = await client.post(f"{path}/batch?atomic=true", json=[*[STEP] * 5, {}])
+            assert refused.status_code == 422
+        assert codes(await client.post(f"{path}/batch", json=[STEP] * 11)) == [None] * 10 + ["STUDENT_QUOTA_REACHED"]
+
+
 async def test_zero_sets_no_limit(make: Make, app: Litestar) -> None:
     key, session = await make.key(), await make.session()
     none = {"session_steps": 0, "session_bytes": 0, "student_steps": 0, "student_bytes": 0}

@@ -76,6 +76,15 @@ async def test_a_body_that_drips_is_cut_off_wherever_it_goes(place: Place) -> No
     assert place.incoming == []
 
 
+async def test_what_came_fast_buys_no_long_silence(place: Place) -> None:
+    path, media = f"/unidades/{place.unit}/archivos", "multipart/form-data; boundary=b"
+    fast = iter([HEAD, b"x" * 50 * LEAST_RATE, b"x" * 50 * LEAST_RATE])
+    status, seconds = await asyncio.to_thread(place.send, path, media, 200 * LEAST_RATE, fast, 0.1)
+    assert status == 408
+    assert seconds < 5 * SECONDS
+    assert place.incoming == []
+
+
 async def test_an_upload_at_twice_the_least_rate_takes_as_long_as_it_needs(place: Place) -> None:
     parts = [HEAD, *[b"x" * PART] * (12 * SECONDS), FOOT]
     path, media, length = f"/unidades/{place.unit}/archivos", "multipart/form-data; boundary=b", sum(map(len, parts))

@@ -25,11 +25,11 @@ LATER = """UPDATE users SET {name}_key = NULL WHERE id IN (
         FROM users WHERE {name}_key IS NOT NULL
     ) AS ranked WHERE place > 1
 )"""
-TWINS = """SELECT later.id, later.{name}, first.id, first.{name}
+TWINS = """SELECT later.id, first.id
 FROM users AS later JOIN users AS first ON first.{name}_key = {lower} WHERE later.{name}_key IS NULL ORDER BY later.id"""
-TOLD = (
-    "The account {} has the {} {!r}, and the older account {} has {!r}: it signs in by this exact spelling. "
-    "Give it another (PATCH /users/ID)."
+REPORT = (
+    "The {name} of account {later} differs from that of the older account {first} in case alone: it signs in by its "
+    "exact spelling. Give it another (PATCH /users/ID)."
 )
 
 
@@ -58,10 +58,8 @@ def report_twins() -> None:
     config = op.get_context().config
     say = config.attributes.get("say", print) if config else print
     for name in NAMES:
-        for later, twin, first, has in op.get_bind().execute(
-            sa.text(TWINS.format(name=name, lower=lower(f"later.{name}")))
-        ):
-            say(TOLD.format(later, name, twin, first, has))
+        for later, first in op.get_bind().execute(sa.text(TWINS.format(name=name, lower=lower(f"later.{name}")))):
+            say(REPORT.format(name=name, later=later, first=first))
 
 
 def downgrade() -> None:

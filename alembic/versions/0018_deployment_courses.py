@@ -14,7 +14,7 @@ from alembic.util import load_python_file
 from sqlalchemy.dialects import postgresql
 
 from cortez.audit_triggers import Audited, for_postgresql, for_sqlite
-from cortez.schema_changes import add_column, briefly, is_plain, is_sqlite
+from cortez.schema_changes import add_column, execute, is_sqlite
 
 revision = "0018"
 down_revision = "0017"
@@ -37,19 +37,11 @@ AUDITED = (
 )
 
 
-def run(statement: str) -> None:
-    """Each in a transaction of its own where others are at work."""
-    if is_plain():
-        op.execute(statement)
-    else:
-        briefly(lambda: op.execute(statement))
-
-
 def upgrade() -> None:
     add_column(TABLE, sa.Column("course_ids", DOCUMENT))
     for one in AUDITED:
         for statement in for_sqlite(one) if is_sqlite() else for_postgresql(one):
-            run(statement)
+            execute(statement)
 
 
 def before() -> Any:
@@ -75,5 +67,5 @@ def undone() -> Iterator[str]:
 
 def downgrade() -> None:
     for statement in undone():
-        run(statement)
+        execute(statement)
     op.drop_column(TABLE, "course_ids")

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import sqlalchemy as sa
 from alembic import op
 
-from cortez.schema_changes import add_column, briefly, is_plain, is_sqlite
+from cortez.schema_changes import add_column, execute, is_sqlite
 
 revision = "0019"
 down_revision = "0018"
@@ -97,14 +97,7 @@ def on_sqlite(*, counts_bytes: bool) -> Iterator[str]:
 def count(*, counts_bytes: bool) -> None:
     statements = on_sqlite if is_sqlite() else on_postgresql
     for statement in statements(counts_bytes=counts_bytes):
-        run(statement)
-
-
-def run(statement: str) -> None:
-    if is_plain():
-        op.execute(statement)
-    else:
-        briefly(lambda: op.execute(statement))
+        execute(statement)
 
 
 def upgrade() -> None:

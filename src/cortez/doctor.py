@@ -114,7 +114,7 @@ def of_settings(settings: Settings) -> Iterator[Finding]:
 
 
 def opened(settings: Settings) -> Iterator[str]:
-    """What development opens to whoever reaches the service."""
+    """What development opens to anyone who reaches the service."""
     if settings.registration_open:
         yield "anybody may register"
     if not settings.metrics_token:

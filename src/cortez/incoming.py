@@ -57,7 +57,7 @@ class Body:
         if message["type"] == "http.disconnect":
             return None
         chunk: bytes = message.get("body", b"")
-        self.left += len(chunk) / LEAST_RATE - (loop.time() - begun)
+        self.left = min(self.seconds, self.left + len(chunk) / LEAST_RATE - (loop.time() - begun))
         self.size += len(chunk)
         self.is_complete = not message.get("more_body", False)
         return chunk

@@ -10,7 +10,7 @@ import os
 import resource
 import sys
 import threading
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
@@ -39,20 +39,29 @@ class Pool:
         self.call = call
 
     async def run(self, function: Callable[..., T], *args: Any) -> T:
-        """What the function returns or raises. Raises Unavailable (POOL_BUSY) where too many wait."""
-        async with self.turn():
+        """What the function returns or raises. Raises Unavailable (POOL_BUSY) where too many wait.
+
+        The request's place at the gate is left meanwhile, unless a connection is held.
+        """
+        async with away(), self.turn():
+            found: T = await self.call(function, *args)
+        return found
+
+    async def run_on(self, load: Callable[[], Awaitable[Sequence[Any]]], function: Callable[..., T]) -> T:
+        """The same, with arguments that are loaded when it is the request's turn: what waits holds nothing in memory.
+
+        Loading takes a connection, and so the place at the gate.
+        """
+        async with away(), self.turn():
+            async with inside():
+                args = await load()
             found: T = await self.call(function, *args)
         return found
 
     @asynccontextmanager
     async def turn(self) -> AsyncGenerator[None]:
-        """A turn, in which to load what is to be worked on and to `call`: who waits for one holds nothing in memory.
-
-        The request's place at the gate is left meanwhile, unless a connection is held. Raises Unavailable (POOL_BUSY).
-        """
         admission = ADMISSION.get()
         whose = admission.whose if admission else ""
-        was_inside = admission is not None and not admission.is_kept and admission.leave()
         try:
             await self.turns.take(whose, self.share)
         except Crowded:
@@ -61,8 +70,30 @@ class Pool:
             yield
         finally:
             self.turns.release(whose)
-        if admission and was_inside:
-            await admission.enter()
+
+
+@asynccontextmanager
+async def away() -> AsyncGenerator[None]:
+    """Without the place at the gate, which is taken again where the block ends well."""
+    admission = ADMISSION.get()
+    was_inside = admission is not None and not admission.is_kept and admission.leave()
+    yield
+    if admission and was_inside:
+        await admission.enter()
+
+
+@asynccontextmanager
+async def inside() -> AsyncGenerator[None]:
+    """With a place at the gate, in a block that has none."""
+    admission = ADMISSION.get()
+    if admission is None or admission.inside:
+        yield
+        return
+    await admission.enter()
+    try:
+        yield
+    finally:
+        admission.leave()
 
 
 def threads(executor: Executor, at_once: int) -> Pool:

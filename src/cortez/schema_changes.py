@@ -74,6 +74,14 @@ def briefly(change: Callable[[], object]) -> None:
         insist(change)
 
 
+def execute(statement: str) -> None:
+    """A statement that may be repeated, in a transaction of its own where others are at work."""
+    if is_plain():
+        op.execute(statement)
+    else:
+        briefly(lambda: op.execute(statement))
+
+
 @contextmanager
 def patiently() -> Iterator[None]:
     """For statements that let reads and writes through: for as long as it takes."""

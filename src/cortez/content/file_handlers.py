@@ -237,9 +237,9 @@ async def restore_file(file_id: FromPath[UUID], files: Files, unidades: Unidades
     """Its unit or note must be there, and have room."""
     archivo = await files.get_deleted(file_id)
     if archivo.unidad_id:
-        await unidades.get(archivo.unidad_id)
+        await unidades.get(archivo.unidad_id, lock=True)
     if archivo.apuntes_id:
-        await notes.get(archivo.apuntes_id)
+        await notes.get(archivo.apuntes_id, lock=True)
     await files.limit_parts(beside(archivo), MAX_FILES)
     return ArchivoOut.of(await files.change(archivo, {"deleted_at": None}))
 

@@ -44,5 +44,5 @@ class LaunchRepository(Repository[LtiSession]):
         """Lock the session. Raises Invalid (SESSION_NOT_IN_COURSE) where the deployment launches into other courses."""
         session = await SessionRepository(self.session, self.principal).get(session_id, lock=True)
         if deployment.course_ids is not None and session.course_id not in deployment.course_ids:
-            said = "The session is in none of the courses that the deployment launches into."
-            raise Invalid.at("/session_id", said, "SESSION_NOT_IN_COURSE")
+            message = "The session is in none of the courses that the deployment launches into."
+            raise Invalid.at("/session_id", message, "SESSION_NOT_IN_COURSE")

@@ -19,7 +19,7 @@ from cortez.evaluations.rules import BANDS, level_of
 from cortez.oversight.models import StudentFigures
 from cortez.repository import group_by
 from cortez.risks.models import Resolution, Risk, RiskLevel
-from cortez.sessions.changes import MILLION, Change, Place, in_millionths
+from cortez.sessions.changes import MILLION, Change, FigurePlace, in_millionths
 from cortez.sessions.models import LearningSession
 from cortez.sessions.rules import FINAL
 from cortez.traces.models import CognitiveTrace
@@ -35,7 +35,7 @@ SUPPORTED = func.coalesce(Risk.resolution, Resolution.CONFIRMED.value) != Resolu
 ACTIVITY = case((LearningSession.course_id.is_(None), LearningSession.activity_id))
 PLACE = (LearningSession.student_id, LearningSession.course_id, ACTIVITY)
 
-Facts = dict[Place, dict[str, Any]]
+Facts = dict[FigurePlace, dict[str, Any]]
 TRACES, EVALUATIONS = CognitiveTrace.__table__, Evaluation.__table__
 
 EMPTY: dict[str, Any] = {
@@ -64,7 +64,7 @@ async def renew(
     """
     wanted = StudentFigures.student_id.in_(changed)
     stored = await session.scalars(select(StudentFigures).where(wanted).execution_options(populate_existing=True))
-    known: dict[Place, StudentFigures] = {(row.student_id, row.course_id, row.activity_id): row for row in stored}
+    known: dict[FigurePlace, StudentFigures] = {(row.student_id, row.course_id, row.activity_id): row for row in stored}
     whole = [
         student_id
         for student_id, changes in changed.items()
@@ -106,7 +106,7 @@ def without_zeros(counts: dict[str, int]) -> dict[str, int]:
 
 
 async def work_out(
-    session: AsyncSession, student_ids: Collection[str], stored: Mapping[Place, StudentFigures]
+    session: AsyncSession, student_ids: Collection[str], stored: Mapping[FigurePlace, StudentFigures]
 ) -> list[StudentFigures]:
     """The figures of these students from all that they did, in the rows that are stored as far as there are any."""
     known = {place: row for place, row in stored.items() if place[0] in student_ids}
@@ -124,7 +124,7 @@ async def work_out(
     return kept
 
 
-def merge_facts(facts: Sequence[Facts], place: Place) -> dict[str, Any]:
+def merge_facts(facts: Sequence[Facts], place: FigurePlace) -> dict[str, Any]:
     values = dict(EMPTY)
     for fact in facts:
         values |= fact.get(place, {})
@@ -162,7 +162,7 @@ async def steps(session: AsyncSession, student_ids: Collection[str]) -> Facts:
     return facts
 
 
-def place_of(columns: Sequence[Any]) -> Place:
+def place_of(columns: Sequence[Any]) -> FigurePlace:
     student_id, course_id, activity_id = columns
     return student_id, course_id, activity_id
 

@@ -121,7 +121,7 @@ class ReportRepository(Repository[CourseReport]):
         return statement.cte("scope").prefix_with("NOT MATERIALIZED", dialect="postgresql")
 
     async def students(self, scope: CTE, data: ReportIn) -> list[Student]:
-        """Those who were asked for, else the members and whoever worked in the period; a row of one statement each.
+        """Those who were asked for, else the members and those who worked in the period; a row of one statement each.
 
         Raises Invalid (REPORT_TOO_LARGE) where they are more than 5,000.
         """

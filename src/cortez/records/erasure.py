@@ -172,8 +172,8 @@ async def refuse_unverified(session: AsyncSession, person: Person) -> None:
         named.append((model, and_(model.session_id.is_(None), by_mail, ~user_is(model, person))))
     for model, rows in named:
         if await session.scalar(select(model.id).where(rows).limit(1)):
-            said = "Launches or commits name the account's e-mail, which is not verified. Verify it, or change it."
-            raise Conflict("EMAIL_NOT_VERIFIED", said)
+            message = "Launches or commits name the account's e-mail, which is not verified. Verify it, or change it."
+            raise Conflict("EMAIL_NOT_VERIFIED", message)
 
 
 async def forget_author(session: AsyncSession, person: Person) -> int:

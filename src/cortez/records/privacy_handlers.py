@@ -12,7 +12,7 @@ from cortez.parameters import PathKey
 from cortez.records.archive import archive
 from cortez.records.erasure import Certificate, certify, erase, refuse_unverified
 from cortez.records.personal import find
-from cortez.records.streams import begun, resting
+from cortez.records.streams import ARCHIVES, begun, resting
 from cortez.security import Principal, admins, allow
 from cortez.settings import Settings
 
@@ -36,7 +36,7 @@ async def read_data(
         person = await find(session, student_id)
     headers = {"Content-Disposition": 'attachment; filename="data.zip"'}
     return Stream(
-        await begun(resting(archive(database, person)), share=1), headers=headers, media_type="application/zip"
+        await begun(resting(archive(database, person)), ARCHIVES), headers=headers, media_type="application/zip"
     )
 
 

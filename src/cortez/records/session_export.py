@@ -1,4 +1,4 @@
-"""A session with all that hangs on it, as one document that is sent while it is made."""
+"""A session with everything that belongs to it, as one document that is sent while it is made."""
 
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any, NamedTuple
@@ -28,7 +28,7 @@ from cortez.traces.schemas import TraceOut
 
 
 class Part(NamedTuple):
-    """Rows that hang on a session, under which name they are exported, and what of each is."""
+    """Rows that belong to a session, under which name they are exported, and what of each is."""
 
     name: str
     model: Any
@@ -73,6 +73,7 @@ async def session_export(
         rows = stored_rows(database, model, select(model).where(*seen), position)
         async for piece, _ in listed(show(row) async for row in rows):
             yield piece
+    await database.read(read_session, position)  # it was there, and to be seen, to the end
     yield b"}\n"
 
 

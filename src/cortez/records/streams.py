@@ -3,7 +3,8 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
-from typing import Any, TypeVar
+from contextlib import aclosing
+from typing import Any, NamedTuple, TypeVar
 
 from msgspec import Struct
 from msgspec.json import Encoder
@@ -32,10 +33,19 @@ ROWS = 5  # that are encoded at a stretch
 PIECE = 256_000  # bytes that are encoded, sent or compressed at a time
 MOST = 8 * LOT  # traces that are held at a time, where they are small
 PLACES = 20_000  # of rows, that are held at a time
-STREAMS, SHARE = 50, 8  # on their way from one worker at once, and of these to one principal
 REST = 0.05  # seconds
-ON_THEIR_WAY = Turns(STREAMS, most_waiting=0)
+
 MEDIA = {ExportFormat.NDJSON: "application/x-ndjson", ExportFormat.CSV: CSV}
+
+
+class Kind(NamedTuple):
+    """How many streams are on their way from one worker at once, and of these to one principal."""
+
+    turns: Turns
+    share: int
+
+
+EXPORTS, ARCHIVES = Kind(Turns(50, most_waiting=0), 8), Kind(Turns(10, most_waiting=0), 1)
 
 
 async def trace_lots(
@@ -55,48 +65,57 @@ async def trace_lots(
             after = (lot[-1].created_at, lot[-1].id)
         if len(lot) < size:
             return
-        size = min(2 * size, MOST) if len(ENCODER.encode_lines(lot)) < PIECE else LOT
+        size = min(2 * size, MOST) if are_small(lot) else LOT
 
 
-async def begun(lots: AsyncIterator[T], share: int = SHARE) -> AsyncIterator[T]:
+def are_small(lot: Sequence[TraceOut]) -> bool:
+    """Whether so many rows like the last ones take little, so that more may be held at a time."""
+    few = lot[-ROWS:]
+    return bool(few) and len(ENCODER.encode_lines(few)) * len(lot) / len(few) < PIECE
+
+
+async def begun(lots: AsyncGenerator[T], kind: Kind = EXPORTS) -> AsyncIterator[T]:
     """The same, once the first is there: what goes wrong before it can still be answered as an error.
 
-    Raises Unavailable (POOL_BUSY) where too many are on their way, or more than `share` of one principal.
+    Raises Unavailable (POOL_BUSY) where too many of the kind are on their way, or too many of one principal.
     """
-    rest = limited(lots, share)
+    rest = limited(lots, kind)
     first = await anext(rest, None)
 
     async def all_of_them() -> AsyncGenerator[T]:
-        if first is not None:
-            yield first
-        async for lot in rest:
-            yield lot
+        async with aclosing(rest):
+            if first is not None:
+                yield first
+            async for lot in rest:
+                yield lot
 
     return all_of_them()
 
 
-async def limited(lots: AsyncIterator[T], share: int) -> AsyncGenerator[T]:
+async def limited(lots: AsyncGenerator[T], kind: Kind) -> AsyncGenerator[T]:
     """The same, counted until its end: each holds some rows in memory, however slowly it is read."""
     admission = ADMISSION.get()
     whose = admission.whose if admission else ""
     try:
-        await ON_THEIR_WAY.take(whose, share)
+        await kind.turns.take(whose, kind.share)
     except Crowded:
         raise Unavailable("POOL_BUSY", "Too many exports are on their way; let one of them end first.") from None
     try:
-        async for lot in lots:
-            yield lot
+        async with aclosing(lots):
+            async for lot in lots:
+                yield lot
     finally:
-        ON_THEIR_WAY.release(whose)
+        kind.turns.release(whose)
 
 
-async def resting(pieces: AsyncIterator[T]) -> AsyncGenerator[T]:
+async def resting(parts: AsyncGenerator[T]) -> AsyncGenerator[T]:
     """The same, with a rest after each as long as it took, at most `REST`: others have half of the loop's time."""
     since = time.monotonic()
-    async for piece in pieces:
-        yield piece
-        await asyncio.sleep(min(REST, time.monotonic() - since))
-        since = time.monotonic()
+    async with aclosing(parts):
+        async for part in parts:
+            yield part
+            await asyncio.sleep(min(REST, time.monotonic() - since))
+            since = time.monotonic()
 
 
 async def encoded(

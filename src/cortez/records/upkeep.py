@@ -7,6 +7,7 @@ the keys by which accounts are found.
 import asyncio
 import contextlib
 import logging
+import math
 import time
 from collections.abc import AsyncIterator, Coroutine
 from typing import Any
@@ -21,7 +22,9 @@ from cortez.records.sealing import seal_all
 
 logger = logging.getLogger(__name__)
 
-# What is worked out of rows of an older version, some at a time; each says whether more may be left.
+# What is worked out of rows of an older version; each says whether more may be left. All of it is looked at once more
+# when the processes of that version have surely gone.
+LOOK_AGAIN = 600.0  # seconds
 COMPLETING = {"figures by course": complete_figures, "keys of accounts": complete_keys}
 
 
@@ -44,6 +47,7 @@ class Upkeep:
         self.journal = journal
         self.sealed_at = time.monotonic()
         self.unfinished = dict(COMPLETING)
+        self.look_again_at = time.monotonic() + LOOK_AGAIN
 
     @contextlib.asynccontextmanager
     async def going(self) -> AsyncIterator[None]:
@@ -79,6 +83,9 @@ class Upkeep:
                 await self.fold()
         except Exception as error:
             logger.warning("upkeep is behind: %s", described(error))
+        if time.monotonic() > self.look_again_at:
+            self.look_again_at = math.inf
+            self.unfinished |= COMPLETING
         for what, complete in [*self.unfinished.items()]:
             try:
                 if not await complete(self.database):

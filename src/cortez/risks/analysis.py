@@ -64,9 +64,7 @@ async def look(load: Callable[[], Awaitable[Material]], steps: int) -> list[Find
     """What the rules find. A session of many steps is loaded when a process is free for it, and not before."""
     if steps <= MANY:
         return await asyncio.to_thread(judge, *await load())
-    async with BESIDE.turn():
-        found: list[Finding] = await BESIDE.call(judge, *await load())
-    return found
+    return await BESIDE.run_on(load, judge)
 
 
 async def analyse(risks: RiskRepository, session: LearningSession) -> Kept:

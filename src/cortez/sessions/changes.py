@@ -17,7 +17,7 @@ from cortez.database import student_changed
 from cortez.db import Base, whole
 from cortez.sessions.models import LearningSession
 
-Place = tuple[str, str | None, str | None]  # student, course, activity without a course
+FigurePlace = tuple[str, str | None, str | None]  # student, course, activity without a course
 Counts = Counter[tuple[str, ...]]  # by the name of a figure, or the way to a number in its document
 
 MILLION = 1_000_000
@@ -26,13 +26,13 @@ MILLION = 1_000_000
 class Change(Struct, frozen=True):
     """Numbers to add in one place, less than zero where something is taken back; shares and scores in millionths."""
 
-    place: Place
+    place: FigurePlace
     counts: Counts
     evaluation: Any = None  # a new one
     last: datetime | None = None  # when a session ended
 
 
-def place_of(session: Any) -> Place:
+def place_of(session: Any) -> FigurePlace:
     return session.student_id, session.course_id, None if session.course_id else session.activity_id
 
 

@@ -1,7 +1,8 @@
 """How many steps, and how many bytes of them, a session and a student may hold.
 
 What a session holds is counted on its row. A student's sum is read at most once a minute by each process and counted on
-from there, so that several processes together let a little more through.
+from there; where a quota might be exceeded it is read again. What is stored at the same time, or in that minute by
+other processes, is seen late: a little more may get through, and nothing is refused that has room.
 """
 
 import time
@@ -9,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Collection
 
 from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -39,13 +41,17 @@ class Held(Struct):
                 self.code, f"A {self.who} may hold {self.most_steps:,} steps, and this one does.", WAIT
             )
         if 0 < self.most_bytes < self.size + size:
-            said = f"The steps of a {self.who} may take {self.most_bytes:,} bytes; this one would go beyond."
-            return TooManyRequests(self.code, said, WAIT)
+            message = f"The steps of a {self.who} may take {self.most_bytes:,} bytes; this one would go beyond."
+            return TooManyRequests(self.code, message, WAIT)
         return None
 
     def add(self, size: int) -> None:
         self.steps += 1
         self.size += size
+
+    def takes(self, steps: int, size: int) -> bool:
+        """Whether all of it has room."""
+        return not 0 < self.most_steps < self.steps + steps and not 0 < self.most_bytes < self.size + size
 
 
 class Quotas:
@@ -59,19 +65,30 @@ class Quotas:
         limits = (self.settings.session_steps, self.settings.session_bytes)
         return Held("session", "SESSION_QUOTA_REACHED", steps, size, *limits)
 
-    async def of_students(self, unit: AsyncSession, student_ids: Collection[str]) -> dict[str, Held]:
-        """What each holds, by one query for those that are not known of late."""
-        now = time.monotonic()
-        stale = [one for one in student_ids if one not in self.known or self.known[one].read_at < now - FRESH]
+    async def of_students(
+        self, unit: AsyncSession, student_ids: Collection[str], steps: int, size: int
+    ) -> dict[str, Held]:
+        """What each holds, to be counted on by a unit of work that stores up to so many steps and bytes.
+
+        By one query for those that are not known of late, and for those whose quota that might exceed.
+        """
+        since = time.monotonic() - FRESH
+        known = {one: self.known[one] for one in student_ids if one in self.known}
+        fresh = {one for one, held in known.items() if held.read_at > since and held.takes(steps, size)}
+        stale = [one for one in student_ids if one not in fresh]
         if stale:
-            for one, held in (await self._read(unit, stale)).items():
-                self.known[one] = held
-        found = {one: self.known[one] for one in student_ids}
-        for one in found:
+            known |= await self._read(unit, stale)
+        for one, held in known.items():
+            self.known[one] = held
             self.known.move_to_end(one)
         while len(self.known) > MOST_KNOWN:
             self.known.popitem(last=False)
-        return found
+        return {one: replace(held) for one, held in known.items()}
+
+    def count(self, student_id: str, size: int) -> None:
+        """One more step of a student, also where its unit of work is rolled back later: the next reading mends that."""
+        if held := self.known.get(student_id):
+            held.add(size)
 
     async def _read(self, unit: AsyncSession, student_ids: Collection[str]) -> dict[str, Held]:
         limits = (self.settings.student_steps, self.settings.student_bytes)

@@ -156,7 +156,9 @@ class OnSession(Listed[M, O]):
         first = await self.run(self.first(False, *self.columns), self.out, session_id=session_id, page_size=LOT)
         if len(first) < LOT:
             return first, False
-        rest = iter((await self.places_of(session_id, most + 1))[LOT:])
+        there = {one.id for one in first}
+        places = await self.places_of(session_id, most + 1)
+        rest = iter([(moment, id_) for moment, id_ in places if id_ not in there])
 
         async def next_lot(after: Place | None, size: int) -> Sequence[O]:
             return first if after is None else await self.at([*islice(rest, size)])

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, func, insert
 
 from cortez.errors import Forbidden
-from cortez.repository import LOT, Repository, group_by, refuse_erased
+from cortez.repository import LOT, Repository, refuse_erased
 from cortez.security import Principal
 from cortez.sessions.models import LearningSession
 from cortez.sessions.repository import SessionRepository, on_visible_session
@@ -52,15 +52,10 @@ class GitTraceRepository(Repository[GitTrace]):
             lot = ids[start : start + LOT]
             rows = await self.many(self.select(GIT.c.id, GIT.c.files_changed).where(GIT.c.id.in_(lot)))
             paths = {row.id: {hash(file.get("file_path")) for file in row.files_changed} for row in rows}
-            for id_ in lot:
-                known |= paths[id_]
-                counts.append(Files(len(paths[id_]), len(known)))
+            for touched in (paths.get(id_, set()) for id_ in lot):  # one may be gone meanwhile
+                known |= touched
+                counts.append(Files(len(touched), len(known)))
         return counts
-
-    async def get_by_session_ids(self, session_ids: Collection[UUID]) -> dict[UUID, list[Any]]:
-        """One query for all, each session's events by git's time."""
-        statement = self.rows().where(GIT.c.session_id.in_(session_ids)).order_by(GIT.c.timestamp, GIT.c.id)
-        return group_by(await self.session.execute(statement), lambda row: row.session_id, session_ids)
 
     async def by_hashes(self, session_id: UUID, hashes: Collection[str]) -> dict[str, UUID]:
         """The ids of those commits that the session has already."""

@@ -80,6 +80,7 @@ class Item(Struct, frozen=True):
     index: int
     session_id: UUID
     trace: TraceIn
+    size: int  # bytes
 
 
 class Whose(NamedTuple):
@@ -114,7 +115,7 @@ class Ingest:
 
     async def one(self, session_id: UUID, trace: TraceIn) -> TraceOut | None:
         """The new trace; None where it is stored already. Raises what the item is rejected for."""
-        (result,), rows = await self._judged([Item(0, session_id, trace)], session_id)
+        (result,), rows = await self._judged([item(0, session_id, trace)], session_id)
         if isinstance(result, CortezError):
             raise result
         if not rows:
@@ -176,10 +177,11 @@ class Ingest:
         traces = {row.id: Whose(row.session_id, row.ingest_digest) for row in found}
         own = [row.id for row in locked if self._is_own(row)]
         judged = await judgements_of(self.session, own) if own else {}
-        return Known(utc_now(), sessions, traces, judged, await self._held(locked))
+        return Known(utc_now(), sessions, traces, judged, await self._held(items, locked))
 
-    async def _held(self, sessions: Sequence[Any]) -> dict[UUID, tuple[Held, Held]]:
-        theirs = await self.quotas.of_students(self.session, {row.student_id for row in sessions})
+    async def _held(self, items: Sequence[Item], sessions: Sequence[Any]) -> dict[UUID, tuple[Held, Held]]:
+        size = sum(item.size for item in items)
+        theirs = await self.quotas.of_students(self.session, {row.student_id for row in sessions}, len(items), size)
         counted = ((row, self.quotas.of_session(row.trace_count, row.trace_bytes)) for row in sessions)
         return {row.id: (held, theirs[row.student_id]) for row, held in counted}
 
@@ -201,12 +203,12 @@ class Ingest:
         parent = item.trace.parent_trace_id
         if parent and (parent not in known.traces or known.traces[parent].session_id != item.session_id):
             return Invalid.at("/parent_trace_id", "The parent is no trace of this session.", "PARENT_NOT_FOUND")
-        size = len(msgspec.json.encode(item.trace))
         for held in known.held[session.id]:
-            if full := held.refusal(size):
+            if full := held.refusal(item.size):
                 return full
         for held in known.held[session.id]:
-            held.add(size)
+            held.add(item.size)
+        self.quotas.count(session.student_id, item.size)
         id_ = given or uuid7()
         known.traces[id_] = own
         late = is_late(session, item.trace.occurred_at, known.judged.get(session.id))
@@ -249,7 +251,11 @@ def item_of(index: int, given: TraceIn | CortezError, session_id: UUID | None) -
         return given
     own = given.session_id if isinstance(given, SessionTraceIn) else session_id
     assert own  # noqa: S101 - the route names the session, or every item does
-    return Item(index, own, given)
+    return item(index, own, given)
+
+
+def item(index: int, session_id: UUID, trace: TraceIn) -> Item:
+    return Item(index, session_id, trace, len(msgspec.json.encode(trace)))
 
 
 def forbidden_for(trace: TraceIn, principal: Principal, student_id: str) -> str:
