@@ -3,6 +3,7 @@
 import io
 import json
 from typing import Any
+from unicodedata import normalize
 from zipfile import ZipFile
 
 import pytest
@@ -250,6 +251,19 @@ async def test_a_verified_e_mail_finds_what_names_it(make: Make, group: Group, a
     assert (certificate["tables"]["lti_sessions"]["emptied"], certificate["tables"]["git_traces"]["emptied"]) == (1, 1)
     left = await everything(make)
     assert [word for word in ("Ana of the platform", "Ana of the commits", email) if word in left] == []
+
+
+async def test_a_verified_e_mail_is_found_however_it_is_written(make: Make, group: Group, admin: Someone) -> None:
+    await plant(make, group)
+    [deployment], key = await make.all(LtiDeployment), await make.key("lti")
+    ana = await make.student()
+    await admin.patch(f"/users/{ana.id}", json={"email": "josé@example.edu", "is_verified": True})
+    spellings = ["josé@example.edu", "JOSÉ@example.edu", normalize("NFD", "José@example.edu"), "JOSÉ@EXAMPLE.EDU"]
+    for number, mail in enumerate([*spellings, "jose@example.edu"]):
+        launch = {"deployment_id": str(deployment.id), "resource_link_id": "r", "lti_user_id": f"u-{number}"}
+        assert (await key.post("/lti/sessions", json=launch | {"lti_user_email": mail})).status_code == 201
+    found = await launches_in(ana, f"/students/{ana.student_id}/data")
+    assert sorted(found) == [f"u-{number}" for number in range(len(spellings))]
 
 
 async def launches_in(someone: Someone, path: str) -> list[str]:

@@ -188,6 +188,18 @@ async def test_of_accounts_from_before_the_exact_spelling_signs_in(make: Make, c
     assert (await sign_in(client, "KIM.LEE"), (await odd(make)).get("accounts")) == (200, None)
 
 
+async def test_blank_names_leave_the_others_their_keys(make: Make) -> None:
+    blank, spaces, lone = await past_the_service(
+        make,
+        {"email": "a@example.edu", "username": ""},
+        {"email": "b@example.edu", "username": " "},
+        {"email": "c@example.edu", "username": "Lone"},
+    )
+    await complete_keys(make.database)
+    users = {user.id: user for user in await make.all(User)}
+    assert [users[user.id].username_key for user in (blank, spaces, lone)] == [None, None, "lone"]
+
+
 async def test_a_rename_past_the_service_leaves_no_login_behind(make: Make, client: httpx.AsyncClient) -> None:
     await client.post("/auth/register", json=person("before"))
     async with make.database.unit() as session:

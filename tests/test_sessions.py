@@ -8,8 +8,11 @@ import msgspec
 import pytest
 from litestar import Litestar
 
+from cortez.accounts.authentication import SYSTEM
 from cortez.accounts.models import CourseMember
+from cortez.accounts.repository import UserRepository
 from cortez.app import create_app
+from cortez.database import Database
 from cortez.db import utc_now
 from cortez.sessions.models import LearningSession, SessionStatus
 from cortez.traces.models import CognitiveTrace
@@ -119,6 +122,24 @@ async def test_a_machine_names_members_of_the_course_alone(make: Make) -> None:
         wanted = {"activity_id": free, "student_id": "nowhere", "course_id": course_id}
         assert (await admin.post("/sessions", json=wanted)).json()["code"] == "STUDENT_NOT_IN_COURSE"
     assert {session.student_id for session in await make.all(LearningSession)} == {member.student_id}
+
+
+async def test_a_session_starts_under_no_student_id_that_is_being_changed(make: Make, database: Database) -> None:
+    """The second of the two waits, and is refused."""
+    admin, key = await make.admin(), await make.key()
+    student = await make.student(course=await make.course("c"))
+    body = {"activity_id": (await make.activity(course_id="c")).activity_id, "student_id": student.student_id}
+    async with database.writing() as unit:
+        users = UserRepository(unit, SYSTEM)
+        await users.update(await users.get(student.id, lock=True), {"student_id": "new"})
+        starting = asyncio.create_task(key.post("/sessions", json=body))
+        await asyncio.sleep(0.3)
+        assert not starting.done()
+        await unit.commit()
+    assert (await starting).json()["errors"][0]["pointer"] == "/student_id"
+    assert (await key.post("/sessions", json=body | {"student_id": "new"})).status_code == 201
+    changed = await admin.patch(f"/users/{student.id}", json={"student_id": "newer"})
+    assert changed.json()["code"] == "STUDENT_ID_IN_USE"
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def upgrade() -> None:
 
 
 def is_ascii(name: str) -> str:
-    return f"{name} NOT GLOB '*[^!-~]*'" if is_sqlite() else f"{name} COLLATE \"C\" ~ '^[!-~]+$'"
+    return f"{name} <> '' AND {name} NOT GLOB '*[^!-~]*'" if is_sqlite() else f"{name} COLLATE \"C\" ~ '^[!-~]+$'"
 
 
 def lower(name: str) -> str:

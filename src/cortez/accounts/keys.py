@@ -36,12 +36,12 @@ async def lacking_keys(session: AsyncSession, name: str) -> list[Any]:
     spelling, key = getattr(User, name), getattr(User, f"{name}_key")
     odd = or_(key.is_(None), func.lower(spelling) != key)
     rows = await session.execute(select(User.id, spelling, key).where(odd).order_by(User.created_at, User.id))
-    return [row for row in rows if key_of(row[1]) != row[2]]
+    return [row for row in rows if (key_of(row[1]) or None) != row[2]]
 
 
 async def give_keys(session: AsyncSession, name: str, lacking: list[Any]) -> None:
     spelling, key = getattr(User, name), getattr(User, f"{name}_key")
-    wanted = [key_of(row[1]) for row in lacking]
+    wanted = [key_of(row[1]) or None for row in lacking]  # SQL by hand may have left a name blank
     taken = {None, *await session.scalars(select(key).where(within(key, [one for one in wanted if one])))}
     for (id_, known, former), new in zip(lacking, wanted, strict=True):
         given = None if new in taken else new

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, and_, delete, exists, false, or_, select, text, true, update
+from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
 from cortez.accounts.models import (
@@ -29,6 +30,16 @@ from cortez.security import REFRESH_TTL, RESET_TTL, SAME_REFRESH, SIGN_IN_TTL, P
 
 NO_TOKEN: dict[str, Any] = {"reset_hash": None, "reset_expires_at": None}  # ends an offer to set a password
 NO_PASSWORD = "!"  # noqa: S105 - no hash, so that nothing matches it
+
+
+async def hold_account(session: AsyncSession, student_id: str, *columns: ColumnElement[Any]) -> Any:
+    """The account with this student_id, or None. It keeps its student_id until the unit of work ends.
+
+    What stores a row under a student_id holds the account first. Else the account could get another one in between, and
+    the row would belong to no account, or to the one that gets this student_id next.
+    """
+    held = select(User.id, *columns).where(User.student_id == student_id).with_for_update(read=True, of=User)
+    return (await session.execute(held)).one_or_none()
 
 
 def taught_courses(principal: Principal) -> Select[str]:

@@ -5,14 +5,15 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, and_, delete, false, func, or_, select, true
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 from sqlalchemy.orm.interfaces import ORMOption
 
 from cortez.accounts.models import CourseMember
-from cortez.accounts.repository import member_courses, taught_courses
+from cortez.accounts.repository import hold_account, member_courses, taught_courses
 from cortez.content.repository import Restorable, SubjectRepository, active_subjects
 from cortez.db import among, utc_now, within
-from cortez.errors import Conflict, Forbidden, Invalid
+from cortez.errors import Conflict, Forbidden, Invalid, NotFound
 from cortez.exercises.models import (
     AttemptStatus,
     Exercise,
@@ -49,10 +50,16 @@ def living_exercises(principal: Principal) -> Select[UUID]:
     return select(Exercise.id).where(Exercise.deleted_at.is_(None), open_exercises(principal))
 
 
-def learner(principal: Principal) -> str:
-    """The student who asks. Raises Forbidden: an admin without a student's account passes the guards too."""
+async def learner(session: AsyncSession, principal: Principal) -> str:
+    """The student who asks, whose account is held.
+
+    Raises Forbidden: an admin without a student's account passes the guards too. Raises NotFound where the account has
+    got another student_id meanwhile.
+    """
     if principal.student_id is None:
         raise Forbidden(detail="Hints and attempts belong to a student; your account is none.")
+    if await hold_account(session, principal.student_id) is None:
+        raise NotFound("student", principal.student_id)
     return principal.student_id
 
 
@@ -160,7 +167,7 @@ class HintRepository(OfExercise[ExerciseHint]):
 
         Raises Conflict (HINTS_EXHAUSTED).
         """
-        student_id = learner(self.principal)
+        student_id = await learner(self.session, self.principal)
         mine = (ExerciseHint.exercise_id == exercise.id, ExerciseHint.id.not_in(revealed_to(student_id)))
         hidden = list(await self.session.scalars(select(ExerciseHint).where(*mine).order_by(ExerciseHint.hint_number)))
         if not hidden:
@@ -259,7 +266,7 @@ class AttemptRepository(Repository[ExerciseAttempt]):
         In a session its course is the session's, and is kept there alone. Raises Invalid (COURSE_NOT_YOURS).
         """
         await self._require_course(session, course_id)
-        student_id = learner(self.principal)
+        student_id = await learner(self.session, self.principal)
         mine = (ExerciseAttempt.student_id == student_id, ExerciseAttempt.exercise_id == exercise.id)
         last = await self.session.scalar(select(func.max(ExerciseAttempt.attempt_number)).where(*mine))
         used = (HintReveal.student_id == student_id, HintReveal.exercise_id == exercise.id)

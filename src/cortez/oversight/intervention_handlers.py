@@ -10,6 +10,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from cortez.accounts.repository import hold_account
 from cortez.db import utc_now
 from cortez.dependencies import provided
 from cortez.errors import Invalid, NotFound
@@ -60,6 +61,7 @@ async def shown(interventions: InterventionRepository, found: Sequence[TeacherIn
 async def intervene(data: JSONBody[InterventionIn], interventions: Interventions) -> Answer[InterventionOut]:
     """One's own; with an alert, the alert as it is now is kept beside it."""
     session, principal = interventions.session, interventions.principal
+    await hold_account(session, data.student_id)
     await ProfileRepository(session, principal).require(data.student_id)
     values = {name: stored(getattr(data, name)) for name in data.__struct_fields__}
     if data.alert_id is not None:

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, and_, false, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.accounts.models import CourseMember, CourseRole, User
-from cortez.accounts.repository import CourseRepository, led_courses, taught_courses
+from cortez.accounts.repository import CourseRepository, hold_account, led_courses, taught_courses
 from cortez.activities.models import Activity
 from cortez.activities.repository import owned_activities, owned_activity_ids
 from cortez.db import among, utc_now
@@ -100,6 +100,7 @@ async def require_student(
     Raises Conflict (STUDENT_ERASED) for the pseudonym of who was erased.
     """
     refuse_erased(student_id)
+    await hold_account(session, student_id)
     mine = principal.student_id == student_id and not principal.is_admin
     if mine or not await session.scalar(select(belongs(student_id, activity_id, course_id))):
         detail = "There is no such student in this course, or with a session in this activity."

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
+from unicodedata import normalize
 from uuid import UUID
 
 from msgspec import Struct
@@ -112,8 +113,19 @@ def user_is(model: Any, person: Person) -> ColumnElement[bool]:
 
 
 def has_mail(column: Any, email: str | None) -> ColumnElement[bool]:
-    """Whether it is this address, in any case."""
-    return func.lower(column) == email.lower() if email else false()
+    """Whether it is this address, in lower or upper case, and in either Unicode form.
+
+    `lower` of SQL folds ASCII alone on SQLite, so that the forms of other letters are given.
+    """
+    if not email:
+        return false()
+    spellings = {normalize(form, cased) for form in ("NFC", "NFD") for cased in (email.lower(), email.upper())}
+    known = spellings | {one.lower() for one in spellings} | {ascii_lower(one) for one in spellings}
+    return func.lower(column).in_(sorted(known))
+
+
+def ascii_lower(text: str) -> str:
+    return "".join(char.lower() if char.isascii() else char for char in text)
 
 
 def sessions_of(person: Person) -> Select[UUID]:

@@ -6,6 +6,7 @@ from sqlalchemy import exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.accounts.models import CourseMember, CourseRole, User
+from cortez.accounts.repository import hold_account
 from cortez.accounts.student_ids import former
 from cortez.errors import Conflict, FieldError, Invalid
 from cortez.settings import Settings
@@ -26,10 +27,9 @@ def not_there(course_id: str | None) -> Invalid:
 
 
 async def learner(session: AsyncSession, student_id: str, course_id: str | None) -> Any:
-    """The account with this student_id: its `id`, and whether it `attends` the course; None where there is none."""
+    """The account with this student_id, held: its `id`, and whether it `attends` the course; None if there is none."""
     member = exists().where(CourseMember.user_id == User.id, CourseMember.course_id == course_id)
-    found = await session.execute(select(User.id, member.label("attends")).where(User.student_id == student_id))
-    return found.one_or_none()
+    return await hold_account(session, student_id, member.label("attends"))
 
 
 async def admit_unknown(
