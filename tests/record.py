@@ -29,7 +29,7 @@ DELIVERABLE = "ended"  # over for less than ten minutes, and nobody has judged i
 EARLY = timedelta(minutes=5)  # before the start: as far as clocks differ
 STEPS = ("cognitive_traces", "git_traces")
 # What is counted, or only stamped: it follows from the rest.
-COUNTED = {"updated_at", "trace_count"}
+COUNTED = {"updated_at", "trace_count", "trace_bytes"}
 HASH = f"{13:040x}"
 
 

@@ -49,16 +49,7 @@ def on_postgresql(*, counts_bytes: bool) -> Iterator[str]:
     for name, rows, sign in (("inserted", "added", "+"), ("deleted", "removed", "-")):
         size = f", sum({size_of(rows)})::bigint AS size" if counts_bytes else ""
         total = f", trace_bytes = greatest(trace_bytes {sign} change.size, 0)" if counts_bytes else ""
-        yield f"""
-        CREATE OR REPLACE FUNCTION cortez_traces_{name}() RETURNS trigger LANGUAGE plpgsql AS $$
-        BEGIN
-            PERFORM 1 FROM sessions WHERE id IN (SELECT session_id FROM {rows}) ORDER BY id FOR NO KEY UPDATE;
-            UPDATE sessions SET trace_count = trace_count {sign} change.n{total}
-            FROM (SELECT session_id, count(*)::integer AS n{size} FROM {rows} GROUP BY session_id) AS change
-            WHERE sessions.id = change.session_id;
-            RETURN NULL;
-        END $$
-        """
+        yield counting(name, rows, f"{sign} change.n{total}", size)
     less, more = changes("greatest", counts_bytes=counts_bytes)
     yield f"""
     CREATE OR REPLACE FUNCTION cortez_trace_moved() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -66,6 +57,20 @@ def on_postgresql(*, counts_bytes: bool) -> Iterator[str]:
         PERFORM 1 FROM sessions WHERE id IN (OLD.session_id, NEW.session_id) ORDER BY id FOR NO KEY UPDATE;
         {less}
         {more}
+        RETURN NULL;
+    END $$
+    """
+
+
+def counting(name: str, rows: str, change: str, size: str) -> str:
+    """A function of revision 0001, to the letter where no bytes are counted."""
+    return f"""
+    CREATE OR REPLACE FUNCTION cortez_traces_{name}() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        PERFORM 1 FROM sessions WHERE id IN (SELECT session_id FROM {rows}) ORDER BY id FOR NO KEY UPDATE;
+        UPDATE sessions SET trace_count = trace_count {change}
+        FROM (SELECT session_id, count(*)::integer AS n{size} FROM {rows} GROUP BY session_id) AS change
+        WHERE sessions.id = change.session_id;
         RETURN NULL;
     END $$
     """
