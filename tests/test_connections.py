@@ -10,6 +10,7 @@ from sqlalchemy import text
 from conftest import POSTGRES
 from cortez.database import Database
 from cortez.doctor import glance
+from cortez.errors import answer_to
 from cortez.settings import Settings, SettingsError, load
 from running import settings_for
 
@@ -119,3 +120,9 @@ async def test_every_sqlite_connection_keeps_foreign_keys_and_full_durability(tm
 
     assert await asyncio.gather(*[pragmas() for _ in range(5)]) == [[1, "wal", 2, 1]] * 5
     await database.close()
+
+
+def test_an_error_that_a_cleanup_has_wrapped_is_answered_as_itself() -> None:
+    wrapped = ExceptionGroup("Exceptions occurred during cleanup of dependencies", [ConnectionResetError()])
+    assert answer_to(wrapped, {}).code == "DATABASE_UNAVAILABLE"
+    assert answer_to(ExceptionGroup("x", [ValueError()]), {}).code == "INTERNAL_ERROR"

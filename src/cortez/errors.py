@@ -274,6 +274,8 @@ def answer_to(error: Exception, query: Mapping[str, Any]) -> CortezError:
             return of_litestar(error, query)
         case DBAPIError():
             return of_database(error) or unexpected()
+        case ExceptionGroup():  # what Litestar makes of an error that comes up while a dependency is cleaned up
+            return answer_to(error.exceptions[0], query)
         case PoolTimeout():
             return Unavailable("POOL_EXHAUSTED", "All database connections are busy; try again.")
         case OSError() | TimeoutError() | asyncpg.PostgresError() | asyncpg.InterfaceError():
