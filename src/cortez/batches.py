@@ -93,8 +93,9 @@ async def refuse_crowded(body: bytes) -> None:
     lists = values = 0
     for start in range(0, len(body), TURN):
         marks = body[start : start + TURN].translate(None, NO_MARKS)
-        values += marks.count(b",")
-        lists += len(marks) - marks.count(b",")
+        commas = marks.count(b",")
+        values += commas
+        lists += len(marks) - commas
         await asyncio.sleep(0)
     if (lists > MAX_LISTS or values > MAX_VALUES) and await BESIDE.run(is_crowded, body):
         raise Invalid("TOO_MANY_VALUES", "The body holds too many lists, objects or values. Send it in parts.")

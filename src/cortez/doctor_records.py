@@ -72,7 +72,7 @@ MEMBER = (
 )
 RECENT = timedelta(days=30)
 
-# A class list adds who has the e-mail; where anybody may register, that may be somebody else.
+# A class list adds the account with the e-mail; where registration is open, that may be another person's.
 UNVERIFIED_MEMBERS = Question(
     "members",
     select(User.id).where(

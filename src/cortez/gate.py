@@ -52,7 +52,7 @@ class Admission:
         self.is_kept = False  # while a connection is held
 
     async def enter(self, patience: float | None = None) -> None:
-        """Whoever has done work outside waits as long as the request may take, so that the work is not in vain."""
+        """A request that did its work outside waits as long as it may take, so that the work is not lost."""
         turns, share = self.gate.turns, self.gate.share(self.whose)
         try:
             if turns.free and not turns.waiting:

@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from concurrent.futures import Executor
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any, TypeVar
 
 from anyio import BrokenWorkerProcess, CapacityLimiter, to_process
@@ -58,18 +58,23 @@ class Pool:
             found: T = await self.call(function, *args)
         return found
 
-    @asynccontextmanager
-    async def turn(self) -> AsyncGenerator[None]:
-        admission = ADMISSION.get()
-        whose = admission.whose if admission else ""
-        try:
-            await self.turns.take(whose, self.share)
-        except Crowded:
-            raise Unavailable("POOL_BUSY", "Too many wait for the same work; try again.") from None
-        try:
-            yield
-        finally:
-            self.turns.release(whose)
+    def turn(self) -> AbstractAsyncContextManager[None]:
+        return turn_of(self.turns, self.share, "Too many wait for the same work; try again.")
+
+
+@asynccontextmanager
+async def turn_of(turns: Turns, share: int, busy: str) -> AsyncGenerator[None]:
+    """A turn of the principal whose request this is. Raises Unavailable (POOL_BUSY, `busy`) where too many wait."""
+    admission = ADMISSION.get()
+    whose = admission.whose if admission else ""
+    try:
+        await turns.take(whose, share)
+    except Crowded:
+        raise Unavailable("POOL_BUSY", busy) from None
+    try:
+        yield
+    finally:
+        turns.release(whose)
 
 
 @asynccontextmanager

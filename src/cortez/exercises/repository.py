@@ -51,7 +51,7 @@ def living_exercises(principal: Principal) -> Select[UUID]:
 
 
 async def learner(session: AsyncSession, principal: Principal) -> str:
-    """The student who asks, whose account is held.
+    """The student_id of the caller, whose account is locked.
 
     Raises Forbidden: an admin without a student's account passes the guards too. Raises NotFound where the account has
     got another student_id meanwhile.

@@ -18,7 +18,7 @@ from cortez.sessions.models import LearningSession
 
 CHUNK = 200
 
-NOBODY: dict[str, Any] = {"user_id": None, "name": None, "email": None}
+NO_ACCOUNT: dict[str, Any] = {"user_id": None, "name": None, "email": None}
 
 
 async def rebuild(database: Database) -> int:
@@ -74,7 +74,7 @@ async def refresh(session: AsyncSession, changed: Changed) -> None:
         person, theirs = people.get(student_id), places.get(student_id)
         if person is None and theirs is not None and not theirs:
             gone.append(profile.id)
-        for name, value in {**(person or NOBODY), **({} if theirs is None else merged(theirs))}.items():
+        for name, value in {**(person or NO_ACCOUNT), **({} if theirs is None else merged(theirs))}.items():
             setattr(profile, name, value)
     await session.flush()
     if gone:

@@ -66,7 +66,7 @@ async def export_traces(
 async def export_session(
     session_id: FromPath[UUID], database: NamedDependency[Database], principal: NamedDependency[Principal], scope: Scope
 ) -> Stream:
-    """One session with all that hangs on it, as far as one may see it, as a stream; one that breaks off is no JSON."""
+    """One session with its records, as far as the caller sees it, as a stream; if it is cut short, it is no JSON."""
     document = await begun(session_export(database, principal, session_id, position_of(scope)))
     return Stream(document, media_type="application/json")
 

@@ -13,15 +13,14 @@ from sqlalchemy import Select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.database import Database
-from cortez.errors import Unavailable
-from cortez.gate import ADMISSION
+from cortez.pools import turn_of
 from cortez.records.repository import TraceExports
 from cortez.records.schemas import ExportFormat
 from cortez.repository import LOT, Place
 from cortez.security import Principal
 from cortez.spreadsheets import CSV, csv_lines
 from cortez.traces.schemas import TraceFilter, TraceOut
-from cortez.turns import Crowded, Turns
+from cortez.turns import Turns
 
 T = TypeVar("T")
 
@@ -94,18 +93,10 @@ async def begun(lots: AsyncGenerator[T], kind: Kind = EXPORTS) -> AsyncIterator[
 
 async def limited(lots: AsyncGenerator[T], kind: Kind) -> AsyncGenerator[T]:
     """The same, counted until its end: each holds some rows in memory, however slowly it is read."""
-    admission = ADMISSION.get()
-    whose = admission.whose if admission else ""
-    try:
-        await kind.turns.take(whose, kind.share)
-    except Crowded:
-        raise Unavailable("POOL_BUSY", "Too many exports are on their way; let one of them end first.") from None
-    try:
-        async with aclosing(lots):
-            async for lot in lots:
-                yield lot
-    finally:
-        kind.turns.release(whose)
+    busy = "Too many exports are on their way; let one of them end first."
+    async with turn_of(kind.turns, kind.share, busy), aclosing(lots):
+        async for lot in lots:
+            yield lot
 
 
 async def resting(parts: AsyncGenerator[T]) -> AsyncGenerator[T]:
