@@ -11,15 +11,16 @@ from sqlalchemy import Integer, Uuid, bindparam, func, insert, select, sql, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, PendingRollbackError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from cortez.accounts.authentication import SYSTEM
 from cortez.accounts.models import ApiKey, Course
 from cortez.database import Database, commit
 from cortez.db import ListOf, utc_now, within
 from cortez.driver import fetch
 from cortez.errors import sqlstate
 from cortez.metrics import TRANSACTIONS
-from cortez.sessions.repository import SESSIONS
-from cortez.statements import Kept
-from cortez.traces.repository import SHOWN, TRACES
+from cortez.sessions.repository import FIRST, SESSIONS
+from cortez.statements import STATEMENTS, Kept
+from cortez.traces.repository import SHOWN, TRACES, TraceRepository
 from factory import Make
 from watching import statements
 
@@ -87,6 +88,21 @@ async def test_one_text_serves_any_number_of_values(make: Make, database: Databa
             assert sorted(found.course_id for found in await fetch(session, kept, {"keys": wanted})) == wanted
     with pytest.raises(TypeError, match="one text"):
         Kept(select(COURSES.c.id).where(COURSES.c.course_id.in_(made))).form(database.engine.dialect)
+
+
+async def test_a_statement_is_kept_by_what_the_next_call_has_too(make: Make, database: Database) -> None:
+    """A label is another object in each call: its statement would be built and compiled for each request."""
+    one = await make.session()
+    for _ in range(FIRST + 1):
+        await make.trace(one)
+    async with database.reading() as session:
+        traces = TraceRepository(session, SYSTEM)
+        shown, has_more = await traces.included(one.id, 2 * FIRST)
+        kept = dict(STATEMENTS)
+        assert (await traces.included(one.id, 2 * FIRST), len(shown)) == ((shown, has_more), FIRST + 1)
+        assert kept == STATEMENTS
+        with pytest.raises(TypeError, match="each call"):
+            traces.by_id(TRACES.c.id.label("key"))
 
 
 async def test_a_missing_value_is_no_null(database: Database) -> None:

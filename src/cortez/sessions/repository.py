@@ -46,6 +46,7 @@ SESSIONS = LearningSession.__table__
 SHOWN = shown(SESSIONS, SessionOut)
 WANTED = bindparam("session_ids", type_=ListOf(Uuid()))
 ROWS = bindparam("row_ids", type_=ListOf(Uuid()))
+FIRST = 2 * LOT  # rows, so that the parts of a session with a hundred steps take one statement each
 
 
 def visible_sessions(principal: Principal) -> ColumnElement[bool]:
@@ -125,8 +126,9 @@ class OnSession(Listed[M, O]):
         return listing
 
     @once
-    def first(self, continued: bool, *columns: ColumnElement[Any]) -> Select[Any]:
-        """Columns of the first `page_size` rows of a session; `continued`: of those after a place in their order."""
+    def first(self, places: bool, continued: bool) -> Select[Any]:
+        """The first `page_size` rows of a session; `continued`: the first after a place; `places`: only theirs."""
+        columns = self.order if places else self.columns
         mine = self.select(*columns).where(self.model.__table__.c.session_id == bindparam("session_id"))
         if continued:
             moment, id_ = self.order
@@ -140,8 +142,7 @@ class OnSession(Listed[M, O]):
 
     async def places_of(self, session_id: UUID, most: int, after: Place | None = None) -> list[Place]:
         """The first rows of a session, or the first after one, by their places in their order."""
-        moment, id_ = self.order
-        kept = self.first(after is not None, moment.label("moment"), id_)
+        kept = self.first(True, after is not None)
         return await self.run(kept, lambda *place: place, session_id=session_id, **place_of(after, most))
 
     async def at(self, places: Sequence[Place]) -> list[O]:
@@ -153,8 +154,8 @@ class OnSession(Listed[M, O]):
 
         They are no more than `most`, and no more than a page has by weight. Most sessions take one statement.
         """
-        first = await self.run(self.first(False, *self.columns), self.out, session_id=session_id, page_size=LOT)
-        if len(first) < LOT:
+        first = await self.run(self.first(False, False), self.out, session_id=session_id, page_size=FIRST)
+        if len(first) < FIRST:
             return first, False
         there = {one.id for one in first}
         places = await self.places_of(session_id, most + 1)
