@@ -101,8 +101,6 @@ async def test_a_statement_is_kept_by_what_the_next_call_has_too(make: Make, dat
         kept = dict(STATEMENTS)
         assert (await traces.included(one.id, 2 * FIRST), len(shown)) == ((shown, has_more), FIRST + 1)
         assert kept == STATEMENTS
-        with pytest.raises(TypeError, match="each call"):
-            traces.by_id(TRACES.c.id.label("key"))
 
 
 async def test_a_missing_value_is_no_null(database: Database) -> None:

@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import Any, Literal, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -66,7 +66,14 @@ class BatchResult(Struct, frozen=True):
     items: list[ItemResult]
 
 
-async def items_of(request: StrictRequest, type_: type[T]) -> list[T | CortezError]:
+class Sent(NamedTuple, Generic[T]):
+    """The items of a body, or what is wrong with each, and how many bytes each was sent in."""
+
+    items: list[T | CortezError]
+    sizes: list[int]
+
+
+async def items_of(request: StrictRequest, type_: type[T]) -> Sent[T]:
     """What the body holds, as JSON or NDJSON, each item decoded for itself.
 
     Raises MALFORMED_JSON, or Invalid (TOO_MANY_ITEMS, TOO_MANY_VALUES).
@@ -74,15 +81,15 @@ async def items_of(request: StrictRequest, type_: type[T]) -> list[T | CortezErr
     body = await request.body()
     await refuse_crowded(body)
     raws = lines_of(body) if request.content_type[0] == "application/x-ndjson" else elements_of(body)
-    found: list[T | CortezError] = []
-    size = 0
-    for raw in raws:
-        found.append(read(raw, type_))
-        size += memoryview(raw).nbytes
-        if size > TURN:
-            size = 0
+    sent: Sent[T] = Sent([], [memoryview(raw).nbytes for raw in raws])
+    decoded = 0
+    for raw, size in zip(raws, sent.sizes, strict=True):
+        sent.items.append(read(raw, type_))
+        decoded += size
+        if decoded > TURN:
+            decoded = 0
             await asyncio.sleep(0)
-    return found
+    return sent
 
 
 async def refuse_crowded(body: bytes) -> None:

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import msgspec
 from asyncpg.pgproto import pgproto
-from sqlalchemy import JSON, Column, Dialect, Float, Insert, Select, String, Uuid, bindparam
+from sqlalchemy import JSON, Dialect, Float, Insert, Select, String, Uuid, bindparam
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.auditing import INSERTS
@@ -20,7 +20,6 @@ from cortez.db import ListOf
 from cortez.security import Principal
 
 MOST = 300  # some 10 KB each
-LASTING = (str, bool, Column)  # what a statement may be kept by; an expression equals no other that says the same
 
 # Stand for what is a principal's own in a statement that is kept for all of their kind.
 OWN: dict[str, Any] = {
@@ -133,8 +132,8 @@ def asking(principal: Principal) -> dict[str, Any]:
 def once(build: Callable[..., Select[Any]]) -> Callable[..., Kept]:
     """Keep what a repository's method builds, for its principal's kind (whose filter is in it) and its arguments.
 
-    `Repository.run` runs it. What differs from call to call is a `bindparam` without a value, so
-    that none can be forgotten. Raises TypeError for an argument that is not the same object in the next call.
+    `Repository.run` runs it. What differs from call to call is a `bindparam` without a value, so that none can be
+    forgotten. An argument must equal that of the next call, which a label made in the call does not.
     """
 
     @wraps(build)
@@ -144,8 +143,6 @@ def once(build: Callable[..., Select[Any]]) -> Callable[..., Kept]:
         key = (build, type(repository), who.kind, who.roles, who.scopes, has, arguments)
         found = STATEMENTS.get(key)
         if found is None:
-            if not all(isinstance(argument, LASTING) for argument in arguments):
-                raise TypeError(f"A kept statement would be built in each call: {arguments}")
             if len(STATEMENTS) >= MOST:
                 STATEMENTS.clear()
             found = STATEMENTS[key] = Kept(build(for_all_like(repository), *arguments))

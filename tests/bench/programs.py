@@ -19,6 +19,8 @@ ROOT = Path(__file__).parents[2]
 OURS = "cortez"
 PEERS_PYTHON = ROOT / ".venv-bench" / "bin" / "python"
 PATIENCE = 60.0
+# Large enough that what a benchmark stores has room: a step that is refused costs little.
+QUOTAS = {f"CORTEZ_{whose}_{what}": str(10**12) for whose in ("SESSION", "STUDENT") for what in ("STEPS", "BYTES")}
 
 
 class Program(msgspec.Struct, frozen=True):
@@ -70,7 +72,7 @@ def wait_for(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
 def ours(folder: Path, url: str, **environment: str) -> Iterator[Server]:
     """The service as people start it, with one worker where nothing else is said."""
     own = {"DATABASE_URL": url, "CORTEZ_SECRET_KEY": SECRET, "CORTEZ_FILES": str(folder / "files")}
-    with serving(folder, {**own, "CORTEZ_WORKERS": "1", **environment}) as server:
+    with serving(folder, {**own, **QUOTAS, "CORTEZ_WORKERS": "1", **environment}) as server:
         yield server
 
 

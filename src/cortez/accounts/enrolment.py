@@ -78,7 +78,7 @@ async def lines_of(request: StrictRequest) -> list[EnrolIn | CortezError]:
     """A class list as JSON or CSV, each line decoded for itself."""
     if request.content_type[0] == "text/csv":
         return [line_of(row) for row in rows_of(await request.body())]
-    return await items_of(request, EnrolIn)
+    return (await items_of(request, EnrolIn)).items
 
 
 def rows_of(body: bytes) -> list[dict[str | Any, Any]]:

@@ -146,8 +146,9 @@ async def store(session: AsyncSession, one: Session, quotas: Quotas) -> int:
             learning_objective={"title": one.assignment.title, "expected_competencies": one.assignment.tags},
         )
     )
-    steps = [read(msgspec.Raw(msgspec.json.encode(trace)), TraceIn) for trace in one.traces]
-    result = await Ingest(repository, quotas).batch(steps, one.id, atomic=True)
+    sent = [msgspec.json.encode(trace) for trace in one.traces]
+    steps = [read(msgspec.Raw(step), TraceIn) for step in sent]
+    result = await Ingest(repository, quotas).batch(steps, [*map(len, sent)], one.id, atomic=True)
     await commit(session, one)
     await repository.change(learning, {"end_time": one.end_time, "status": one.status})  # nothing of it came late
     await work(session, learner(one.student), learning, one)

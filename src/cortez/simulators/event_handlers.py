@@ -64,8 +64,8 @@ async def create_events(
     atomic: FromQuery[bool] = False,
 ) -> BatchResult:
     """Up to 1,000 events of one session, as a JSON array or as NDJSON; one result for each."""
-    items = await items_of(request, EventIn)
-    outcomes = await events.store(await sessions.open(session_id), items)
+    sent = await items_of(request, EventIn)
+    outcomes = await events.store(await sessions.open(session_id), sent.items)
     if atomic:
         refuse_rejections(outcomes)
     return answer_of(outcomes)

@@ -69,8 +69,8 @@ async def create_git_traces(
 
     A commit that the session has already is a duplicate.
     """
-    items = await items_of(request, GitTraceIn)
-    return await git_ingest.batch(session_id, items, atomic=atomic)
+    sent = await items_of(request, GitTraceIn)
+    return await git_ingest.batch(session_id, sent.items, atomic=atomic)
 
 
 async def parsed(scope: Any, body: bytes, database: Database) -> Found:

@@ -82,7 +82,7 @@ async def create_session_traces(
     atomic: FromQuery[bool] = False,
 ) -> BatchResult:
     """Up to 1,000 steps of one session, as a JSON array or as NDJSON; one result for each."""
-    return await ingest.batch(await items_of(request, TraceIn), session_id, atomic=atomic)
+    return await ingest.batch(*await items_of(request, TraceIn), session_id, atomic=atomic)
 
 
 @post("/traces/batch", guards=[writers], status_code=HTTP_200_OK, opt=batch_of(SessionTraceIn))
@@ -90,7 +90,7 @@ async def create_traces(
     request: StrictRequest, ingest: NamedDependency[Ingest], atomic: FromQuery[bool] = False
 ) -> BatchResult:
     """Up to 1,000 steps of many sessions, each item with its session_id."""
-    return await ingest.batch(await items_of(request, SessionTraceIn), None, atomic=atomic)
+    return await ingest.batch(*await items_of(request, SessionTraceIn), None, atomic=atomic)
 
 
 @get("/sessions/{session_id:uuid}/traces", guards=[readers])

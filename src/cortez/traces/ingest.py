@@ -80,7 +80,7 @@ class Item(Struct, frozen=True):
     index: int
     session_id: UUID
     trace: TraceIn
-    size: int  # bytes
+    size: int  # bytes, as it was sent
 
 
 class Whose(NamedTuple):
@@ -97,7 +97,7 @@ class Known(Struct, frozen=True):
     sessions: dict[UUID, Any]
     traces: dict[UUID, Whose]  # stored, or earlier in this batch
     judged: dict[UUID, datetime]  # of the principal's own sessions, when that was last
-    held: dict[UUID, tuple[Held, Held]]  # by session, what it and its student hold
+    held: dict[UUID, tuple[Held, Held]]  # what a session and its student hold, where not all items have room
 
     def open(self) -> set[UUID]:
         return {id_ for id_, session in self.sessions.items() if session.status in OPEN}
@@ -115,7 +115,8 @@ class Ingest:
 
     async def one(self, session_id: UUID, trace: TraceIn) -> TraceOut | None:
         """The new trace; None where it is stored already. Raises what the item is rejected for."""
-        (result,), rows = await self._judged([item(0, session_id, trace)], session_id)
+        size = len(msgspec.json.encode(trace))
+        (result,), rows = await self._judged([Item(0, session_id, trace, size)], session_id)
         if isinstance(result, CortezError):
             raise result
         if not rows:
@@ -126,13 +127,15 @@ class Ingest:
         return new
 
     async def batch(
-        self, given: Sequence[TraceIn | CortezError], session_id: UUID | None, *, atomic: bool
+        self, given: Sequence[TraceIn | CortezError], sizes: Sequence[int], session_id: UUID | None, *, atomic: bool
     ) -> BatchResult:
         """One result for every item, in order; with `atomic` any rejection raises and nothing is stored.
 
-        Without `session_id` every item names its own.
+        `sizes`: in how many bytes each was sent. Without `session_id` every item names its own.
         """
-        items = [item_of(index, one, session_id) for index, one in enumerate(given)]
+        items = [
+            item_of(index, one, session_id, size) for index, (one, size) in enumerate(zip(given, sizes, strict=True))
+        ]
         results, rows = await self._judged([item for item in items if isinstance(item, Item)], session_id)
         judged = iter(results)
         outcomes = [next(judged) if isinstance(item, Item) else item for item in items]
@@ -182,8 +185,11 @@ class Ingest:
     async def _held(self, items: Sequence[Item], sessions: Sequence[Any]) -> dict[UUID, tuple[Held, Held]]:
         size = sum(item.size for item in items)
         theirs = await self.quotas.of_students(self.session, {row.student_id for row in sessions}, len(items), size)
-        counted = ((row, self.quotas.of_session(row.trace_count, row.trace_bytes)) for row in sessions)
-        return {row.id: (held, theirs[row.student_id]) for row, held in counted}
+        both = {
+            row.id: (self.quotas.of_session(row.trace_count, row.trace_bytes), theirs[row.student_id])
+            for row in sessions
+        }
+        return {id_: held for id_, held in both.items() if not all(one.takes(len(items), size) for one in held)}
 
     def _is_own(self, session: Any) -> bool:
         """Whether the principal is the student of the session, and nothing more."""
@@ -203,17 +209,23 @@ class Ingest:
         parent = item.trace.parent_trace_id
         if parent and (parent not in known.traces or known.traces[parent].session_id != item.session_id):
             return Invalid.at("/parent_trace_id", "The parent is no trace of this session.", "PARENT_NOT_FOUND")
-        for held in known.held[session.id]:
-            if full := held.refusal(item.size):
-                return full
-        for held in known.held[session.id]:
-            held.add(item.size)
+        if full := self._full(known.held.get(session.id, ()), item.size):
+            return full
         self.quotas.count(session.student_id, item.size)
         id_ = given or uuid7()
         known.traces[id_] = own
         late = is_late(session, item.trace.occurred_at, known.judged.get(session.id))
         rows.append(row_of(id_, item, own, session, known.now, late=late))
         return ItemResult(index=item.index, id=id_, status="created")
+
+    def _full(self, held: Sequence[Held], size: int) -> CortezError | None:
+        """Why a further step of this size has no room, if so; else it is counted."""
+        for one in held:
+            if refusal := one.refusal(size):
+                return refusal
+        for one in held:
+            one.add(size)
+        return None
 
     def _refusal(self, trace: TraceIn, session: Any, known: Known) -> CortezError | None:
         """Why this principal may not add this trace to this session now, if so."""
@@ -245,17 +257,13 @@ def again(item: Item, *, is_same: bool) -> ItemResult | CortezError:
     return Conflict("TRACE_CONFLICT", "A trace with this id exists already, with other content.")
 
 
-def item_of(index: int, given: TraceIn | CortezError, session_id: UUID | None) -> Item | CortezError:
+def item_of(index: int, given: TraceIn | CortezError, session_id: UUID | None, size: int) -> Item | CortezError:
     """An item of the session that it names itself, or of the one session."""
     if isinstance(given, CortezError):
         return given
     own = given.session_id if isinstance(given, SessionTraceIn) else session_id
     assert own  # noqa: S101 - the route names the session, or every item does
-    return item(index, own, given)
-
-
-def item(index: int, session_id: UUID, trace: TraceIn) -> Item:
-    return Item(index, session_id, trace, len(msgspec.json.encode(trace)))
+    return Item(index, own, given, size)
 
 
 def forbidden_for(trace: TraceIn, principal: Principal, student_id: str) -> str:
