@@ -21,6 +21,7 @@ PARENTS = {
     "exercise_rubric_criteria": {"exercises"},
     "rubric_levels": {"exercises"},
     "student_figures": {"student_profiles"},
+    "student_profiles": {"users"},  # the name and the address
     "subject_teachers": {"subjects"},
 }
 # What one statement changes, without having read it: there is nothing to lose.

@@ -10,12 +10,15 @@ from typing import Any
 import httpx
 import pytest
 from litestar import Litestar
+from sqlalchemy import update
 
 from cortez import pools
+from cortez.accounts.models import Course
+from cortez.database import Database
 from cortez.errors import Conflict, CortezError, Invalid, TooManyRequests, Unavailable
-from cortez.gate import ADMISSION, Gate
+from cortez.gate import ADMISSION, AMONG_OTHERS, Admission, Gate
 from cortez.pools import BESIDE, Pool, in_process
-from cortez.turns import Crowded, Turns
+from cortez.turns import LATELY, Company, Crowded, Turns
 from factory import Make
 from running import client_of
 
@@ -97,7 +100,57 @@ async def test_where_many_wait_no_more_are_let_in() -> None:
     assert turns.waiting == 0
 
 
-async def test_one_principal_has_a_part_of_the_places() -> None:
+async def test_who_rests_gets_no_place_also_where_one_is_free() -> None:
+    turns = Turns(1, 100)
+    await turns.take("a", 1)
+    (again,) = await waiting(turns, "a")
+    turns.release("a", rest=0.05)
+    begun = time.monotonic()
+    await turns.take("b", 1)
+    turns.release("b")
+    assert (turns.free, again.done()) == (1, False)
+    with pytest.raises(TimeoutError):
+        await turns.take("a", 1, 0.01)
+    await again
+    assert 0.05 <= time.monotonic() - begun < 1
+    turns.release("a")
+    assert (turns.free, turns.resting) == (1, set())
+
+
+async def test_one_is_in_company_for_a_second_after_another_has_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr("cortez.turns.time.monotonic", lambda: now)
+    company = Company()
+    assert not company.is_shared("a")
+    company.note("a")
+    company.note("a")
+    assert (company.is_shared("a"), company.is_shared("b")) == (False, True)
+    company.note("b")
+    assert (company.is_shared("a"), company.is_shared("b")) == (True, True)
+    now += LATELY - 0.01
+    company.note("b")
+    assert company.is_shared("b")
+    now += 0.01
+    assert (company.is_shared("a"), company.is_shared("b")) == (True, False)
+
+
+async def test_a_person_has_two_places_among_others_and_waits_longer_for_their_own() -> None:
+    gate = Gate(60, patience=0.01)
+    mine = [await gate.admit("person:x") for _ in range(9)]
+    other = await gate.admit("key:y")
+    assert (gate.share("person:x"), gate.share("key:y"), gate.share("network:z")) == (AMONG_OTHERS, 18, 9)
+    waiting = asyncio.create_task(gate.admit("person:x"))
+    for one in mine[AMONG_OTHERS:]:
+        one.leave()
+    await asyncio.sleep(0.05)  # longer than it would for a place that others have
+    assert not waiting.done()
+    mine[0].leave()
+    assert (await waiting).inside
+    assert other.leave()
+
+
+async def test_one_principal_has_a_part_of_the_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cortez.gate.OWN_PATIENCE", 0.01)
     gate = Gate(60, patience=0.01)
     assert (gate.places, gate.share("person:x"), gate.share("key:x")) == (54, 9, 18)
     assert Gate(5).share("key:x") == Gate(5).places == 4
@@ -228,3 +281,32 @@ async def test_an_unknown_key_counts_for_its_network_and_a_known_one_for_itself(
     assert [one.partition(":")[0] for one in seen] == ["network", "key", "network", "network", "person"]
     assert seen[-1] == f"person:{student.id}"
     assert isinstance(student.client, httpx.AsyncClient)
+
+
+async def test_on_sqlite_a_person_rests_between_writes_where_others_write(database: Database) -> None:
+    """As long as the first took, which leaves others the time between; a key, and one alone, need not."""
+    loop = asyncio.get_running_loop()
+
+    async def write(whose: str, seconds: float = 0.0) -> float:
+        """When its transaction began."""
+        known = ADMISSION.set(Admission(database.gate, whose))
+        async with database.unit() as unit:
+            await unit.execute(update(Course).where(Course.course_id == "none").values(title="x"))
+            begun = loop.time()
+            await asyncio.sleep(seconds)
+        ADMISSION.reset(known)
+        return begun
+
+    async def between(whose: str) -> float:
+        """From the end of a write of 0.2 s to the beginning of the next."""
+        await write(whose, 0.2)
+        ended = loop.time()
+        return await write(whose) - ended
+
+    await asyncio.sleep(LATELY)
+    alone = await between("person:x")
+    await write("person:y")
+    shared, machine = await between("person:x"), await between("key:z")
+    assert alone < 0.1
+    assert machine < 0.1
+    assert (shared > 0.15) == database.is_sqlite

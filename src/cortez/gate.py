@@ -4,13 +4,15 @@ from contextvars import ContextVar
 
 from cortez.errors import Unavailable
 from cortez.metrics import POOL_TIMEOUTS, POOL_WAIT_SECONDS
-from cortez.turns import Crowded, Turns
+from cortez.turns import Company, Crowded, Turns
 
 PATIENCE = 0.75  # seconds: an answer within one, also where it is a refusal among many
+OWN_PATIENCE = 5.0  # seconds, for a request that waits for others of its own principal only
 SHARE = 6  # of the places one principal, or one network that has not signed in, has at most a sixth at once
 LEAST = 8  # places, where there are so many
+AMONG_OTHERS = 2  # places of a person while others ask too: the more are at work, the longer each of them takes
 MOST_WAITING = 10_000
-KEY = "key:"  # begins the name of a machine, which asks for a whole class
+KEY, PERSON = "key:", "person:"  # begin the names of a machine, which asks for a whole class, and of somebody
 
 
 class Gate:
@@ -25,6 +27,7 @@ class Gate:
         self.patience = patience
         self.places = max(1, connections - max(1, connections // 10))
         self.turns = Turns(self.places, MOST_WAITING)
+        self.company = Company()
 
     @property
     def waiting(self) -> int:
@@ -32,6 +35,8 @@ class Gate:
 
     def share(self, whose: str) -> int:
         """How many requests of this name may be at work."""
+        if whose.startswith(PERSON) and self.company.is_shared(whose):
+            return min(self.places, AMONG_OTHERS)
         parts = 2 if whose.startswith(KEY) else 1
         return min(self.places, max(LEAST * parts, self.places * parts // SHARE))
 
@@ -53,7 +58,10 @@ class Admission:
 
     async def enter(self, patience: float | None = None) -> None:
         """A request that did its work outside waits as long as it may take, so that the work is not lost."""
+        self.gate.company.note(self.whose)
         turns, share = self.gate.turns, self.gate.share(self.whose)
+        if patience is not None and turns.held[self.whose] >= share:
+            patience = max(patience, OWN_PATIENCE)
         try:
             if turns.free and not turns.waiting:
                 await turns.take(self.whose, share, patience)

@@ -1,7 +1,10 @@
 """Turns: so many at once, of one name no more than its share, and those who wait are served name by name."""
 
 import asyncio
+import time
 from collections import Counter, OrderedDict, deque
+
+LATELY = 1.0  # seconds
 
 
 class Crowded(Exception):
@@ -18,13 +21,14 @@ class Turns:
         self.held: Counter[str] = Counter()
         self.queues: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()  # the one to be served next first
         self.shares: dict[str, int] = {}  # of the names that wait
+        self.resting: set[str] = set()
 
     async def take(self, name: str, share: int, patience: float | None = None) -> None:
         """A place, until `release`. Of those with this name at most `share` have one.
 
         Raises Crowded at once, or TimeoutError after so many seconds.
         """
-        if self.free > 0 and self.held[name] < share:  # else whoever waits for one would have it
+        if self._may_have(name, share):  # else whoever waits for one would have it
             self._give(name)
             return
         queue = self.queues.get(name, ())
@@ -32,11 +36,25 @@ class Turns:
             raise Crowded
         await self._wait(name, share, patience)
 
-    def release(self, name: str) -> None:
+    def release(self, name: str, rest: float = 0.0) -> None:
+        """Give the place back; `rest`: for so many seconds the name gets no other, also where one is free."""
         self.held[name] -= 1
         if not self.held[name]:
             del self.held[name]
         self.free += 1
+        if rest:
+            self.resting.add(name)
+            asyncio.get_running_loop().call_later(rest, self._wake, name)
+        self._serve_all()
+
+    def _wake(self, name: str) -> None:
+        self.resting.discard(name)
+        self._serve_all()
+
+    def _may_have(self, name: str, share: int) -> bool:
+        return self.free > 0 and self.held[name] < share and name not in self.resting
+
+    def _serve_all(self) -> None:
         while self.free and self._serve():
             pass
 
@@ -70,7 +88,7 @@ class Turns:
     def _serve(self) -> bool:
         """Give a place to the next name that may have one; whether there was one."""
         for name, queue in self.queues.items():
-            if self.held[name] < self.shares[name]:
+            if self._may_have(name, self.shares[name]):
                 turn = next((one for one in queue if not one.done()), None)
                 if turn:
                     self._leave_queue(name, turn)
@@ -80,3 +98,21 @@ class Turns:
                     turn.set_result(None)
                     return True
         return False
+
+
+class Company:
+    """Who asks: tells whether anybody else has asked lately."""
+
+    def __init__(self) -> None:
+        self.latest = ""
+        self.asked_at = self.others_at = -LATELY  # when the latest did, and when anybody else
+
+    def note(self, name: str) -> None:
+        """This name asks now."""
+        if name != self.latest:
+            self.latest, self.others_at = name, self.asked_at
+        self.asked_at = time.monotonic()
+
+    def is_shared(self, name: str) -> bool:
+        """Whether another than this name has asked within a second."""
+        return time.monotonic() - (self.others_at if name == self.latest else self.asked_at) < LATELY

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import delete, or_, select
+from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
@@ -17,6 +17,7 @@ from cortez.privacy import ERASED
 from cortez.sessions.models import LearningSession
 
 CHUNK = 200
+LONGEST = 200  # characters of a name, or an address, in a profile
 
 NO_ACCOUNT: dict[str, Any] = {"user_id": None, "name": None, "email": None}
 
@@ -64,7 +65,7 @@ async def refresh(session: AsyncSession, changed: Changed) -> None:
     """
     await forget(session, [one for one in changed if is_forgotten(one)])
     living = {one: changes for one, changes in changed.items() if not is_forgotten(one)}
-    if not living:
+    if not living or await renamed(session, living):
         return
     profiles, people = await locked(session, living), await accounts(session, living)
     figures = {one: changes for one, changes in living.items() if changes is None or changes}
@@ -79,6 +80,27 @@ async def refresh(session: AsyncSession, changed: Changed) -> None:
     await session.flush()
     if gone:
         await session.execute(delete(StudentProfile).where(StudentProfile.id.in_(gone)))
+
+
+async def renamed(session: AsyncSession, changed: Changed) -> bool:
+    """Whether the account of one student is all that has changed: its profile then follows by one statement.
+
+    People rename themselves as often as they like, and on SQLite nobody else writes meanwhile.
+    """
+    (student_id, changes), *others = changed.items()
+    if others or changes is None or changes:
+        return False
+    account = User.student_id == StudentProfile.student_id
+    follow = (
+        update(StudentProfile)
+        .where(account, StudentProfile.student_id == student_id)
+        .values(
+            user_id=User.id, name=func.substr(User.full_name, 1, LONGEST), email=func.substr(User.email, 1, LONGEST)
+        )
+        .returning(StudentProfile.id)
+        .execution_options(synchronize_session=False)
+    )
+    return await session.scalar(follow) is not None
 
 
 def is_forgotten(name: str) -> bool:
@@ -108,8 +130,8 @@ async def accounts(session: AsyncSession, student_ids: Collection[str]) -> dict[
     return {
         str(row.student_id): {
             "user_id": row.id,
-            "name": row.full_name and row.full_name[:200],
-            "email": row.email[:200],
+            "name": row.full_name and row.full_name[:LONGEST],
+            "email": row.email[:LONGEST],
         }
         for row in await session.execute(select(*columns).where(User.student_id.in_(student_ids)))
     }

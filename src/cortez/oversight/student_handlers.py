@@ -6,6 +6,7 @@ from litestar import Router, get, patch
 from litestar.di import NamedDependency
 from litestar.params import FromQuery, JSONBody
 
+from cortez.accounts.models import User
 from cortez.accounts.repository import UserRepository
 from cortez.dependencies import provided
 from cortez.errors import Forbidden, Invalid
@@ -65,7 +66,8 @@ async def change_profile(
 
 @get("/me", guards=[people])
 async def read_me(profiles: Profiles) -> MeOut:
-    return await me(profiles)
+    users = UserRepository(profiles.session, profiles.principal)
+    return await me(profiles, await users.get(profiles.principal.id))
 
 
 @patch("/me", guards=[people])
@@ -79,12 +81,10 @@ async def change_me(data: JSONBody[MePatch], profiles: Profiles, match: NamedDep
             raise Invalid.at("/preferred_language", "A language is kept for people with a student_id only.")
         profile = await profiles.of(user.student_id, lock=True)
         await profiles.change(profile, {"preferred_language": language})
-    await users.update(user, changes)
-    return await me(profiles)
+    return await me(profiles, await users.update(user, changes))
 
 
-async def me(profiles: ProfileRepository) -> MeOut:
-    user = await UserRepository(profiles.session, profiles.principal).get(profiles.principal.id)
+async def me(profiles: ProfileRepository, user: User) -> MeOut:
     own: Any = StudentProfile.student_id == user.student_id
     language = await profiles.session.scalar(profiles.select(StudentProfile.preferred_language).where(own))
     return MeOut.of(user, preferred_language=language)
