@@ -16,7 +16,7 @@ from cortez import pools
 from cortez.accounts.models import Course
 from cortez.database import Database
 from cortez.errors import Conflict, CortezError, Invalid, TooManyRequests, Unavailable
-from cortez.gate import ADMISSION, AMONG_OTHERS, Admission, Gate
+from cortez.gate import ADMISSION, AMONG_OTHERS, MANY, Admission, Gate
 from cortez.pools import BESIDE, Pool, in_process
 from cortez.turns import LATELY, Company, Crowded, Turns
 from factory import Make
@@ -114,7 +114,7 @@ async def test_who_rests_gets_no_place_also_where_one_is_free() -> None:
     await again
     assert 0.05 <= time.monotonic() - begun < 1
     turns.release("a")
-    assert (turns.free, turns.resting) == (1, set())
+    assert (turns.free, turns.resting) == (1, {})
 
 
 async def test_one_is_in_company_for_a_second_after_another_has_asked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,6 +147,26 @@ async def test_a_person_has_two_places_among_others_and_waits_longer_for_their_o
     mine[0].leave()
     assert (await waiting).inside
     assert other.leave()
+
+
+async def test_a_person_with_many_who_wait_rests_as_long_as_they_worked() -> None:
+    """A page asks for some things at once, and waits for none of them longer than they take."""
+    gate = Gate(60)
+    first, second = [await gate.admit("person:x") for _ in range(AMONG_OTHERS)]
+    assert (await gate.admit("person:y")).leave()
+    waiting = [asyncio.create_task(gate.admit("person:x")) for _ in range(MANY + 1)]
+    await asyncio.sleep(0.3)
+    first.leave()
+    await asyncio.sleep(0.1)
+    assert (gate.turns.resting, any(task.done() for task in waiting)) == ({"person:x": 1}, False)
+    await asyncio.sleep(0.3)
+    assert (gate.turns.resting, sum(task.done() for task in waiting)) == ({}, 1)
+    second.leave()  # so many wait as a page may ask for
+    await asyncio.sleep(0)
+    assert (gate.turns.resting, sum(task.done() for task in waiting)) == ({}, 2)
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
 
 
 async def test_one_principal_has_a_part_of_the_places(monkeypatch: pytest.MonkeyPatch) -> None:

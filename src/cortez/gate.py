@@ -1,5 +1,6 @@
 """The admission gate: as many requests at work as there are connections; the others wait a moment, or are told to."""
 
+import time
 from contextvars import ContextVar
 
 from cortez.errors import Unavailable
@@ -11,6 +12,8 @@ OWN_PATIENCE = 5.0  # seconds, for a request that waits for others of its own pr
 SHARE = 6  # of the places one principal, or one network that has not signed in, has at most a sixth at once
 LEAST = 8  # places, where there are so many
 AMONG_OTHERS = 2  # places of a person while others ask too: the more are at work, the longer each of them takes
+MANY = 8  # requests of a person that wait: more than a page asks for at once
+LONGEST_REST = 1.0  # seconds
 MOST_WAITING = 10_000
 KEY, PERSON = "key:", "person:"  # begin the names of a machine, which asks for a whole class, and of somebody
 
@@ -40,6 +43,14 @@ class Gate:
         parts = 2 if whose.startswith(KEY) else 1
         return min(self.places, max(LEAST * parts, self.places * parts // SHARE))
 
+    def rest(self, whose: str, seconds: float) -> float:
+        """How long a person's place stays empty after a request of so many seconds.
+
+        As long again, where many more of the same person wait and others ask too: it has half of the service's time.
+        """
+        is_flood = whose.startswith(PERSON) and self.turns.waiting_of(whose) > MANY and self.company.is_shared(whose)
+        return min(seconds, LONGEST_REST) if is_flood else 0.0
+
     async def admit(self, whose: str = "") -> "Admission":
         """Raises Unavailable (POOL_EXHAUSTED) where no place becomes free in time."""
         admission = Admission(self, whose)
@@ -54,6 +65,7 @@ class Admission:
         self.gate = gate
         self.whose = whose
         self.inside = False
+        self.since = 0.0
         self.is_kept = False  # while a connection is held
 
     async def enter(self, patience: float | None = None) -> None:
@@ -71,13 +83,13 @@ class Admission:
         except (TimeoutError, Crowded):
             POOL_TIMEOUTS.labels("gate").inc()
             raise Unavailable("POOL_EXHAUSTED", "All database connections are busy; try again.") from None
-        self.inside = True
+        self.inside, self.since = True, time.monotonic()
 
     def leave(self) -> bool:
         """Whether it was inside."""
         was_inside, self.inside = self.inside, False
         if was_inside:
-            self.gate.turns.release(self.whose)
+            self.gate.turns.release(self.whose, self.gate.rest(self.whose, time.monotonic() - self.since))
         return was_inside
 
 

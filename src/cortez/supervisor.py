@@ -143,12 +143,12 @@ class Supervisor:
             for worker in new:
                 self.tend(worker)
             return True
-        logger.error("a worker did not come up")
         for worker in new:
             worker.ask(signal.SIGTERM)
         await asyncio.gather(*[worker.end(KILL_AFTER) for worker in new])
         for worker in new:
             self.places.leave(worker.place)
+        logger.error("a worker did not come up")  # and none of the new ones is left
         return False
 
     def tend(self, worker: Worker) -> None:

@@ -21,7 +21,7 @@ class Turns:
         self.held: Counter[str] = Counter()
         self.queues: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()  # the one to be served next first
         self.shares: dict[str, int] = {}  # of the names that wait
-        self.resting: set[str] = set()
+        self.resting: Counter[str] = Counter()  # how many rests of each name have not ended
 
     async def take(self, name: str, share: int, patience: float | None = None) -> None:
         """A place, until `release`. Of those with this name at most `share` have one.
@@ -43,12 +43,17 @@ class Turns:
             del self.held[name]
         self.free += 1
         if rest:
-            self.resting.add(name)
+            self.resting[name] += 1
             asyncio.get_running_loop().call_later(rest, self._wake, name)
         self._serve_all()
 
+    def waiting_of(self, name: str) -> int:
+        return len(self.queues.get(name, ()))
+
     def _wake(self, name: str) -> None:
-        self.resting.discard(name)
+        self.resting[name] -= 1
+        if not self.resting[name]:
+            del self.resting[name]
         self._serve_all()
 
     def _may_have(self, name: str, share: int) -> bool:

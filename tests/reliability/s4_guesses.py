@@ -88,7 +88,7 @@ def logins(guesses: int) -> Iterator[Guess]:
 
 
 async def run(stage: Stage) -> Outcome:
-    guesses, windows, pairs = (200, 2, 4) if stage.quick else (10_000, 5, 60)
+    guesses, windows, pairs = (200, 2, 4) if stage.quick else (10_000, 5, 200)
     async with stage.app() as app, Make(app, client_of) as make:
         token = await accounts(make, pairs)
     proxied = {"CORTEZ_WORKERS": "2", "CORTEZ_TRUSTED_PROXIES": "127.0.0.1"}
