@@ -12,7 +12,6 @@ import httpx
 from litestar import Litestar
 
 from factory import PASSWORD, Make, Someone
-from running import client_of
 from test_rubrics import RUBRIC
 
 Json = dict[str, Any]
@@ -154,7 +153,7 @@ async def hire(school: School, app: Litestar, name: str) -> Someone:
     account = {"email": f"{name}@example.edu", "username": name, "password": PASSWORD, "roles": ["teacher"]}
     user = await made(school.admin.post("/users", json=account))
     tokens = await done(school.admin.post("/auth/login", json={"login": name, "password": PASSWORD}))
-    client = await school.make.clients.enter_async_context(client_of(app, tokens["access_token"]))
+    client = await school.make.clients.enter_async_context(school.make.client_of(app, tokens["access_token"]))
     return Someone(UUID(user["id"]), "", client)
 
 
@@ -163,7 +162,7 @@ async def key(school: School, app: Litestar, scope: str) -> Someone:
     scopes = ["sessions", "traces", "read"] if scope == "traces" else [scope]
     body = {"name": scope, "scopes": scopes, "course_ids": [COURSE, OTHER_COURSE]}
     found = await made(school.admin.post("/api-keys", json=body))
-    client = await school.make.clients.enter_async_context(client_of(app, found["key"]))
+    client = await school.make.clients.enter_async_context(school.make.client_of(app, found["key"]))
     return Someone(UUID(found["id"]), "", client)
 
 

@@ -141,8 +141,9 @@ async def lessons_of(school: School, student: Someone) -> None:
         work = [record(school, lesson, session, steps), write_own(school, student, lesson, session)]
         if lesson is LOOPS:
             work.append(practise(school, student, session, luck))
-        if lesson is PROJECT:
-            work += [simulate(school, student, session, luck), commit(school, student, session, luck)]
+        if lesson is PROJECT:  # two that draw at the same time have each a luck of their own
+            work.append(simulate(school, student, session, school.luck("simulate", student.student_id)))
+            work.append(commit(school, student, session, luck))
         await asyncio.gather(*work)
         await leave(school, student, lesson, session, luck)
 

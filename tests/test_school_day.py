@@ -358,8 +358,7 @@ CHECKS = (
 )
 
 
-async def test_a_school_day(app: Litestar, make: Make, subtests: pytest.Subtests) -> None:
-    """One day, lived once on each database; every check of it is reported by its name."""
+async def live_the_day(app: Litestar, make: Make) -> School:
     school = await open_school(app, make)
     await prepare(school)
     await in_groups(read_material(school, student) for student in school.students[::3])
@@ -372,6 +371,12 @@ async def test_a_school_day(app: Litestar, make: Make, subtests: pytest.Subtests
     await look_after_alerts(school)
     await step_in(school)
     await report(school)
+    return school
+
+
+async def test_a_school_day(app: Litestar, make: Make, subtests: pytest.Subtests) -> None:
+    """One day, lived once on each database; every check of it is reported by its name."""
+    school = await live_the_day(app, make)
     for check in CHECKS:
         with subtests.test(check.__name__):
             await check(school)
