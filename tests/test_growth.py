@@ -114,6 +114,10 @@ async def test_what_is_included_is_bounded_in_weight(make: Make) -> None:
     found = await included(admin, session, "traces")
     assert len(found["traces"]) == 2 * LOT - 1
     assert found["more"].keys() == {"traces"}
+    few = await make.session()
+    await many(make, few, LOT + 1, "x" * 2 * HEAVY)
+    found = await included(admin, few, "traces")
+    assert (len(found["traces"]), found["more"].keys()) == (LOT - 1, {"traces"})
 
 
 async def shuffled(make: Make, session: LearningSession, number: int) -> list[str]:

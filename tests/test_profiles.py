@@ -416,7 +416,12 @@ async def test_a_profile_follows_its_account(make: Make) -> None:
     with statements(make.database) as sent:
         await student.patch("/auth/me", json={"full_name": "Eva Soto"})
     assert not any("student_figures" in one or "cognitive_traces" in one for one in sent)  # a name is no work
-    assert (await profile(admin, student))["name"] == "Eva Soto"
+    assert sum("student_profiles" in one and not one.startswith("SELECT") for one in sent) == 1
+    path = f"/students/{student.student_id}/profile"
+    before = await admin.get(path)
+    assert before.json()["name"] == "Eva Soto"
+    await admin.patch(f"/users/{student.id}", json={"username": "eva"})
+    assert (await admin.get(path)).headers["etag"] == before.headers["etag"]  # nothing that it says has changed
     await admin.patch(f"/users/{student.id}", json={"student_id": "al-9"})
     assert (await admin.get("/students/al-9/profile")).json()["email"].startswith("r")
     assert (await admin.get(f"/students/{student.student_id}/profile")).status_code == 404

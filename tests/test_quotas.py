@@ -1,7 +1,10 @@
 """Quotas: how many steps, and bytes of them, a session and a student may hold."""
 
+import json
 from typing import Any
 
+import httpx
+import pytest
 from litestar import Litestar
 from sqlalchemy import delete, select, update
 
@@ -72,6 +75,30 @@ async def test_a_student_has_a_quota_over_all_sessions(make: Make, app: Litestar
         assert (await client.post(f"/sessions/{second.id}/traces", json=STEP)).status_code == 201
         refused = await client.post(f"/sessions/{second.id}/traces", json=LONG)
         assert refused.json()["code"] == "STUDENT_QUOTA_REACHED"
+
+
+@pytest.mark.parametrize("media", ["application/json", "application/x-ndjson"])
+async def test_a_batch_is_judged_by_what_it_takes_and_not_by_how_it_is_written(
+    make: Make, app: Litestar, media: str
+) -> None:
+    """A number may be longer in the database than on the way there, and a letter shorter."""
+    key, student = await make.key(), await make.student()
+    numbers = '{"interaction_type": "ai_response", "content": "x", "context": {"a": [' + "1e15," * 500 + "1]}}"
+    letters = json.dumps({"interaction_type": "ai_response", "content": "é" * 3_000}) + " " * 9_000
+    assert (len(numbers), len(letters)) < (2_600, 28_000)
+
+    async def send(client: httpx.AsyncClient, step: str) -> list[str | None]:
+        session = await make.session(student)
+        body = f"[{step}]" if media == "application/json" else step
+        path = f"/sessions/{session.id}/traces/batch"
+        return codes(await client.post(path, content=body, headers={"content-type": media}))
+
+    async with limited(app, secret_of(key), student_bytes=20_000) as client:
+        assert await send(client, letters) == [None]  # 6 kB
+        assert await send(client, letters) == [None]
+        assert await send(client, numbers) == ["STUDENT_QUOTA_REACHED"]  # 9 kB
+        assert await send(client, letters) == [None]
+        assert await send(client, letters) == ["STUDENT_QUOTA_REACHED"]
 
 
 async def test_what_is_not_stored_takes_no_room(make: Make, app: Litestar) -> None:

@@ -100,11 +100,23 @@ async def test_where_many_wait_no_more_are_let_in() -> None:
     assert turns.waiting == 0
 
 
+async def test_whoever_waits_goes_before_who_comes_later_with_a_larger_share() -> None:
+    turns = Turns(10, 100)
+    for _ in range(2):
+        await turns.take("a", 2)
+    (waits,) = await waiting(turns, "a", share=2)
+    await turns.take("a", 9)
+    await asyncio.sleep(0)
+    assert (waits.done(), turns.held) == (True, {"a": 4})
+
+
 async def test_who_rests_gets_no_place_also_where_one_is_free() -> None:
     turns = Turns(1, 100)
     await turns.take("a", 1)
-    (again,) = await waiting(turns, "a")
+    gone, again = await waiting(turns, "a", "a")
     turns.release("a", rest=0.05)
+    gone.cancel()
+    assert turns.waits_for_itself("a", 1)
     begun = time.monotonic()
     await turns.take("b", 1)
     turns.release("b")
@@ -124,6 +136,7 @@ async def test_one_is_in_company_for_a_second_after_another_has_asked(monkeypatc
     assert not company.is_shared("a")
     company.note("a")
     company.note("a")
+    company.note("")  # of the service's own
     assert (company.is_shared("a"), company.is_shared("b")) == (False, True)
     company.note("b")
     assert (company.is_shared("a"), company.is_shared("b")) == (True, True)

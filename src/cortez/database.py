@@ -21,7 +21,7 @@ from sqlalchemy.util import await_only
 from cortez.auditing import ACTOR, WritingSession, add_functions, tell_the_audit_log
 from cortez.driver import BEGIN, Begin, begin_on_server, close, told
 from cortez.driver import commit as commit_transaction
-from cortez.gate import ADMISSION, MOST_WAITING, PERSON, Gate
+from cortez.gate import ADMISSION, LONGEST_REST, MOST_WAITING, PERSON, Gate
 from cortez.lending import ALONE, CLEAN, ReadingSession
 from cortez.queries import SLOW, watch_statements, watch_transactions, watched
 from cortez.replica import ANSWER, POSITION, Replica
@@ -30,7 +30,7 @@ from cortez.turns import Company, Crowded, Turns
 
 T = TypeVar("T")
 
-TURN = "turn"  # a writer's, among those of this process: whose, and since when
+TURN, SINCE = "turn", "since"  # whose turn to write it is, among those of this process, and when that write began
 STUDENT_CHANGED, CHANGED, HELD = "student_changed", "changed_students", "held"
 
 # By student what was added to the figures, nothing where only the account changed, or None: work all of them out.
@@ -265,29 +265,31 @@ def take_turns(engine: AsyncEngine, patience: float) -> Begin:
     In front of its lock SQLite only asks again, later and later. A writer that has waited too long for a turn goes on
     to ask SQLite, which says so. Other processes are met there, as ever.
 
-    Where others write too, a person waits between two writes as long as the first took: else somebody who writes
-    without a pause has every other turn, and everybody who comes meets one of their writes.
+    Where others write too, a person waits between two writes as long as the first took, a second at most: else
+    somebody who writes without a pause has every other turn, and everybody who comes meets one of their writes.
     """
     turns, immediate, company = Turns(1, MOST_WAITING), immediately(engine), Company()
 
-    async def wait(whose: str) -> tuple[str, float] | None:
+    async def wait(whose: str) -> str | None:
         company.note(whose)
         with suppress(TimeoutError, Crowded):
             await turns.take(whose, 1, patience)
-            return whose, time.monotonic()
+            return whose
         return None
 
     async def begin(pooled: Any) -> None:
         admission = ADMISSION.get()
         pooled.info[TURN] = await wait(admission.whose if admission else "")
         await immediate(pooled)
+        pooled.info[SINCE] = time.monotonic()
 
     @event.listens_for(engine.sync_engine, "checkin")
     def give(connection: Any, record: Any) -> None:
-        if turn := record.info.pop(TURN, None):
-            whose, since = turn
-            rests = whose.startswith(PERSON) and company.is_shared(whose)
-            turns.release(whose, time.monotonic() - since if rests else 0.0)
+        whose, since = record.info.pop(TURN, None), record.info.pop(SINCE, None)
+        if whose is None:
+            return
+        rests = since is not None and whose.startswith(PERSON) and company.is_shared(whose)
+        turns.release(whose, min(time.monotonic() - since, LONGEST_REST) if rests else 0.0)
 
     return begin
 

@@ -14,7 +14,7 @@ LEAST = 8  # places, where there are so many
 AMONG_OTHERS = 2  # places of a person while others ask too: the more are at work, the longer each of them takes
 MANY = 8  # requests of a person that wait: more than a page asks for at once
 LONGEST_REST = 1.0  # seconds
-MOST_WAITING = 10_000
+MOST_WAITING, MOST_OF_ONE = 10_000, 500
 KEY, PERSON = "key:", "person:"  # begin the names of a machine, which asks for a whole class, and of somebody
 
 
@@ -29,7 +29,7 @@ class Gate:
     def __init__(self, connections: int, patience: float = PATIENCE) -> None:
         self.patience = patience
         self.places = max(1, connections - max(1, connections // 10))
-        self.turns = Turns(self.places, MOST_WAITING)
+        self.turns = Turns(self.places, MOST_WAITING, MOST_OF_ONE)
         self.company = Company()
 
     @property
@@ -44,9 +44,9 @@ class Gate:
         return min(self.places, max(LEAST * parts, self.places * parts // SHARE))
 
     def rest(self, whose: str, seconds: float) -> float:
-        """How long a person's place stays empty after a request of so many seconds.
+        """For how many seconds a person gets no place after a request of so many.
 
-        As long again, where many more of the same person wait and others ask too: it has half of the service's time.
+        As long again, where many more of the same person wait and others ask too: others then have half of the time.
         """
         is_flood = whose.startswith(PERSON) and self.turns.waiting_of(whose) > MANY and self.company.is_shared(whose)
         return min(seconds, LONGEST_REST) if is_flood else 0.0
@@ -72,10 +72,10 @@ class Admission:
         """A request that did its work outside waits as long as it may take, so that the work is not lost."""
         self.gate.company.note(self.whose)
         turns, share = self.gate.turns, self.gate.share(self.whose)
-        if patience is not None and turns.held[self.whose] >= share:
+        if patience is not None and self.whose.startswith(PERSON) and turns.waits_for_itself(self.whose, share):
             patience = max(patience, OWN_PATIENCE)
         try:
-            if turns.free and not turns.waiting:
+            if turns.has_room(self.whose, share):
                 await turns.take(self.whose, share, patience)
             else:
                 with POOL_WAIT_SECONDS.time():

@@ -24,7 +24,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 SHARED, PLACE = "PROMETHEUS_MULTIPROC_DIR", "CORTEZ_WORKER_PLACE"  # told by the supervisor
 ANSWER_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
-WAIT_BUCKETS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75)
+WAIT_BUCKETS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5)
 
 if SHARED in os.environ:
     place = os.environ[PLACE]  # asked for at each count

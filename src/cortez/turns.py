@@ -14,9 +14,10 @@ class Crowded(Exception):
 class Turns:
     """Places that are taken under names. A name that asks a thousand times waits behind itself, not before others."""
 
-    def __init__(self, places: int, most_waiting: int) -> None:
+    def __init__(self, places: int, most_waiting: int, of_one: int | None = None) -> None:
         self.free = places
-        self.most_waiting = most_waiting  # of all names together; of one name half as many
+        self.most_waiting = most_waiting  # of all names together
+        self.most_of_one = max(1, most_waiting // 2) if of_one is None else of_one
         self.waiting = 0
         self.held: Counter[str] = Counter()
         self.queues: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()  # the one to be served next first
@@ -26,13 +27,16 @@ class Turns:
     async def take(self, name: str, share: int, patience: float | None = None) -> None:
         """A place, until `release`. Of those with this name at most `share` have one.
 
+        A share may differ from call to call; who waits already has the latest one, and goes first.
         Raises Crowded at once, or TimeoutError after so many seconds.
         """
-        if self._may_have(name, share):  # else whoever waits for one would have it
+        if name in self.queues:
+            self.shares[name] = share
+            self._serve_all()
+        if self.has_room(name, share):  # else whoever waits for one would have it
             self._give(name)
             return
-        queue = self.queues.get(name, ())
-        if self.waiting >= self.most_waiting or len(queue) >= max(1, self.most_waiting // 2):
+        if self.waiting >= self.most_waiting or self.waiting_of(name) >= self.most_of_one:
             raise Crowded
         await self._wait(name, share, patience)
 
@@ -43,21 +47,26 @@ class Turns:
             del self.held[name]
         self.free += 1
         if rest:
-            self.resting[name] += 1
             asyncio.get_running_loop().call_later(rest, self._wake, name)
+            self.resting[name] += 1
         self._serve_all()
 
     def waiting_of(self, name: str) -> int:
         return len(self.queues.get(name, ()))
+
+    def has_room(self, name: str, share: int) -> bool:
+        """Whether a place is free for one more of this name."""
+        return self.free > 0 and self.held[name] < share and name not in self.resting and name not in self.queues
+
+    def waits_for_itself(self, name: str, share: int) -> bool:
+        """Whether one more of this name waits for others of it, whatever else is at work."""
+        return self.held[name] >= share or name in self.resting or name in self.queues
 
     def _wake(self, name: str) -> None:
         self.resting[name] -= 1
         if not self.resting[name]:
             del self.resting[name]
         self._serve_all()
-
-    def _may_have(self, name: str, share: int) -> bool:
-        return self.free > 0 and self.held[name] < share and name not in self.resting
 
     def _serve_all(self) -> None:
         while self.free and self._serve():
@@ -93,7 +102,7 @@ class Turns:
     def _serve(self) -> bool:
         """Give a place to the next name that may have one; whether there was one."""
         for name, queue in self.queues.items():
-            if self._may_have(name, self.shares[name]):
+            if self.held[name] < self.shares[name] and name not in self.resting:
                 turn = next((one for one in queue if not one.done()), None)
                 if turn:
                     self._leave_queue(name, turn)
@@ -106,14 +115,16 @@ class Turns:
 
 
 class Company:
-    """Who asks: tells whether anybody else has asked lately."""
+    """Who asks this process: tells whether anybody else has asked lately."""
 
     def __init__(self) -> None:
         self.latest = ""
         self.asked_at = self.others_at = -LATELY  # when the latest did, and when anybody else
 
     def note(self, name: str) -> None:
-        """This name asks now."""
+        """This name asks now; work of the service itself has no name, and is nobody's company."""
+        if not name:
+            return
         if name != self.latest:
             self.latest, self.others_at = name, self.asked_at
         self.asked_at = time.monotonic()

@@ -83,20 +83,25 @@ async def refresh(session: AsyncSession, changed: Changed) -> None:
 
 
 async def renamed(session: AsyncSession, changed: Changed) -> bool:
-    """Whether the account of one student is all that has changed: its profile then follows by one statement.
+    """Bring the profile up to date by one statement, where only one student's account has changed; else False.
 
-    People rename themselves as often as they like, and on SQLite nobody else writes meanwhile.
+    People rename themselves as often as they like, and on SQLite nobody else writes meanwhile. A profile that says
+    the same already is left as it is, with its ETag.
     """
     (student_id, changes), *others = changed.items()
     if others or changes is None or changes:
         return False
     account = User.student_id == StudentProfile.student_id
+    person = {
+        StudentProfile.user_id: User.id,
+        StudentProfile.name: func.substr(User.full_name, 1, LONGEST),
+        StudentProfile.email: func.substr(User.email, 1, LONGEST),
+    }
+    differs = or_(*(column.is_distinct_from(value) for column, value in person.items()))
     follow = (
         update(StudentProfile)
-        .where(account, StudentProfile.student_id == student_id)
-        .values(
-            user_id=User.id, name=func.substr(User.full_name, 1, LONGEST), email=func.substr(User.email, 1, LONGEST)
-        )
+        .where(account, StudentProfile.student_id == student_id, differs)
+        .values(person)
         .returning(StudentProfile.id)
         .execution_options(synchronize_session=False)
     )

@@ -6,6 +6,7 @@ from itertools import islice
 from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
+import msgspec
 from sqlalchemy import (
     ColumnElement,
     Integer,
@@ -29,7 +30,7 @@ from cortez.database import student_changed
 from cortez.db import Base, ListOf, among, missing, shown, within
 from cortez.errors import Conflict, Forbidden
 from cortez.paging import Page
-from cortez.repository import LOT, Listed, Place, gather, group_by, place_of
+from cortez.repository import LOT, MAX_BYTES, Listed, Place, gather, group_by, place_of
 from cortez.schemas import Listing
 from cortez.security import Principal
 from cortez.sessions.changes import sessions_ended
@@ -155,14 +156,15 @@ class OnSession(Listed[M, O]):
         They are no more than `most`, and no more than a page has by weight. Most sessions take one statement.
         """
         first = await self.run(self.first(False, False), self.out, session_id=session_id, page_size=FIRST)
-        if len(first) < FIRST:
+        is_all = len(first) < FIRST
+        if is_all and len(first) <= most and len(msgspec.json.encode(first)) <= MAX_BYTES:
             return first, False
         there = {one.id for one in first}
-        places = await self.places_of(session_id, most + 1)
-        rest = iter([(moment, id_) for moment, id_ in places if id_ not in there])
+        places = [] if is_all else await self.places_of(session_id, most + 1)
+        known, rest = iter(first), iter([(moment, id_) for moment, id_ in places if id_ not in there])
 
         async def next_lot(after: Place | None, size: int) -> Sequence[O]:
-            return first if after is None else await self.at([*islice(rest, size)])
+            return [*islice(known, size)] or await self.at([*islice(rest, size)])
 
         return await gather(next_lot, None, most)
 

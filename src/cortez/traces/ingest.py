@@ -49,6 +49,9 @@ STORED = Kept(
     )
 )
 
+# How much longer a step may be stored than it was sent: 1e15 is stored as 1000000000000000.0, and what it leaves out
+# as empty documents.
+GROWTH, UNSAID_SIZE = 5, 100
 OPEN = (SessionStatus.ACTIVE, SessionStatus.PAUSED)
 
 STUDENT_TYPES = {
@@ -80,7 +83,7 @@ class Item(Struct, frozen=True):
     index: int
     session_id: UUID
     trace: TraceIn
-    size: int  # bytes, as it was sent
+    size: int  # bytes that it takes at most, stored
 
 
 class Whose(NamedTuple):
@@ -131,7 +134,8 @@ class Ingest:
     ) -> BatchResult:
         """One result for every item, in order; with `atomic` any rejection raises and nothing is stored.
 
-        `sizes`: in how many bytes each was sent. Without `session_id` every item names its own.
+        `sizes`: in how many bytes each was sent, from which a bound follows of what it takes. Without `session_id`
+        every item names its own.
         """
         items = [
             item_of(index, one, session_id, size) for index, (one, size) in enumerate(zip(given, sizes, strict=True))
@@ -209,7 +213,7 @@ class Ingest:
         parent = item.trace.parent_trace_id
         if parent and (parent not in known.traces or known.traces[parent].session_id != item.session_id):
             return Invalid.at("/parent_trace_id", "The parent is no trace of this session.", "PARENT_NOT_FOUND")
-        if full := self._full(known.held.get(session.id, ()), item.size):
+        if full := self._full(known.held.get(session.id, ()), item.trace):
             return full
         self.quotas.count(session.student_id, item.size)
         id_ = given or uuid7()
@@ -218,8 +222,9 @@ class Ingest:
         rows.append(row_of(id_, item, own, session, known.now, late=late))
         return ItemResult(index=item.index, id=id_, status="created")
 
-    def _full(self, held: Sequence[Held], size: int) -> CortezError | None:
-        """Why a further step of this size has no room, if so; else it is counted."""
+    def _full(self, held: Sequence[Held], trace: TraceIn) -> CortezError | None:
+        """Why a further step has no room, if so; else it is counted. Its size is worked out where it may matter."""
+        size = len(msgspec.json.encode(trace)) if held else 0
         for one in held:
             if refusal := one.refusal(size):
                 return refusal
@@ -263,7 +268,7 @@ def item_of(index: int, given: TraceIn | CortezError, session_id: UUID | None, s
         return given
     own = given.session_id if isinstance(given, SessionTraceIn) else session_id
     assert own  # noqa: S101 - the route names the session, or every item does
-    return Item(index, own, given, size)
+    return Item(index, own, given, GROWTH * size + UNSAID_SIZE)
 
 
 def forbidden_for(trace: TraceIn, principal: Principal, student_id: str) -> str:
