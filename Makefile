@@ -6,7 +6,7 @@ export DATABASE_URL CORTEZ_PORT
 unexport PYTHONDONTWRITEBYTECODE # else each of the many processes that tests start compiles every module anew
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test lint types check reliability bench soak trace migrate migration migrations lock
+.PHONY: help install run demo test lint types check reliability bench soak trace structure migrate migration migrations lock
 
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -53,6 +53,9 @@ migrations: install
 
 trace: install ## Print requirement -> tests
 	$(BIN)/python tests/requirements.py
+
+structure: install ## Print figures of how the code is built
+	$(BIN)/python tests/structure.py
 
 reliability: install ## Try to break every promise, and print what was measured: make reliability [figures="S1 S3"] [quick=1]
 	PYTHONPATH=tests $(BIN)/python -m reliability $(figures) $(if $(quick),--quick)
