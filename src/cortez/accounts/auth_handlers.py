@@ -101,12 +101,11 @@ async def login(
 ) -> TokensOut:
     """Takes as long, and answers the same, for an unknown account as for a wrong password."""
     async with database.reading() as session:
-        user = await UserRepository(session, SYSTEM).by_login(data.login)
+        accounts = UserRepository(session, SYSTEM)
+        user, some_adopted = await accounts.by_login(data.login), await accounts.some_adopted()
         is_known = await attempts.is_known(session, user.id if user else NO_ACCOUNT)
     tries = attempts.guesses(data.login, user.id if user and is_known else None)
     await attempts.reserve(*tries)
-    async with database.reading() as session:  # after what most guesses of a storm are refused for
-        some_adopted = await UserRepository(session, SYSTEM).some_adopted()
     hashed = user.hashed_password if user else None
     verdict = await passwords.verify(hashed, data.password, some_adopted=some_adopted)
     new_hash = await passwords.hash(data.password) if verdict.is_outdated else None
