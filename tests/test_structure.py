@@ -12,7 +12,7 @@ from litestar import Litestar
 from litestar.routes import HTTPRoute
 
 import cortez
-from structure import figures
+from structure import figures, imported
 
 SOURCE = Path(cortez.__file__).parent
 
@@ -55,25 +55,13 @@ def below(packages: set[str]) -> set[str]:
     return packages | {found for package in packages for found in below(STANDS_ON[package])}
 
 
-def imports(node: ast.AST) -> Iterator[str]:
-    """The modules of ours that are imported when the code runs."""
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
-            continue
-        if isinstance(child, ast.ImportFrom) and child.module:
-            yield from ([f"cortez.{name.name}" for name in child.names] if child.module == "cortez" else [child.module])
-        elif isinstance(child, ast.Import):
-            yield from (name.name for name in child.names)
-        yield from imports(child)
-
-
 @pytest.mark.parametrize("file", sorted(SOURCE.rglob("*.py")), ids=lambda file: str(file.relative_to(SOURCE)))
 def test_imports_point_one_way(file: Path) -> None:
     owner = file.relative_to(SOURCE).parts[0].removesuffix(".py")
     if owner in TOPS:
         return
     allowed = below(STANDS_ON[owner]) | {owner} if owner in STANDS_ON else set()
-    used = {name.split(".")[1] for name in imports(ast.parse(file.read_text())) if name.startswith("cortez.")}
+    used = {name.split(".")[1] for name in imported(ast.parse(file.read_text())) if name.startswith("cortez.")}
     assert not used & (STANDS_ON.keys() | TOPS - {"__main__"}) - allowed
 
 

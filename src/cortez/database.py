@@ -21,7 +21,7 @@ from sqlalchemy.util import await_only
 from cortez.auditing import ACTOR, WritingSession, add_functions, tell_the_audit_log
 from cortez.driver import BEGIN, Begin, begin_on_server, close, told
 from cortez.driver import commit as commit_transaction
-from cortez.gate import ADMISSION, LONGEST_REST, MOST_WAITING, PERSON, Gate
+from cortez.gate import ADMISSION, MOST_WAITING, PERSON, Gate
 from cortez.lending import ALONE, CLEAN, ReadingSession
 from cortez.queries import SLOW, watch_statements, watch_transactions, watched
 from cortez.replica import ANSWER, POSITION, Replica
@@ -265,8 +265,8 @@ def take_turns(engine: AsyncEngine, patience: float) -> Begin:
     In front of its lock SQLite only asks again, later and later. A writer that has waited too long for a turn goes on
     to ask SQLite, which says so. Other processes are met there, as ever.
 
-    Where others write too, a person waits between two writes as long as the first took, a second at most: else
-    somebody who writes without a pause has every other turn, and everybody who comes meets one of their writes.
+    While other principals write, a person pauses after each write for as long as it took. Without that, a client that
+    writes in a loop takes every other turn, and each other writer has to wait for one of its writes.
     """
     turns, immediate, company = Turns(1, MOST_WAITING), immediately(engine), Company()
 
@@ -289,7 +289,7 @@ def take_turns(engine: AsyncEngine, patience: float) -> Begin:
         if whose is None:
             return
         rests = since is not None and whose.startswith(PERSON) and company.is_shared(whose)
-        turns.release(whose, min(time.monotonic() - since, LONGEST_REST) if rests else 0.0)
+        turns.release(whose, time.monotonic() - since if rests else 0.0)
 
     return begin
 

@@ -13,9 +13,8 @@ SHARE = 6  # of the places one principal, or one network that has not signed in,
 LEAST = 8  # places, where there are so many
 AMONG_OTHERS = 2  # places of a person while others ask too: the more are at work, the longer each of them takes
 MANY = 8  # requests of a person that wait: more than a page asks for at once
-LONGEST_REST = 1.0  # seconds
 MOST_WAITING, MOST_OF_ONE = 10_000, 500
-KEY, PERSON = "key:", "person:"  # begin the names of a machine, which asks for a whole class, and of somebody
+KEY, PERSON = "key:", "person:"  # prefixes of the names of API keys, which serve whole classes, and of users
 
 
 class Gate:
@@ -49,7 +48,7 @@ class Gate:
         As long again, where many more of the same person wait and others ask too: others then have half of the time.
         """
         is_flood = whose.startswith(PERSON) and self.turns.waiting_of(whose) > MANY and self.company.is_shared(whose)
-        return min(seconds, LONGEST_REST) if is_flood else 0.0
+        return seconds if is_flood else 0.0
 
     async def admit(self, whose: str = "") -> "Admission":
         """Raises Unavailable (POOL_EXHAUSTED) where no place becomes free in time."""

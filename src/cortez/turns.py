@@ -5,6 +5,7 @@ import time
 from collections import Counter, OrderedDict, deque
 
 LATELY = 1.0  # seconds
+LONGEST_REST = 1.0  # seconds
 
 
 class Crowded(Exception):
@@ -33,7 +34,7 @@ class Turns:
         if name in self.queues:
             self.shares[name] = share
             self._serve_all()
-        if self.has_room(name, share):  # else whoever waits for one would have it
+        if self.has_room(name, share):  # a free place is never kept from a waiting name that may have it
             self._give(name)
             return
         if self.waiting >= self.most_waiting or self.waiting_of(name) >= self.most_of_one:
@@ -41,13 +42,13 @@ class Turns:
         await self._wait(name, share, patience)
 
     def release(self, name: str, rest: float = 0.0) -> None:
-        """Give the place back; `rest`: for so many seconds the name gets no other, also where one is free."""
+        """Give the place back. For `rest` seconds, one at most, the name gets no other, even if one is free."""
         self.held[name] -= 1
         if not self.held[name]:
             del self.held[name]
         self.free += 1
         if rest:
-            asyncio.get_running_loop().call_later(rest, self._wake, name)
+            asyncio.get_running_loop().call_later(min(rest, LONGEST_REST), self._wake, name)
             self.resting[name] += 1
         self._serve_all()
 
@@ -115,7 +116,7 @@ class Turns:
 
 
 class Company:
-    """Who asks this process: tells whether anybody else has asked lately."""
+    """Tracks which principals have sent requests to this process, to tell if one of them is alone."""
 
     def __init__(self) -> None:
         self.latest = ""

@@ -64,7 +64,7 @@ def holding(member: str) -> Callable[[Path], bool]:
             with zipfile.ZipFile(path) as archive:
                 return any(name.startswith(member) for name in archive.namelist())
         except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
-            return False  # an archive that cannot be read is of no type that is taken
+            return False  # not a readable zip archive, so not a file of this type; the upload is refused
 
     return check
 

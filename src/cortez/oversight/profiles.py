@@ -85,8 +85,8 @@ async def refresh(session: AsyncSession, changed: Changed) -> None:
 async def renamed(session: AsyncSession, changed: Changed) -> bool:
     """Bring the profile up to date by one statement, where only one student's account has changed; else False.
 
-    People rename themselves as often as they like, and on SQLite nobody else writes meanwhile. A profile that says
-    the same already is left as it is, with its ETag.
+    Renaming is unlimited, and on SQLite it blocks every other writer, so it has to be short. A profile that already
+    matches is left unchanged, and keeps its ETag.
     """
     (student_id, changes), *others = changed.items()
     if others or changes is None or changes:

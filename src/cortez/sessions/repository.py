@@ -6,7 +6,6 @@ from itertools import islice
 from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
-import msgspec
 from sqlalchemy import (
     ColumnElement,
     Integer,
@@ -30,7 +29,7 @@ from cortez.database import student_changed
 from cortez.db import Base, ListOf, among, missing, shown, within
 from cortez.errors import Conflict, Forbidden
 from cortez.paging import Page
-from cortez.repository import LOT, MAX_BYTES, Listed, Place, gather, group_by, place_of
+from cortez.repository import LOT, MAX_BYTES, Listed, Place, gather, group_by, place_of, weight_of
 from cortez.schemas import Listing
 from cortez.security import Principal
 from cortez.sessions.changes import sessions_ended
@@ -157,7 +156,7 @@ class OnSession(Listed[M, O]):
         """
         first = await self.run(self.first(False, False), self.out, session_id=session_id, page_size=FIRST)
         is_all = len(first) < FIRST
-        if is_all and len(first) <= most and len(msgspec.json.encode(first)) <= MAX_BYTES:
+        if is_all and len(first) <= most and sum(map(weight_of, first)) <= MAX_BYTES:
             return first, False
         there = {one.id for one in first}
         places = [] if is_all else await self.places_of(session_id, most + 1)
