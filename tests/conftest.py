@@ -74,7 +74,7 @@ async def app(running_app: Litestar) -> AsyncGenerator[Litestar]:
     """The application on an empty database."""
     yield running_app
     running_app.state.upkeep.journal.forget()
-    running_app.state.refusals.until.clear()
+    running_app.state.refusals.clear()
     await empty(running_app.state.database)
 
 

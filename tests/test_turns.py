@@ -16,7 +16,7 @@ from cortez import pools
 from cortez.accounts.models import Course
 from cortez.database import Database
 from cortez.errors import Conflict, CortezError, Invalid, TooManyRequests, Unavailable
-from cortez.gate import ADMISSION, AMONG_OTHERS, MANY, Admission, Gate
+from cortez.gate import ADMISSION, AMONG_OTHERS, MANY, STRANGERS, Admission, Gate
 from cortez.pools import BESIDE, Pool, in_process
 from cortez.turns import LATELY, Company, Crowded, Turns
 from factory import Make
@@ -160,6 +160,44 @@ async def test_a_person_has_two_places_among_others_and_waits_longer_for_their_o
     mine[0].leave()
     assert (await waiting).inside
     assert other.leave()
+
+
+async def test_all_networks_share_one_place_while_others_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guesses come from a network each, so that no share of one holds them."""
+    gate = Gate(60, patience=0.01)
+    morning = [await gate.admit(f"network:{i}") for i in range(20)]  # a school signs in, and nobody else asks
+    assert (await gate.admit("key:y")).leave()
+    first = await gate.admit("network:a")
+    waiting = [asyncio.create_task(gate.admit(f"network:{name}")) for name in "aab"]
+    await asyncio.sleep(0.05)  # longer than one waits for a place that others have
+    assert (gate.waiting, (await gate.admit("person:x")).leave()) == (3, True)
+    first.leave()
+    await asyncio.sleep(0)
+    assert [task.done() for task in waiting] == [True, False, False]
+    waiting[0].result().leave()
+    await asyncio.sleep(0)
+    assert [task.done() for task in waiting] == [True, False, True]  # name by name
+    for task in waiting[1:]:
+        task.cancel()
+    waiting[2].result().leave()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    monkeypatch.setattr("cortez.gate.OWN_PATIENCE", 0.01)
+    last = await gate.admit("network:a")
+    with pytest.raises(Unavailable):
+        await gate.admit("network:b")
+    for one in (last, *morning):
+        assert one.leave()
+    assert (gate.strangers.free, gate.turns.free, gate.waiting) == (STRANGERS, 54, 0)
+
+
+async def test_a_stranger_who_gets_no_place_keeps_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cortez.gate.OWN_PATIENCE", 0.01)
+    gate = Gate(1, patience=0.01)
+    with_the_place = await gate.admit("key:y")
+    with pytest.raises(Unavailable):
+        await gate.admit("network:a")
+    assert with_the_place.leave()
+    assert (await gate.admit("network:b")).leave()
 
 
 async def test_a_person_with_many_who_wait_rests_as_long_as_they_worked() -> None:

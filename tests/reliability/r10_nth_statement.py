@@ -214,7 +214,7 @@ class Trial:
 
     async def forget_guesses(self) -> None:
         """A sign-in that fails for our reasons is a guess all the same, and an account has five in a row."""
-        self.app.state.refusals.until.clear()
+        self.app.state.refusals.clear()
         async with self.database.unit() as session:
             await session.execute(delete(LoginAttempt))
 

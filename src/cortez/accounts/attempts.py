@@ -13,6 +13,7 @@ import hmac
 import time
 from collections import OrderedDict
 from datetime import timedelta
+from typing import TypeVar
 from uuid import UUID
 
 from litestar.types import Scope
@@ -32,7 +33,11 @@ OWN_GUESSES = Allowance(burst=5, seconds=720)  # from a network that has signed 
 KNOWN = timedelta(days=30)  # since the last sign-in from there
 FAILURES = Allowance(burst=600, seconds=4)  # of one network: 1,500 in any hour
 MAX_KNOWN = 10_000
+ACCOUNT_KNOWN = 60.0  # seconds for which a worker knows whose a login is
+NO_ACCOUNT = UUID(int=0)  # whose a login is that no account has, so that it costs as much to ask for it
 REGISTRATIONS = Allowance(burst=600, seconds=4)
+
+T = TypeVar("T")
 
 
 class Try(Struct, frozen=True):
@@ -47,15 +52,31 @@ class Refusals:
 
     def __init__(self) -> None:
         self.until: OrderedDict[bytes, float] = OrderedDict()
+        self.accounts: OrderedDict[bytes, tuple[UUID, float]] = OrderedDict()  # by login: whose it is, and known until
+
+    def clear(self) -> None:
+        self.until.clear()
+        self.accounts.clear()
 
     def seconds(self, one: Try) -> float:
         return self.until.get(one.key, 0) - time.time()
 
     def note(self, one: Try, seconds: float) -> None:
-        self.until[one.key] = time.time() + seconds
-        self.until.move_to_end(one.key)
-        if len(self.until) > MAX_KNOWN:
-            self.until.popitem(last=False)
+        self._keep(self.until, one, time.time() + seconds)
+
+    def account(self, one: Try) -> UUID | None:
+        """Whose the login is, where it was looked up of late."""
+        account, until = self.accounts.get(one.key, (None, 0.0))
+        return account if time.time() < until else None
+
+    def note_account(self, one: Try, account: UUID) -> None:
+        self._keep(self.accounts, one, (account, time.time() + ACCOUNT_KNOWN))
+
+    def _keep(self, kept: OrderedDict[bytes, T], one: Try, value: T) -> None:
+        kept[one.key] = value
+        kept.move_to_end(one.key)
+        if len(kept) > MAX_KNOWN:
+            kept.popitem(last=False)
 
 
 class Attempts:
@@ -78,13 +99,31 @@ class Attempts:
         client = f"client:{self.network}:{self.agent}".encode()
         return [hmac.digest(secret_of(key), client, "sha256") for key in self.settings.key_ring]
 
-    def guesses(self, login: str, known: UUID | None) -> tuple[Try, ...]:
-        """What a guess takes at this login, however it is spelled.
+    async def refuse_strangers(self, login: str) -> None:
+        """Refuse a guess at a login that strangers have used up, for one statement, where this network is a stranger.
 
-        `known`: the account, where this network is known to it.
+        Raises TooManyRequests (LOGIN_THROTTLED). `guesses` decides where this worker has not looked the login up.
         """
-        if known:
-            return (self.own_guess(known),)
+        at_login, _ = self.by_a_stranger(login)
+        account, seconds = self.refusals.account(at_login), self.refusals.seconds(at_login)
+        if account is None or seconds <= 0:
+            return
+        async with self.database.reading() as session:
+            is_known = await self.is_known(session, account)
+        if not is_known:
+            refuse_for(seconds)
+
+    def guesses(self, login: str, account: UUID, *, is_known: bool) -> tuple[Try, ...]:
+        """What a guess takes at this login, whose account was looked up; NO_ACCOUNT where nobody has it.
+
+        `is_known`: whether this network is known to the account.
+        """
+        by_a_stranger = self.by_a_stranger(login)
+        self.refusals.note_account(by_a_stranger[0], account)
+        return (self.own_guess(account),) if is_known else by_a_stranger
+
+    def by_a_stranger(self, login: str) -> tuple[Try, Try]:
+        """What a guess takes at the login, however it is spelled, and of the network."""
         return self._try("login", folded(login), GUESSES), self._try("network", self.network, FAILURES)
 
     def own_guess(self, user_id: UUID) -> Try:

@@ -1,7 +1,5 @@
 """`/auth`: signing in and out. A password is hashed while no connection is held."""
 
-from uuid import UUID
-
 from litestar import Router, post, put
 from litestar.di import NamedDependency, Provide
 from litestar.params import JSONBody
@@ -10,7 +8,7 @@ from litestar.types import Scope
 from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
-from cortez.accounts.attempts import Attempts, Refusals
+from cortez.accounts.attempts import NO_ACCOUNT, Attempts, Refusals
 from cortez.accounts.authentication import SYSTEM
 from cortez.accounts.models import RefreshToken, Role
 from cortez.accounts.repository import NO_TOKEN, RefreshTokenRepository, UserRepository
@@ -38,7 +36,6 @@ from cortez.settings import Settings
 PUBLIC = {"public": True, "no_key": True}
 DOOR = PUBLIC | {UNMETERED: True}  # one client of an address cannot lock the others out
 NO_KEY = {"no_key": True}
-NO_ACCOUNT = UUID(int=0)  # is asked for where a login is unknown, so that it costs as much
 
 
 class SignIns:
@@ -100,11 +97,13 @@ async def login(
     tokens: NamedDependency[Tokens],
 ) -> TokensOut:
     """Takes as long, and answers the same, for an unknown account as for a wrong password."""
+    await attempts.refuse_strangers(data.login)
     async with database.reading() as session:
         accounts = UserRepository(session, SYSTEM)
         user, some_adopted = await accounts.by_login(data.login), await accounts.some_adopted()
-        is_known = await attempts.is_known(session, user.id if user else NO_ACCOUNT)
-    tries = attempts.guesses(data.login, user.id if user and is_known else None)
+        account = user.id if user else NO_ACCOUNT
+        is_known = await attempts.is_known(session, account)
+    tries = attempts.guesses(data.login, account, is_known=is_known)
     await attempts.reserve(*tries)
     hashed = user.hashed_password if user else None
     verdict = await passwords.verify(hashed, data.password, some_adopted=some_adopted)

@@ -14,7 +14,7 @@ from cortez.accounts.models import ApiKey, RefreshToken, Role, User
 from cortez.db import holds, utc_now
 from cortez.driver import fetch
 from cortez.errors import Unauthorized
-from cortez.gate import KEY
+from cortez.gate import KEY, NETWORK, PERSON
 from cortez.networks import client_network
 from cortez.replica import HERE, POSITION
 from cortez.security import KEY_PREFIX, Claims, Principal, Tokens, digest
@@ -60,10 +60,10 @@ class Callers:
                 secret = bearer(scope)
                 if not secret.startswith(KEY_PREFIX):
                     scope["state"]["claims"] = claims = self.tokens.read(secret)
-                    return f"person:{claims.sub}"
+                    return f"{PERSON}{claims.sub}"
                 if (hashed := digest(secret)) in self.known:
                     return f"{KEY}{hashed.hex()}"
-        return f"network:{client_network(scope, self.settings)}"
+        return f"{NETWORK}{client_network(scope, self.settings)}"
 
     def remember(self, secret: str) -> None:
         hashed = digest(secret)
