@@ -16,7 +16,7 @@ from cortez import pools
 from cortez.accounts.models import Course
 from cortez.database import Database
 from cortez.errors import Conflict, CortezError, Invalid, TooManyRequests, Unavailable
-from cortez.gate import ADMISSION, AMONG_OTHERS, MANY, STRANGERS, Admission, Gate
+from cortez.gate import ADMISSION, AMONG_OTHERS, MANY, STRANGERS, STRANGERS_PAUSE, Admission, Gate
 from cortez.pools import BESIDE, Pool, in_process
 from cortez.turns import LATELY, Company, Crowded, Turns
 from factory import Make
@@ -169,24 +169,26 @@ async def test_all_networks_share_one_place_while_others_ask(monkeypatch: pytest
     assert (await gate.admit("key:y")).leave()
     first = await gate.admit("network:a")
     waiting = [asyncio.create_task(gate.admit(f"network:{name}")) for name in "aab"]
-    await asyncio.sleep(0.05)  # longer than one waits for a place that others have
+    await asyncio.sleep(0.1)  # longer than one waits for a place that others have
     assert (gate.waiting, (await gate.admit("person:x")).leave()) == (3, True)
     first.leave()
-    await asyncio.sleep(0)
+    await asyncio.sleep(STRANGERS_PAUSE / 2)
+    assert not any(task.done() for task in waiting)
+    await asyncio.sleep(STRANGERS_PAUSE)
     assert [task.done() for task in waiting] == [True, False, False]
     waiting[0].result().leave()
-    await asyncio.sleep(0)
+    await asyncio.sleep(2 * STRANGERS_PAUSE)
     assert [task.done() for task in waiting] == [True, False, True]  # name by name
-    for task in waiting[1:]:
-        task.cancel()
+    waiting[1].cancel()
     waiting[2].result().leave()
     await asyncio.gather(*waiting, return_exceptions=True)
-    monkeypatch.setattr("cortez.gate.OWN_PATIENCE", 0.01)
     last = await gate.admit("network:a")
+    monkeypatch.setattr("cortez.gate.OWN_PATIENCE", 0.01)
     with pytest.raises(Unavailable):
         await gate.admit("network:b")
     for one in (last, *morning):
         assert one.leave()
+    await asyncio.sleep(2 * STRANGERS_PAUSE)
     assert (gate.strangers.free, gate.turns.free, gate.waiting) == (STRANGERS, 54, 0)
 
 
@@ -197,6 +199,7 @@ async def test_a_stranger_who_gets_no_place_keeps_no_other(monkeypatch: pytest.M
     with pytest.raises(Unavailable):
         await gate.admit("network:a")
     assert with_the_place.leave()
+    await asyncio.sleep(2 * STRANGERS_PAUSE)
     assert (await gate.admit("network:b")).leave()
 
 

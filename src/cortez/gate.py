@@ -1,5 +1,6 @@
 """The admission gate: as many requests at work as there are connections; the others wait a moment, or are told to."""
 
+import asyncio
 import time
 from contextvars import ContextVar
 
@@ -13,6 +14,7 @@ SHARE = 6  # of the places one principal, or one network that has not signed in,
 LEAST = 8  # places, where there are so many
 AMONG_OTHERS = 2  # places of a person while others ask too: the more are at work, the longer each of them takes
 STRANGERS = 1  # places of all networks together that have not signed in, while principals ask
+STRANGERS_PAUSE = 0.01  # seconds between two of their requests then: a worker answers at most a hundred a second
 MANY = 8  # requests of a person that wait: more than a page asks for at once
 MOST_WAITING, MOST_OF_ONE = 10_000, 500
 KEY, PERSON, NETWORK = "key:", "person:", "network:"  # of names: API keys, which serve whole classes, users, others
@@ -103,9 +105,10 @@ class Admission:
         return was_inside
 
     def _leave_strangers(self) -> None:
+        """The next of them follows after a pause: the cheaper a guess is to refuse, the more would be sent."""
         if self.is_among_strangers:
             self.is_among_strangers = False
-            self.gate.strangers.release(self.whose)
+            asyncio.get_running_loop().call_later(STRANGERS_PAUSE, self.gate.strangers.release, self.whose)
 
 
 async def wait_for(turns: Turns, whose: str, share: int, patience: float | None) -> None:

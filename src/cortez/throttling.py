@@ -9,13 +9,15 @@ from datetime import datetime
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import BigInteger, Index, LargeBinary, case, delete, literal, select, update
+from sqlalchemy import BigInteger, Index, LargeBinary, bindparam, case, delete, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from cortez.db import Base
+from cortez.driver import fetch
 from cortez.privacy import Privacy
+from cortez.statements import Kept
 
 SECOND = 1_000_000  # moments are kept in microseconds
 
@@ -42,6 +44,12 @@ class RateLimit(Meter):
 
     __tablename__ = "rate_limits"
     __table_args__ = (Index("idx_rate_limits_spent", "spent_until"),)
+
+
+SPENT: dict[type[Meter], Kept] = {
+    model: Kept(select(model.__table__.c.spent_until).where(model.__table__.c.key == bindparam("key")))
+    for model in (LoginAttempt, RateLimit)
+}
 
 
 class Allowance(Struct, frozen=True):
@@ -75,8 +83,7 @@ class Meters:
         taken = await self.session.execute(statement.returning(self.model.__table__.c.id))
         if taken.one_or_none():
             return 0
-        found = await self.session.scalar(select(self.model.spent_until).where(self.model.key == key))
-        return max(1, (found or 0) - latest) / SECOND
+        return max(1, await self._spent_until(key) - latest) / SECOND
 
     async def take_some(self, key: bytes, allowance: Allowance, now: float, count: int) -> int:
         """How many of `count` were taken: all of them, or as many as there were."""
@@ -94,13 +101,17 @@ class Meters:
 
     async def stands(self, key: bytes, now: float) -> bool:
         """Whether there is a row that still means something."""
-        spent = await self.session.scalar(select(self.model.spent_until).where(self.model.key == key))
-        return spent is not None and spent > now * SECOND
+        return await self._spent_until(key) > now * SECOND
 
     async def left(self, key: bytes, allowance: Allowance, now: float) -> int:
         moment = round(now * SECOND)
-        spent = await self.session.scalar(select(self.model.spent_until).where(self.model.key == key))
-        return max(0, moment + allowance.each * allowance.burst - max(spent or 0, moment)) // allowance.each
+        spent = max(await self._spent_until(key), moment)
+        return max(0, moment + allowance.each * allowance.burst - spent) // allowance.each
+
+    async def _spent_until(self, key: bytes) -> int:
+        """In microseconds since 1970; 0 where there is no row."""
+        found: list[Any] = await fetch(self.session, SPENT[self.model], {"key": key})
+        return found[0].spent_until if found else 0
 
     async def give_back(self, key: bytes, allowance: Allowance) -> None:
         """One that was taken, as if it never had been."""
