@@ -21,13 +21,15 @@ from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from cortez import faults, grants, migrations, tables
-from cortez.data_loss import FLAG, refuse_losses
-from cortez.database import immediately, prepare_sqlite
-from cortez.db import UtcDateTime
-from cortez.driver import BEGIN
-from cortez.revisions import AHEAD
-from cortez.schema_changes import EMBEDDED_PATIENCE, LOCK_TIMEOUT, insist
+from cortez import tables
+from cortez.core.db import diagnostics
+from cortez.core.db.driver import BEGIN
+from cortez.core.db.engine import immediately, prepare_sqlite
+from cortez.core.db.types import UtcDateTime
+from cortez.core.migrations import grants, runner
+from cortez.core.migrations.downgrade_guard import FLAG, refuse_losses
+from cortez.core.migrations.operations import EMBEDDED_PATIENCE, LOCK_TIMEOUT, insist
+from cortez.core.migrations.revisions import AHEAD
 from cortez.settings import Settings, SettingsError, load
 
 # Any number, the same for every deployer; PostgreSQL keeps session locks by number.
@@ -93,7 +95,7 @@ def migrate_embedded(connection: Connection) -> None:
     done: list[str] = []  # nothing is until all is
     with connection.begin():
         steps = planned(connection)
-        applied = migrations.Progress(done.append).applied
+        applied = runner.Progress(done.append).applied
         configure(connection, fn=lambda heads, migration: steps, on_version_apply=applied)
         context.run_migrations()
         if orphans := connection.execute(text("PRAGMA foreign_key_check")).all():
@@ -107,7 +109,7 @@ def migrate_locked(connection: Connection) -> None:
     with one_deployer(connection):
         steps = planned(connection)
         connection.rollback()
-        applied = migrations.Progress(say).applied
+        applied = runner.Progress(say).applied
         while True:
             insist(partial(take, connection, steps[:1], applied))
             del steps[:1]
@@ -259,7 +261,7 @@ def run(settings: Settings) -> None:
             make_file(url)
         asyncio.run(online(url, settings))
     except Exception as error:
-        if line := faults.told(error, url):
+        if line := diagnostics.told(error, url):
             raise CommandError(line) from error
         raise
 

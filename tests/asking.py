@@ -9,7 +9,7 @@ from uuid import uuid4
 from litestar import Litestar
 
 from corpus import RIGHT
-from cortez import openapi
+from cortez.core.openapi import document as operations
 from factory import Someone
 from routes import calls
 
@@ -31,8 +31,8 @@ async def send(someone: Someone, verb: str, path: str, handler: Any) -> Any:
     """The call with a body that is right, where it takes one."""
     if handler.opt.get("upload"):
         return await someone.post(path, files={"file": ("a.txt", b"text")})
-    for media, type_ in openapi.bodies(handler).items():
-        body = json.dumps(RIGHT.get(getattr(type_, "__name__", ""), {})) if media == openapi.JSON else "x"
+    for media, type_ in operations.bodies(handler).items():
+        body = json.dumps(RIGHT.get(getattr(type_, "__name__", ""), {})) if media == operations.JSON else "x"
         content = "[]" if get_origin(type_) is Annotated else body
         return await someone.client.request(verb, path, content=content, headers={"content-type": media})
     return await someone.client.request(verb, path)

@@ -16,8 +16,9 @@ import httpx
 from litestar import Litestar
 from sqlalchemy import select
 
-from cortez import openapi, tables
-from cortez.database import Database
+from cortez import tables
+from cortez.core.db.engine import Database
+from cortez.pages import openapi
 from factory import Make
 from inventory import inventory
 from running import client_of

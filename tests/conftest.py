@@ -12,11 +12,11 @@ import httpx
 import pytest
 from litestar import Litestar
 
-from cortez import migrations
 from cortez.app import create_app
-from cortez.database import Database
+from cortez.core.db.engine import Database
+from cortez.core.migrations import runner
+from cortez.server.worker import settle
 from cortez.settings import Settings
-from cortez.worker import settle
 from factory import Make
 from postgres import create_database, server
 from running import client_of, empty, keep_empty, live, relax, settings_for
@@ -56,7 +56,7 @@ async def settings(request: pytest.FixtureRequest, worker: str, tmp_path_factory
     if request.param == "postgresql":
         url = await create_database(os.environ[POSTGRES], f"test_{worker}")
     made = settings_for(url, files=str(folder / "files"), max_upload=100_000, file_quota=250_000)
-    await asyncio.to_thread(migrations.upgrade, made)
+    await asyncio.to_thread(runner.upgrade, made)
     await asyncio.to_thread(keep_empty, made)
     return made
 

@@ -9,13 +9,15 @@ from urllib.parse import quote
 from litestar import Litestar
 from msgspec import Struct
 
-from cortez import openapi
+from cortez.clock import utc_now
 from cortez.content.models import Apuntes, ArchivoAdjunto, Subject, Unidad
-from cortez.db import utc_now
+from cortez.core.openapi import document as operations
 from cortez.demo.material import POLICIES
 from cortez.exercises.models import ExerciseAttempt, ExerciseHint, ExerciseTest
 from cortez.lti.models import LtiDeployment, LtiSession
-from cortez.oversight.models import CourseReport, RemediationPlan, RiskAlert, StudentProfile, TeacherIntervention
+from cortez.oversight.models import RemediationPlan, RiskAlert, TeacherIntervention
+from cortez.profiles.models import StudentProfile
+from cortez.reports.models import CourseReport
 from cortez.simulators.models import IncidentSimulation, InterviewSession
 from factory import Make
 from routes import calls
@@ -217,8 +219,8 @@ def corpus(app: Litestar, address: dict[str, str]) -> Iterator[Asked]:
 
 def right_body(handler: Any) -> tuple[str, bytes | None]:
     """A body that is right, where the call takes one, and its media type."""
-    for media, type_ in openapi.bodies(handler).items():
-        if media == openapi.JSON:
+    for media, type_ in operations.bodies(handler).items():
+        if media == operations.JSON:
             return media, json.dumps(right_of(type_)).encode()
         return media, b"x"
     return "", None
@@ -238,8 +240,8 @@ def item_of(type_: Any) -> Any:
 
 
 def bodies(handler: Any) -> Iterator[tuple[bytes, str]]:
-    for media, type_ in openapi.bodies(handler).items():
-        if media != openapi.JSON:
+    for media, type_ in operations.bodies(handler).items():
+        if media != operations.JSON:
             continue
         for text in WHOLE:
             yield text.encode("latin-1" if text == "\xff" else "utf-8"), "body"

@@ -13,15 +13,16 @@ from uuid_utils.compat import uuid7
 
 from cortez.accounts.models import ApiKey, Course, CourseMember, RefreshToken, Role, User
 from cortez.activities.models import Activity
-from cortez.analysis.models import TraceSequence
+from cortez.clock import utc_now
 from cortez.content.models import Subject, SubjectTeacher
-from cortez.db import Base, utc_now
+from cortez.core.db.base import Base
+from cortez.core.security.tokens import REFRESH_TTL, Tokens, digest, new_secret
 from cortez.evaluations.models import Evaluation
 from cortez.exercises.models import Exercise
+from cortez.git.models import GitTrace
 from cortez.risks.models import Risk
-from cortez.security import REFRESH_TTL, Tokens, digest, new_secret
+from cortez.sequences.models import TraceSequence
 from cortez.sessions.models import LearningSession
-from cortez.traces.git_models import GitTrace
 from cortez.traces.models import CognitiveTrace
 
 PASSWORD = "correct horse battery"

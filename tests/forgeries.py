@@ -14,8 +14,8 @@ import jwt
 from litestar import Litestar
 
 from cortez.accounts.models import ApiKey
-from cortez.db import utc_now
-from cortez.security import digest, new_secret
+from cortez.clock import utc_now
+from cortez.core.security.tokens import digest, new_secret
 from factory import Make, Someone
 from running import SECRET
 

@@ -2,7 +2,7 @@
 
 from sqlalchemy import Connection
 
-from cortez.inventory import joined, read, words
+from cortez.core.migrations.snapshot import joined, read, words
 
 
 def inventory(connection: Connection) -> frozenset[str]:

@@ -19,7 +19,6 @@ import msgspec
 from litestar import Litestar
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from cortez import openapi
 from cortez.accounts.repository import (
     ApiKeyRepository,
     InvitationRepository,
@@ -27,10 +26,11 @@ from cortez.accounts.repository import (
     RefreshTokenRepository,
     UserRepository,
 )
+from cortez.audit.repository import AuditRepository
+from cortez.core.db.repository import Repository
+from cortez.core.openapi import document as operations
+from cortez.core.security.principal import Principal
 from cortez.lti.repository import DeploymentRepository
-from cortez.records.audit_repository import AuditRepository
-from cortez.repository import Repository
-from cortez.security import Principal
 from cortez.settings import Settings
 from factory import Make
 from matrix_bodies import CROSSINGS, FILTERS, Crossing, body_of
@@ -77,7 +77,7 @@ def undone(look: Callable[[AsyncSession], Awaitable[str]] | None = None) -> Iter
     before = logger.level
     logger.setLevel(logging.WARNING)
     try:
-        with patch("cortez.database.commit_transaction", undo):
+        with patch("cortez.core.db.engine.commit_transaction", undo):
             yield seen
     finally:
         logger.setLevel(before)
@@ -157,10 +157,10 @@ class Matrix:
         if handler.opt.get("upload"):
             return await client.request(row.verb, path, files={"file": ("a.txt", b"text")})
         sent: dict[str, Any] = {"headers": {}}
-        for media, type_ in openapi.bodies(handler).items():
+        for media, type_ in operations.bodies(handler).items():
             content = body_of(self.world, f"{row.verb} {row.path}", who, type_)
             sent = {"content": content, "headers": {"content-type": media}}
-            if media == ("text/plain" if row.path.endswith("/import") else openapi.JSON):
+            if media == ("text/plain" if row.path.endswith("/import") else operations.JSON):
                 break
         sent["headers"] |= changes.pop("headers", {})
         return await client.request(changes.pop("verb", row.verb), path, **sent)

@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 
 from corpus import RIGHT
-from cortez.db import utc_now
+from cortez.clock import utc_now
 from factory import PASSWORD
 from matrix_world import World
 

@@ -4,9 +4,10 @@ import hashlib
 from typing import Any
 from uuid import UUID
 
+from cortez.clock import utc_now
 from cortez.content.models import Apuntes, ArchivoAdjunto, Subject, Unidad
 from cortez.content.storage import Storage
-from cortez.db import Base, utc_now
+from cortez.core.db.base import Base
 from cortez.exercises.models import ExerciseHint, ExerciseTest, HintReveal, RubricCriterion, RubricLevel
 from factory import Make
 

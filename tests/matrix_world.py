@@ -16,15 +16,19 @@ from uuid_utils.compat import uuid7
 
 from cortez import tables
 from cortez.accounts.models import CourseInvitation, CourseMember, RefreshToken, Role, Scope, User
+from cortez.clock import utc_now
 from cortez.content.models import SubjectTeacher
-from cortez.db import Base, utc_now
+from cortez.core.db.base import Base
+from cortez.core.security.passwords import Passwords
+from cortez.core.security.tokens import digest, new_secret
 from cortez.exercises.models import (
     ExerciseAttempt,
 )
 from cortez.lti.models import LtiDeployment, LtiSession
-from cortez.oversight.models import CourseReport, RemediationPlan, RiskAlert, StudentProfile, TeacherIntervention
-from cortez.oversight.profiles import rebuild
-from cortez.security import Passwords, digest, new_secret
+from cortez.oversight.models import RemediationPlan, RiskAlert, TeacherIntervention
+from cortez.profiles.models import StudentProfile
+from cortez.profiles.updates import rebuild
+from cortez.reports.models import CourseReport
 from cortez.sessions.models import LearningSession
 from cortez.simulators.models import IncidentSimulation, InterviewSession, SimulatorEvent
 from factory import PASSWORD, Make, Someone

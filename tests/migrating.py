@@ -18,8 +18,8 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from cortez.database import prepare_sqlite
-from cortez.migrations import configuration
+from cortez.core.db.engine import prepare_sqlite
+from cortez.core.migrations.runner import configuration
 from cortez.settings import Settings
 from postgres import binaries
 

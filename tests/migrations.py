@@ -21,7 +21,7 @@ SPARED = (
     "ban-drop-constraint",  # the helpers drop what a killed run has left, then add it
     "prefer-robust-stmts",  # what they do outside of a transaction may be repeated
 )
-# These ran before there were rows; what comes after them uses cortez.schema_changes.
+# These ran before there were rows; what comes after them uses cortez.core.migrations.operations.
 LANDED = {
     "constraint-missing-not-valid": {"0002"},
     "require-concurrent-index-creation": {"0003", "0004", "0005", "0006"},

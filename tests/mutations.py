@@ -23,13 +23,18 @@ import msgspec
 from sqlalchemy import ColumnElement, CompoundSelect, Select, true, union
 
 import cortez
-from cortez.repository import Repository
-from cortez.statements import STATEMENTS
+from cortez.core.db.compiled_queries import STATEMENTS
+from cortez.core.db.repository import Repository
 from matrix import Matrix, Probe
 
 SOURCE = Path(cortez.__file__).parent
 # What no request reaches: commands, and what revisions use (test_schema_changes.py sees what is required there).
-APART = ("cortez.demo", "cortez.administration", "cortez.cli", "cortez.__main__", "cortez.schema_changes")
+APART = (
+    "cortez.demo",
+    "cortez.commands",
+    "cortez.__main__",
+    "cortez.core.migrations.operations",
+)
 KINDS = frozenset({"filter", "guard", "check"})
 ABOUT = {"principal", "student_id", "student", "self"}
 MARK = "_somebody_came_to_this_check"  # a name that a module has while it is watched
@@ -64,11 +69,11 @@ EXCUSED = {
     ),
     "check cortez.content.file_handlers:download_file: if not path.exists()": "a file that the disk has lost",
     "check cortez.pages.handlers:docs_asset: if asset not in ASSETS": "a public page's own files (test_openapi.py)",
-    "check cortez.idempotency:take: "
+    "check cortez.core.web.idempotency:take: "
     "if stored.rights and set(stored.rights).difference(await rights_of(session, claimed) or ())": (
         "rights that end between an answer and its replay (test_access.py)"
     ),
-    "check cortez.records.research:by_activity: await require(research, wanted)": "the command line's, for an operator",
+    "check cortez.exports.research:by_activity: await require(research, wanted)": "the command line's, for an operator",
 }
 
 

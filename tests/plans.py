@@ -19,12 +19,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from corpus import SPARED, at, places, right_body
 from cortez import tables
 from cortez.accounts.models import Role
-from cortez.database import Database
-from cortez.db import utc_now
+from cortez.clock import utc_now
+from cortez.core.db.engine import Database
+from cortez.examples.values import example_of
 from cortez.exercises.models import HintReveal
-from cortez.illustration import example_of
-from cortez.oversight.models import StudentFigures, StudentProfile
-from cortez.records.retention import Totals, retain, sweep
+from cortez.privacy.retention import Totals, retain, sweep
+from cortez.profiles.models import StudentFigures, StudentProfile
 from factory import Make, Someone
 from routes import calls
 from scale import BIG, multiply

@@ -7,10 +7,11 @@ from sqlalchemy import func, select, update
 
 from cortez import tables
 from cortez.accounts.models import User
-from cortez.db import utc_now
+from cortez.clock import utc_now
 from cortez.exercises.models import ExerciseAttempt, HintReveal
 from cortez.lti.models import LtiDeployment, LtiSession
-from cortez.oversight.models import CourseReport, RemediationPlan, RiskAlert, TeacherIntervention
+from cortez.oversight.models import RemediationPlan, RiskAlert, TeacherIntervention
+from cortez.reports.models import CourseReport
 from cortez.risks.models import Risk
 from cortez.sessions.models import LearningSession
 from cortez.simulators.models import IncidentSimulation, InterviewSession, SimulatorEvent

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from cortez import tables
-from cortez.records.personal import about_students
+from cortez.privacy.subjects import about_students
 
 PAGE = Path(__file__).parents[1] / "docs" / "privacy.md"
 BEGIN, END = "<!-- made by tests/privacy_page.py -->\n", "<!-- end -->\n"

@@ -12,9 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez import tables
 from cortez.accounts.models import Scope
-from cortez.db import utc_now
+from cortez.audit.models import AuditEntry
+from cortez.clock import utc_now
 from cortez.exercises.models import ExerciseHint
-from cortez.records.audit_models import AuditEntry
 from cortez.sessions.models import LearningSession
 from cortez.sessions.rules import FINAL
 from cortez.simulators.models import IncidentSimulation, InterviewSession

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from cortez import openapi
 from cortez.app import create_app
+from cortez.core.openapi import document as operations
 from cortez.settings import Settings
 from matrix_table import CELLS, WHO, Row, rows
 
@@ -37,7 +37,7 @@ SIGNS = {"yes": "●", "open": "●", "none": "○"}
 
 def calls(app: Any) -> Iterator[tuple[str, str, str, Any]]:
     """Tag, verb, path and handler of each call of the API."""
-    for path, verb, handler in openapi.routes(app):
+    for path, verb, handler in operations.routes(app):
         if path.startswith("/api/v1/"):
             yield sorted(handler.resolve_tags())[0], verb, path.removeprefix("/api/v1"), handler
 
@@ -49,7 +49,7 @@ def page(app: Any) -> str:
     for tag, verb, path, handler in calls(app):
         name = handler.fn.__name__.replace("_", " ").capitalize() + "."
         said = (inspect.getdoc(handler.fn) or name).partition("\n\n")[0].replace("\n", " ").replace("|", "\\|")
-        line = f"| {verb} | `{path}` | {openapi.callers(handler)} | {said} | {cells(plain[verb, path])} |"
+        line = f"| {verb} | `{path}` | {operations.callers(handler)} | {said} | {cells(plain[verb, path])} |"
         areas.setdefault(tag, []).append(line)
     parts = [HEAD, legend(), FOOT]
     names = f"{' | '.join(WHO).replace('_', ' ')} |\n|---|---|{'---|' * len(WHO)}"

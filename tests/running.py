@@ -13,7 +13,7 @@ from sqlalchemy import event
 
 from cortez import tables
 from cortez.app import create_app
-from cortez.database import Database
+from cortez.core.db.engine import Database
 from cortez.settings import Settings
 
 SECRET = "a secret that only the tests know, long enough"

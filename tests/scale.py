@@ -9,7 +9,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from uuid_utils.compat import uuid7
 
 from cortez import tables
-from cortez.database import Database
+from cortez.core.db.engine import Database
 from everyrow import unguarded
 
 # Who and where, as text that is no foreign key: spread, so that asking for one asks for few.

@@ -22,8 +22,8 @@ from cortez import tables
 from cortez.accounts.models import CourseMember, User
 from cortez.activities.models import Activity
 from cortez.evaluations.models import CompetencyLevel
-from cortez.oversight import profiles
-from cortez.oversight.models import StudentProfile
+from cortez.profiles import updates as profiles
+from cortez.profiles.models import StudentProfile
 from cortez.sessions.models import LearningSession
 from factory import Make, Someone
 from matrix import Matrix, Probe, said, sent_in, undone

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cortez.database import Database
+from cortez.core.db.engine import Database
 
 
 @asynccontextmanager

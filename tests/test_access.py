@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cortez.accounts.models import CourseMember
-from cortez.idempotency import IdempotencyRecord
+from cortez.core.web.idempotency import IdempotencyRecord
 from factory import Group, Make, Someone
 from matrix_bodies import ALERT, PERIOD, PLAN
 

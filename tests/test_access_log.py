@@ -8,12 +8,12 @@ from litestar.routes import HTTPRoute
 from msgspec.structs import replace
 from sqlalchemy import delete
 
-from cortez.database import Database
-from cortez.db import utc_now, written
-from cortez.errors import Problem
-from cortez.records.access import Journal
-from cortez.records.audit_models import AccessEntry
-from cortez.records.upkeep import Upkeep
+from cortez.audit.access_log import Journal
+from cortez.audit.models import AccessEntry
+from cortez.clock import utc_now, written
+from cortez.core.db.engine import Database
+from cortez.core.web.problems import Problem
+from cortez.ops.background_jobs import Upkeep
 from factory import Group, Make
 
 

@@ -11,10 +11,10 @@ from sqlalchemy import select
 
 from cortez.accounts.models import ApiKey, RefreshToken, User
 from cortez.app import create_app
-from cortez.db import utc_now
+from cortez.audit.models import AccessEntry
+from cortez.clock import utc_now
+from cortez.core.security.tokens import SAME_REFRESH, digest, new_secret
 from cortez.exercises.models import ExerciseAttempt
-from cortez.records.audit_models import AccessEntry
-from cortez.security import SAME_REFRESH, digest, new_secret
 from cortez.sessions.models import LearningSession
 from factory import Make
 from forgeries import secret_of

@@ -23,15 +23,15 @@ import awkward
 import predecessor
 from awkward import ANYTHING, SOME_ID, new
 from conftest import POSTGRES
-from cortez import security
 from cortez.accounts.models import User
 from cortez.adoption.adopt import Adoption
 from cortez.adoption.keys import new_id, new_key
 from cortez.adoption.models import AdoptionStep, LegacyId, Quarantined
 from cortez.adoption.source import Source, Unusable
-from cortez.cli import cli
-from cortez.database import Database
-from cortez.security import Passwords
+from cortez.commands.cli import cli
+from cortez.core.db.engine import Database
+from cortez.core.security import passwords
+from cortez.core.security.passwords import Passwords
 from cortez.tables import metadata
 from factory import Make
 from postgres import create_database
@@ -452,7 +452,7 @@ async def test_while_an_old_password_is_left_every_login_costs_both_hashes(
 
         return counting
 
-    monkeypatch.setattr(security, "matches_bcrypt", counted("bcrypt", security.matches_bcrypt))
+    monkeypatch.setattr(passwords, "matches_bcrypt", counted("bcrypt", passwords.matches_bcrypt))
     monkeypatch.setattr(Passwords, "_matches_ours", counted("argon2id", Passwords._matches_ours))
     for login in ("old", "new", "nobody"):
         spent.clear()

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from cortez.database import Database
+from cortez.core.db.engine import Database
 from cortez.sessions.models import LearningSession
 from cortez.settings import Settings
 from factory import Make

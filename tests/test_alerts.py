@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from cortez.accounts.models import CourseMember
-from cortez.db import utc_now
+from cortez.clock import utc_now
 from cortez.oversight.models import AlertStatus, RiskAlert
 from cortez.sessions.models import LearningSession
 from factory import Make, Someone

@@ -19,14 +19,16 @@ from msgspec.structs import replace
 from sqlalchemy import delete, text, update
 from sqlalchemy.exc import DBAPIError
 
-from cortez import auditing, migrations, tables
+from cortez import tables
 from cortez.accounts.models import ApiKey, CourseInvitation, User
 from cortez.app import create_app
-from cortez.database import Database
+from cortez.audit.models import AuditEntry, AuditSeal, SubjectKey
+from cortez.audit.seal_order import Sealed
+from cortez.audit.seals import backlog, root_of, seal_all, verify
+from cortez.core.db import audit_context
+from cortez.core.db.engine import Database
+from cortez.core.migrations import runner
 from cortez.oversight.models import RemediationPlan
-from cortez.records.audit_models import AuditEntry, AuditSeal, SubjectKey
-from cortez.records.order import Sealed
-from cortez.records.sealing import backlog, root_of, seal_all, verify
 from cortez.sessions.models import LearningSession
 from factory import PASSWORD, Make
 from postgres import create_database
@@ -82,7 +84,7 @@ def test_the_service_names_the_actor_for_every_audited_table() -> None:
     by_people = {name for name, one in audited().items() if getattr(one, "by_people", None) is not None}
     inserts = {name for name, one in audited().items() if "INSERT" in one.events} - by_people
     updates = {name for name, one in audited().items() if "UPDATE" in one.events}
-    known = (set(auditing.INSERTS), set(auditing.INSERTS_BY_PEOPLE), set(auditing.UPDATES))
+    known = (set(audit_context.INSERTS), set(audit_context.INSERTS_BY_PEOPLE), set(audit_context.UPDATES))
     assert (inserts, by_people, updates) == known
 
 
@@ -190,7 +192,7 @@ async def test_every_critical_table_is_recorded(make: Make) -> None:
     names = {"platform_name": "Moodle", "issuer": "https://lms.example.edu", "client_id": "1", "deployment_id": "1"}
     assert (await admin.post("/lti/deployments", json=names | urls)).status_code == 201
     recorded = {one.table_name for one in await make.all(AuditEntry) if one.operation == "insert"}
-    assert recorded == auditing.INSERTS
+    assert recorded == audit_context.INSERTS
 
 
 @pytest.mark.requirement("L1")
@@ -240,7 +242,7 @@ async def test_the_log_is_append_only(make: Make, table: str, verb: str) -> None
 
 
 @pytest.mark.requirement("L1")
-@pytest.mark.parametrize("table", sorted(auditing.UPDATES | {"sessions"}))
+@pytest.mark.parametrize("table", sorted(audit_context.UPDATES | {"sessions"}))
 async def test_no_audited_table_can_be_emptied_unseen(make: Make, table: str) -> None:
     if make.database.is_sqlite:
         return  # SQLite has no TRUNCATE
@@ -461,7 +463,7 @@ async def eventually_sealed(database: Database) -> int:
 
 async def test_entries_of_days_without_a_seal_are_all_sealed(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """More than one seal takes; none of them may leave the older ones behind."""
-    monkeypatch.setattr("cortez.records.sealing.LOT", 2)
+    monkeypatch.setattr("cortez.audit.seals.LOT", 2)
     for _ in range(5):
         await make.student()
     ago = "datetime('now', '-5 days')" if make.database.is_sqlite else "now() - interval '5 days'"
@@ -547,7 +549,7 @@ async def test_the_service_s_role_can_write_everything_but_the_log(make: Make, w
     mine = replace(owner, database_url=url)
     connection = await asyncpg.connect(url)
     await connection.execute(f"DROP ROLE IF EXISTS {role}; CREATE ROLE {role} LOGIN")
-    await asyncio.to_thread(migrations.upgrade, mine, grant_to=role)
+    await asyncio.to_thread(runner.upgrade, mine, grant_to=role)
     as_service = url.replace("cortez@", f"{role}@")
     async with live(create_app(replace(mine, database_url=as_service))) as app, Make(app, client_of) as own:
         admin = await own.admin()

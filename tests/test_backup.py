@@ -15,9 +15,9 @@ from click.testing import CliRunner
 
 from conftest import POSTGRES
 from cortez.app import create_app
-from cortez.cli import cli
+from cortez.audit.seals import seal_all
+from cortez.commands.cli import cli
 from cortez.content.models import Subject
-from cortez.records.sealing import seal_all
 from cortez.settings import Settings
 from factory import Group, Make, Someone
 from postgres import binaries, create_database

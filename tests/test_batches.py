@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cortez.batches import MAX_ITEMS, MAX_LISTS, MAX_VALUES, elements_of, lines_of, refuse_crowded
+from cortez.core.web.batches import MAX_ITEMS, MAX_LISTS, MAX_VALUES, elements_of, lines_of, refuse_crowded
 from cortez.errors import CortezError, Invalid
 from factory import Make
 

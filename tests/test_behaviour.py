@@ -8,7 +8,7 @@ import pytest
 from litestar import Litestar
 
 from behaviour import FILE, lived, published, schema, the_school_day, the_tour
-from cortez.database import Database
+from cortez.core.db.engine import Database
 
 
 def compare(part: str, found: dict[str, str]) -> None:

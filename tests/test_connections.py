@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import text
 
 from conftest import POSTGRES
-from cortez.database import Database
-from cortez.doctor import glance
-from cortez.errors import answer_to
+from cortez.core.db.engine import Database
+from cortez.core.web.problems import answer_to
+from cortez.ops.doctor import glance
 from cortez.settings import Settings, SettingsError, load
 from running import settings_for
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from cortez.audit.models import AuditEntry, SubjectKey
+from cortez.clock import utc_now
 from cortez.content.models import SubjectTeacher
-from cortez.db import utc_now
-from cortez.records.audit_models import AuditEntry, SubjectKey
 from factory import Make, Someone
 from test_audit import entries
 from test_late import ASK, LOG, commit, log_of

@@ -15,10 +15,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.accounts.models import Course
 from cortez.app import create_app
-from cortez.database import Database
-from cortez.errors import Conflict, Problem
-from cortez.responses import Answer, refused
-from cortez.schemas import StrictRequest
+from cortez.core.db.engine import Database
+from cortez.core.web.problems import Problem
+from cortez.core.web.requests import StrictRequest
+from cortez.core.web.responses import Answer, refused
+from cortez.errors import Conflict
 from cortez.settings import Settings
 from factory import Make
 from running import client_of, live

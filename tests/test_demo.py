@@ -5,13 +5,13 @@ from datetime import UTC, datetime
 
 from sqlalchemy import func, select, text
 
-from cortez.database import Database
+from cortez.core.db.engine import Database
+from cortez.core.security.passwords import Passwords
 from cortez.demo import model
 from cortez.demo.load import load
 from cortez.demo.people import PASSWORD, TEACHER
-from cortez.security import Passwords
+from cortez.git.models import GitTrace
 from cortez.sessions.models import LearningSession
-from cortez.traces.git_models import GitTrace
 from cortez.traces.models import CognitiveState, CognitiveTrace
 from factory import Make
 from test_schema import AUDITED

@@ -11,9 +11,9 @@ import click
 import pytest
 import yaml
 
-from cortez.cli import cli
+from cortez.commands.cli import cli
+from cortez.server.supervisor import GRACE, KILL_AFTER
 from cortez.settings import NAMES, Settings
-from cortez.supervisor import GRACE, KILL_AFTER
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "docs" / "deploy"

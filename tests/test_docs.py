@@ -11,11 +11,11 @@ import pytest
 from litestar.exceptions import ClientException, MethodNotAllowedException, NotFoundException
 
 import cortez
+from architecture.layers import DOMAINS
 from cortez import tables
-from cortez.cli import cli
+from cortez.commands.cli import cli
 from cortez.settings import NAMES
 from pages import PAGES, ROOT
-from test_structure import STANDS_ON
 
 SOURCE = Path(cortez.__file__).parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -91,7 +91,7 @@ def test_every_command_is_explained_with_its_options_and_no_other() -> None:
 
 def test_the_picture_of_the_packages_is_the_order_of_imports() -> None:
     arrows = re.findall(r"^ +(\w+) --> (\w+)$", ARCHITECTURE, re.MULTILINE)
-    assert sorted(arrows) == sorted((upper, lower) for upper, below in STANDS_ON.items() for lower in below)
+    assert sorted(arrows) == sorted((upper, lower) for upper, below in DOMAINS.items() for lower in below)
 
 
 def test_the_page_says_what_goes_when_its_parent_goes() -> None:

@@ -18,16 +18,17 @@ from click.testing import CliRunner, Result
 from sqlalchemy import create_engine, inspect, text
 
 from conftest import POSTGRES
-from cortez import faults, migrations
-from cortez.cli import cli
+from cortez.clock import utc_now
+from cortez.commands.cli import cli
 from cortez.content.models import Subject
 from cortez.content.storage import Storage
-from cortez.database import Database, immediately
-from cortez.db import utc_now
-from cortez.doctor import BAD, GOOD, glance, of_clocks, of_sqlite
-from cortez.driver import BEGIN
-from cortez.health import condition_of, hindrances_of
-from cortez.revisions import CHECKOUT, revision_of, revisions
+from cortez.core.db import diagnostics
+from cortez.core.db.driver import BEGIN
+from cortez.core.db.engine import Database, immediately
+from cortez.core.migrations import runner
+from cortez.core.migrations.revisions import CHECKOUT, revision_of, revisions
+from cortez.ops.doctor import BAD, GOOD, glance, of_clocks, of_sqlite
+from cortez.ops.readiness import condition_of, hindrances_of
 from cortez.settings import Settings
 from factory import Make
 from postgres import create_database
@@ -139,9 +140,9 @@ async def test_a_migration_that_fails_leaves_whole_revisions_and_on_sqlite_none(
 async def test_a_lock_that_is_not_given_is_one_line_and_changes_nothing(
     fresh: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cortez.schema_changes.TRIES", 2)
-    monkeypatch.setattr("cortez.schema_changes.EMBEDDED_PATIENCE", 0.2)
-    await asyncio.to_thread(command.upgrade, migrations.configuration(fresh), "0008")
+    monkeypatch.setattr("cortez.core.migrations.operations.TRIES", 2)
+    monkeypatch.setattr("cortez.core.migrations.operations.EMBEDDED_PATIENCE", 0.2)
+    await asyncio.to_thread(command.upgrade, runner.configuration(fresh), "0008")
     async with opened(fresh) as database, database.engine.connect() as connection:
         statement = "BEGIN IMMEDIATE" if database.is_sqlite else "LOCK TABLE api_keys IN ACCESS SHARE MODE"
         if database.is_sqlite:
@@ -250,7 +251,7 @@ async def test_readiness_and_a_start_say_the_same_and_only_the_start_says_where(
     async with opened(settings) as database:
         (reason,) = (await condition_of(database)).shortcomings
     (finding,) = await glance(settings)
-    assert str(finding) == f"✗ database: {faults.name_of(settings.url)} {reason.removeprefix('The database ')}"
+    assert str(finding) == f"✗ database: {diagnostics.name_of(settings.url)} {reason.removeprefix('The database ')}"
 
 
 async def test_a_start_looks_at_the_server_and_the_revision_as_doctor_does(
@@ -297,13 +298,13 @@ class Distrust(ssl.SSLCertVerificationError):
     ids=lambda value: type(value).__name__,
 )
 def test_what_keeps_us_from_the_server_is_told_apart(error: Exception, said: str | None) -> None:
-    line = faults.told(error, settings_for("postgresql://cortez:hidden@db/cortez").url)
+    line = diagnostics.told(error, settings_for("postgresql://cortez:hidden@db/cortez").url)
     assert line is None or "hidden" not in line
     assert line == said or (said and said in str(line))
 
 
 async def test_behind_pgbouncer_the_role_must_bring_the_timeouts(fresh: Settings) -> None:
-    await asyncio.to_thread(migrations.upgrade, fresh)
+    await asyncio.to_thread(runner.upgrade, fresh)
     if fresh.url.get_backend_name() == "sqlite":
         return
     pooled = {"DB_PGBOUNCER": "1", "DATABASE_DIRECT_URL": fresh.database_url}

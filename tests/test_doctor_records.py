@@ -9,14 +9,14 @@ import pytest
 
 from cortez.accounts.models import ApiKey, CourseMember, FormerStudent, User
 from cortez.accounts.student_ids import note_former
+from cortez.clock import utc_now
 from cortez.content.models import Subject, SubjectTeacher
-from cortez.db import utc_now
-from cortez.doctor import GOOD, NOTE, ODD
-from cortez.doctor_records import NAMED, of_records
+from cortez.core.security.tokens import digest, new_secret
 from cortez.exercises.models import ExerciseAttempt
 from cortez.lti.models import LtiDeployment
+from cortez.ops.doctor import GOOD, NOTE, ODD
+from cortez.ops.doctor_records import NAMED, of_records
 from cortez.oversight.models import RemediationPlan, RiskAlert
-from cortez.security import digest, new_secret
 from cortez.sessions.models import LearningSession
 from factory import Make
 

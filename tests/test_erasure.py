@@ -10,26 +10,21 @@ import pytest
 from sqlalchemy import text
 
 from cortez.accounts.models import FormerStudent, Role, User
-from cortez.db import utc_now
+from cortez.audit.models import AccessEntry, AuditEntry, SubjectKey
+from cortez.audit.seals import seal_all, verify
+from cortez.clock import utc_now
+from cortez.core.db.classification import ERASED
 from cortez.exercises.models import ExerciseAttempt
+from cortez.git.models import GitTrace
 from cortez.lti.models import LtiDeployment
-from cortez.oversight.models import (
-    CourseReport,
-    RemediationPlan,
-    RiskAlert,
-    StudentFigures,
-    StudentProfile,
-    TeacherIntervention,
-)
-from cortez.oversight.profiles import rebuild
-from cortez.privacy import ERASED
-from cortez.records.audit_models import AccessEntry, AuditEntry, SubjectKey
-from cortez.records.erasure_models import Erasure
-from cortez.records.personal import about_students
-from cortez.records.sealing import seal_all, verify
+from cortez.oversight.models import RemediationPlan, RiskAlert, TeacherIntervention
+from cortez.privacy.models import Erasure
+from cortez.privacy.subjects import about_students
+from cortez.profiles.models import StudentFigures, StudentProfile
+from cortez.profiles.updates import rebuild
+from cortez.reports.models import CourseReport
 from cortez.sessions.models import LearningSession
 from cortez.simulators.models import InterviewSession
-from cortez.traces.git_models import GitTrace
 from cortez.traces.models import CognitiveTrace
 from factory import Group, Make, Someone
 from planted import WORDS, everything, figures, plant

@@ -10,12 +10,11 @@ import pytest
 from uuid_utils.compat import uuid7
 
 from cortez.accounts.models import CourseMember, Role
-from cortez.database import Database
+from cortez.core.db.engine import Database
 from cortez.errors import Conflict
 from cortez.evaluations.models import Evaluation
 from cortez.evaluations.rules import evaluate, level_of
-from cortez.traces.ingest import STUDENT_TYPES
-from cortez.traces.models import CognitiveState, InteractionType
+from cortez.traces.models import STUDENT_TYPES, CognitiveState, InteractionType
 from cortez.traces.rules import coherence
 from factory import Group, Make, Someone
 from watching import statements

@@ -17,19 +17,19 @@ from litestar import Litestar
 from litestar.routes import HTTPRoute
 from sqlalchemy import event, insert
 
-from cortez.accounts.authentication import SYSTEM
-from cortez.analysis.models import TraceSequence
 from cortez.app import BrokenOff
-from cortez.cli import cli
-from cortez.database import Database
-from cortez.db import utc_now
+from cortez.clock import utc_now
+from cortez.commands.cli import cli
+from cortez.core.db.engine import Database
+from cortez.core.db.repository import LOT
+from cortez.core.security.principal import SYSTEM
 from cortez.exercises.models import ExerciseAttempt
+from cortez.exports.streams import PIECE, trace_lots
+from cortez.git.models import GitTrace
 from cortez.oversight.models import TeacherIntervention
-from cortez.records.streams import PIECE, trace_lots
-from cortez.repository import LOT
+from cortez.sequences.models import TraceSequence
 from cortez.sessions.models import LearningSession
 from cortez.simulators.models import IncidentSimulation, InterviewSession, SimulatorEvent
-from cortez.traces.git_models import GitTrace
 from cortez.traces.models import CognitiveTrace
 from cortez.traces.schemas import TraceFilter
 from factory import Make, Someone

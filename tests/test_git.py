@@ -18,9 +18,9 @@ from dulwich.repo import Repo
 from sqlalchemy import event
 
 from cortez.accounts.models import CourseMember, CourseRole, Role
-from cortez.db import utc_now
+from cortez.clock import utc_now
+from cortez.git.models import GitTrace
 from cortez.sessions.models import LearningSession
-from cortez.traces.git_models import GitTrace
 from factory import Make, Someone
 
 START = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)

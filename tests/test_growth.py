@@ -16,13 +16,13 @@ from litestar import Litestar
 from sqlalchemy import FrozenResult, Result, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from cortez.accounts.authentication import SYSTEM
 from cortez.analysis.handlers import MAX_INCLUDED
+from cortez.clock import utc_now
 from cortez.content.models import Apuntes, ArchivoAdjunto, Subject, Unidad
-from cortez.db import utc_now
+from cortez.core.db.repository import AT_ONCE, LOT, MAX_BYTES
+from cortez.core.security.principal import SYSTEM
 from cortez.exercises.models import ExerciseTest
-from cortez.records.streams import EXPORTS, PIECE, pieces
-from cortez.repository import AT_ONCE, LOT, MAX_BYTES
+from cortez.exports.streams import EXPORTS, PIECE, pieces
 from cortez.risks.models import Risk
 from cortez.sessions.models import LearningSession
 from cortez.settings import Settings
@@ -271,7 +271,7 @@ async def test_a_report_on_too_many_students_is_refused(make: Make, monkeypatch:
     students = [await make.student(course=course) for _ in range(3)]
     period = {"period_start": "2026-01-01T00:00:00Z", "period_end": "2027-01-01T00:00:00Z"}
     body: dict[str, Any] = {"report_type": "cohort_summary", "course_id": course, **period}
-    monkeypatch.setattr("cortez.oversight.report_repository.MAX_STUDENTS", 2)
+    monkeypatch.setattr("cortez.reports.repository.MAX_STUDENTS", 2)
     refused = await teacher.post("/reports", json=body)
     assert (refused.status_code, refused.json()["code"]) == (422, "REPORT_TOO_LARGE")
     some = [student.student_id for student in students[:2]]

@@ -11,7 +11,7 @@ from litestar.routes import HTTPRoute
 from msgspec.structs import replace
 
 from cortez.app import create_app
-from cortez.schemas import Input
+from cortez.core.web.schemas import Input
 from cortez.settings import Settings, SettingsError, load
 from factory import Make
 from running import SECRET, client_of, live

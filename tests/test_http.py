@@ -6,8 +6,8 @@ import re
 import pytest
 
 from cortez.accounts.models import Course
-from cortez.idempotency import IdempotencyRecord
-from cortez.records.audit_models import AccessEntry, AuditEntry
+from cortez.audit.models import AccessEntry, AuditEntry
+from cortez.core.web.idempotency import IdempotencyRecord
 from factory import Make
 
 COURSE = {"course_id": "c-1", "title": "One"}

@@ -5,8 +5,8 @@ from datetime import timedelta
 
 from sqlalchemy import update
 
-from cortez.accounts.authentication import SYSTEM
-from cortez.db import utc_now
+from cortez.clock import utc_now
+from cortez.core.security.principal import SYSTEM
 from cortez.sessions.models import LearningSession
 from cortez.sessions.repository import SessionRepository
 from factory import Make

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 
 from corpus import ENDING, corpus, places
 from cortez import tables
-from cortez.database import Database
+from cortez.core.db.engine import Database
 from factory import Make
 
 SHARE = 37  # every so many-th of what `make reliability` sends; it has no factor in common with the lists of values

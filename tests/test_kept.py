@@ -11,15 +11,18 @@ from sqlalchemy import Integer, Uuid, bindparam, func, insert, select, sql, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, PendingRollbackError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from cortez.accounts.authentication import SYSTEM
 from cortez.accounts.models import ApiKey, Course
-from cortez.database import Database, commit
-from cortez.db import ListOf, utc_now, within
-from cortez.driver import fetch
-from cortez.errors import sqlstate
-from cortez.metrics import TRANSACTIONS
-from cortez.sessions.repository import FIRST, SESSIONS
-from cortez.statements import STATEMENTS, Kept
+from cortez.clock import utc_now
+from cortez.core.db.compiled_queries import STATEMENTS, Kept
+from cortez.core.db.driver import fetch
+from cortez.core.db.engine import Database, commit
+from cortez.core.db.errors import sqlstate
+from cortez.core.db.expressions import within
+from cortez.core.db.types import ListOf
+from cortez.core.observability.metrics import TRANSACTIONS
+from cortez.core.security.principal import SYSTEM
+from cortez.sessions.access import SESSIONS
+from cortez.sessions.repository import FIRST
 from cortez.traces.repository import SHOWN, TRACES, TraceRepository
 from factory import Make
 from watching import statements

@@ -7,9 +7,9 @@ from uuid import UUID
 import pytest
 from httpx import Response
 
-from cortez.db import utc_now
+from cortez.clock import utc_now
+from cortez.git.models import GitTrace
 from cortez.sessions.models import LearningSession
-from cortez.traces.git_models import GitTrace
 from cortez.traces.models import CognitiveTrace
 from factory import Group, Make, Someone
 from watching import statements

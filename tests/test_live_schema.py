@@ -8,9 +8,9 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import Connection, text
 
-from cortez import inventory, live_schema
-from cortez.database import Database
-from cortez.live_schema import CannotCompare, Comparison, Needed, weigh
+from cortez.core.db.engine import Database
+from cortez.core.migrations import diff, snapshot
+from cortez.core.migrations.diff import CannotCompare, Comparison, Needed, weigh
 from cortez.settings import Settings
 
 pytestmark = pytest.mark.requirement("G5")
@@ -210,12 +210,12 @@ def needed(connection: Connection) -> Needed:
     """Worked out once for each engine; that takes half a second."""
     name = connection.dialect.name
     if name not in known:
-        known[name] = live_schema.needed(connection)
+        known[name] = diff.needed(connection)
     return known[name]
 
 
 def compare(connection: Connection) -> Comparison:
-    return weigh(inventory.read(connection), needed(connection), connection.dialect.name)
+    return weigh(snapshot.read(connection), needed(connection), connection.dialect.name)
 
 
 def tamper(connection: Connection, statements: str) -> None:
@@ -242,9 +242,9 @@ def repairs(found: Comparison) -> list[str]:
 
 async def test_a_migrated_database_has_no_difference(database: Database) -> None:
     async with database.engine.connect() as connection:
-        found = await connection.run_sync(live_schema.compare)
+        found = await connection.run_sync(diff.compare)
         assert found == Comparison([], [])
-        assert await connection.run_sync(inventory.read)
+        assert await connection.run_sync(snapshot.read)
 
 
 async def test_revisions_and_models_make_the_same_but_for_triggers(database: Database) -> None:
@@ -317,7 +317,7 @@ async def test_a_database_that_was_dumped_and_restored_is_the_same(database: Dat
     """PostgreSQL writes a check out, reads it from a dump, and writes it out in other words then."""
 
     def play(connection: Connection) -> Comparison:
-        before = inventory.read(connection)
+        before = snapshot.read(connection)
         for thing, told in before.items():
             if thing.kind == "check":
                 connection.exec_driver_sql(
@@ -326,7 +326,7 @@ async def test_a_database_that_was_dumped_and_restored_is_the_same(database: Dat
             if thing.kind == "index" and "WHERE" in told:
                 connection.exec_driver_sql(f"DROP INDEX {thing.name}")
                 connection.exec_driver_sql(told)
-        assert inventory.read(connection) != before
+        assert snapshot.read(connection) != before
         return compare(connection)
 
     if database.is_sqlite:
@@ -343,7 +343,7 @@ async def test_what_the_models_have_and_no_revision_makes_is_this_version_s_faul
     def play(connection: Connection) -> Comparison:
         both = needed(connection)
         forgotten = {thing: told for thing, told in both.revisions.items() if thing.name != "deleted_at"}
-        live = {thing: told for thing, told in inventory.read(connection).items() if thing.name != "deleted_at"}
+        live = {thing: told for thing, told in snapshot.read(connection).items() if thing.name != "deleted_at"}
         return weigh(live, Needed(forgotten, both.models), connection.dialect.name)
 
     async with database.engine.connect() as connection:
@@ -351,7 +351,7 @@ async def test_what_the_models_have_and_no_revision_makes_is_this_version_s_faul
     assert [str(one.thing) for one in found.differences] == [
         f"column {table}.deleted_at" for table in ("apuntes", "archivos_adjuntos", "exercises", "unidades")
     ]
-    assert {one.advice for one in found.differences} == {live_schema.NO_REVISION}
+    assert {one.advice for one in found.differences} == {diff.NO_REVISION}
 
 
 async def test_a_role_that_may_only_read_and_write_rows_can_compare_unless_temporary_tables_are_refused(
@@ -366,12 +366,12 @@ async def test_a_role_that_may_only_read_and_write_rows_can_compare_unless_tempo
         connection.exec_driver_sql(f"CREATE ROLE {role}")
         connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA public TO {role}")
         connection.exec_driver_sql(f"SET LOCAL ROLE {role}")
-        assert live_schema.compare(connection) == Comparison([], [])
+        assert diff.compare(connection) == Comparison([], [])
         connection.exec_driver_sql("RESET ROLE")
         connection.exec_driver_sql(f"REVOKE TEMP ON DATABASE {name} FROM PUBLIC")
         connection.exec_driver_sql(f"SET LOCAL ROLE {role}")
         with pytest.raises(CannotCompare, match=f"GRANT TEMP ON DATABASE {name} TO {role}; or compare as the owner"):
-            live_schema.compare(connection)
+            diff.compare(connection)
 
     async with database.engine.connect() as connection:
         await connection.run_sync(play)

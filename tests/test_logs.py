@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from cortez.app import create_app
-from cortez.logs import as_json, as_text, told
+from cortez.core.observability.logging import as_json, as_text, told
 from cortez.settings import Settings
 from factory import Make
 from running import client_of, live
@@ -66,7 +66,7 @@ async def test_a_slow_statement_is_logged_without_its_values(
         for _ in range(2):  # the second one fails, in the database too
             answer = await client.post("/courses", json={"course_id": PLANTED, "title": PLANTED})
     assert answer.status_code == 409
-    found = lines(caplog, "cortez.queries")
+    found = lines(caplog, "cortez.core.db.instrumentation")
     verb = "INSERT INTO" if make.database.is_sqlite else "COPY"
     routes = {line["route"] for line in found if line["sql"].startswith(f"{verb} cognitive_traces")}
     assert routes == {"/api/v1/sessions/{session_id}/traces/batch"}
@@ -83,7 +83,7 @@ async def test_nothing_is_slow_where_no_time_is_set(
     async with live(create_app(msgspec.structs.replace(settings, slow_query=0))) as app, client_of(app) as client:
         client.headers.update(admin.client.headers)
         assert (await client.get("/auth/me")).status_code == 200
-    assert lines(caplog, "cortez.queries") == []
+    assert lines(caplog, "cortez.core.db.instrumentation") == []
 
 
 @pytest.mark.parametrize(("sent", "logged"), [("told", "told"), ("a b", None), ("x" * 101, None)])

@@ -20,14 +20,14 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.app import create_app
+from cortez.audit.seals import seal_all
 from cortez.content.models import Subject, Unidad
-from cortez.database import Database
+from cortez.core.db.engine import Database
+from cortez.core.observability.metrics import REGISTRY
 from cortez.errors import Forbidden, Unauthorized
-from cortez.metrics import REGISTRY
+from cortez.ops.gauges import FRESH
 from cortez.oversight.models import RiskAlert
 from cortez.pages.metrics_page import admit
-from cortez.records.gauges import FRESH
-from cortez.records.sealing import seal_all
 from cortez.settings import Settings
 from factory import Make
 from running import client_of, live, settings_for

@@ -22,12 +22,12 @@ from click.testing import CliRunner
 from sqlalchemy import Connection, MetaData, Table, text
 
 from conftest import POSTGRES
-from cortez import migrations
-from cortez.cli import cli
-from cortez.db import utc_now
-from cortez.migrations import location
-from cortez.revisions import CHECKOUT
-from cortez.revisions import revisions as known
+from cortez.clock import utc_now
+from cortez.commands.cli import cli
+from cortez.core.migrations import runner
+from cortez.core.migrations.revisions import CHECKOUT
+from cortez.core.migrations.revisions import revisions as known
+from cortez.core.migrations.runner import location
 from cortez.settings import Settings
 from inventory import inventory
 from migrating import apply, downgrade, look, printed, revisions, upgrade
@@ -46,7 +46,9 @@ def test_the_revisions_that_readiness_knows_are_those_of_alembic() -> None:
     assert (known().head, known().known) == (found[-1], frozenset(found))
 
 
-@pytest.mark.parametrize(("module", "spared"), [("cortez.cli", "sqlalchemy"), ("cortez.worker", "alembic")])
+@pytest.mark.parametrize(
+    ("module", "spared"), [("cortez.commands.cli", "sqlalchemy"), ("cortez.server.worker", "alembic")]
+)
 def test_a_start_does_not_load_what_it_does_not_need(module: str, spared: str) -> None:
     asked = f"import sys, {module}; print([name for name in sys.modules if name.startswith({spared!r})])"
     done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
@@ -264,7 +266,7 @@ def test_names_that_differ_in_case_neither_stop_0017_nor_lose_an_account(
     look(url, add_accounts)
     before, said = look(url, accounts), list[str]()
     if not is_printed:
-        migrations.upgrade(Settings(database_url=url), say=said.append)
+        runner.upgrade(Settings(database_url=url), say=said.append)
     elif backend == "postgresql":
         apply(url, printed(url, "upgrade", "0016:0017"))
     else:

@@ -14,10 +14,10 @@ from sqlalchemy import insert, select, text, update
 
 from cortez.accounts.keys import complete_keys
 from cortez.accounts.models import User
-from cortez.administration import administration
-from cortez.db import utc_now
-from cortez.identifiers import cleaned, first_invisible, folded, key_of, mail_of
-from cortez.security import Passwords
+from cortez.clock import utc_now
+from cortez.commands.admin import admin
+from cortez.core.security.identifiers import cleaned, first_invisible, folded, key_of, mail_of
+from cortez.core.security.passwords import Passwords
 from factory import PASSWORD, Make
 from test_doctor_records import odd
 
@@ -320,7 +320,7 @@ async def test_the_command_line_makes_admins_by_the_same_rules(
 ) -> None:
     await make.student()
     given = {"obj": make.app.state.settings, "input": f"{password}\n"}
-    done = await asyncio.to_thread(CliRunner().invoke, administration, ["admin", "create", email], **given)
+    done = await asyncio.to_thread(CliRunner().invoke, admin, ["create", email], **given)
     assert done.output.startswith(said)
     if done.exit_code == 0:
         assert await sign_in(client, "BOSS@example.edu") == 200

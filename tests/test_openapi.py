@@ -10,14 +10,17 @@ import msgspec
 import pytest
 from litestar import Litestar, Response, get, post
 
-from cortez import openapi
 from cortez.analysis.handlers import PARTS
 from cortez.app import create_app
-from cortez.choices import Choice
-from cortez.examples import EXAMPLES
-from cortez.health import Live
-from cortez.illustration import example_of
-from cortez.schemas import Input, StrictRequest, decode
+from cortez.core.openapi import document as published_routes
+from cortez.core.web.decoding import decode
+from cortez.core.web.requests import StrictRequest
+from cortez.core.web.schemas import Input
+from cortez.enums import Choice
+from cortez.examples.types import EXAMPLES
+from cortez.examples.values import example_of
+from cortez.pages import openapi
+from cortez.pages.health import Live
 from cortez.settings import Settings
 from factory import Make
 from json_schema import faults, resolve
@@ -72,7 +75,7 @@ def parameters(published: dict[str, Any], path: str, verb: str, place: str) -> d
 def test_every_route_of_the_api_is_published(app: Litestar, published: dict[str, Any]) -> None:
     assert published["openapi"] == "3.1.0"
     there = {(path, verb.upper()) for path, verb, _ in operations(published)}
-    assert there == {(path, verb) for path, verb, _ in openapi.routes(app)}
+    assert there == {(path, verb) for path, verb, _ in published_routes.routes(app)}
     assert len(there) > 50
 
 
@@ -128,7 +131,7 @@ def test_every_error_is_a_problem_document(published: dict[str, Any]) -> None:
 def test_only_what_needs_no_login_is_published_without_one(app: Litestar, published: dict[str, Any]) -> None:
     assert published["security"] == [{"bearer": []}]
     assert "bearer" in published["components"]["securitySchemes"]
-    for path, verb, handler in openapi.routes(app):
+    for path, verb, handler in published_routes.routes(app):
         public = bool(handler.opt.get("public") or handler.opt.get("outside"))
         assert (published["paths"][path][verb.lower()].get("security") == []) is public, path
 
@@ -233,8 +236,8 @@ def test_headers_are_published_where_they_have_a_meaning(published: dict[str, An
 
 def test_every_example_is_one_by_type_and_by_schema(app: Litestar, published: dict[str, Any]) -> None:
     shown = 0
-    for path, verb, handler in openapi.routes(app):
-        for type_ in (*openapi.bodies(handler).values(), *openapi.answers(handler).values()):
+    for path, verb, handler in published_routes.routes(app):
+        for type_ in (*published_routes.bodies(handler).values(), *published_routes.answers(handler).values()):
             if not isinstance(type_, dict):
                 decode(msgspec.json.encode(example_of(type_)), type_)
         for media, content in contents(published["paths"][path][verb.lower()]):
@@ -260,8 +263,8 @@ def test_examples_that_stand_alone_belong_to_a_type() -> None:
 
 
 def test_the_types_of_bodies_are_closed_structures_or_lists_of_them(app: Litestar) -> None:
-    for path, _, handler in openapi.routes(app):
-        for type_ in openapi.bodies(handler).values():
+    for path, _, handler in published_routes.routes(app):
+        for type_ in published_routes.bodies(handler).values():
             inner = get_args(type_)[0] if get_origin(type_) is Annotated else type_
             item = get_args(inner)[0] if get_origin(inner) is list else inner
             assert isinstance(item, dict) or issubclass(item, Input | UUID), path

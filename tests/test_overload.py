@@ -11,9 +11,9 @@ import msgspec
 import pytest
 from sqlalchemy import text, update
 
-from cortez import idempotency
 from cortez.app import create_app
-from cortez.db import utc_now
+from cortez.clock import utc_now
+from cortez.core.web import idempotency
 from cortez.sessions.models import LearningSession
 from cortez.settings import Settings
 from factory import Make

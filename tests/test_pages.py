@@ -3,9 +3,9 @@
 import asyncio
 from pathlib import Path
 
-from cortez.database import Database
+from cortez.core.db.engine import Database
+from cortez.core.security.passwords import Passwords
 from cortez.demo.load import load
-from cortez.security import Passwords
 from cortez.settings import Settings
 from pages import PAGES, blocks, plain, printed
 from running import SECRET

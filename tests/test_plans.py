@@ -3,7 +3,7 @@
 import pytest
 from litestar import Litestar
 
-from cortez.database import Database
+from cortez.core.db.engine import Database
 from factory import Make
 from plans import everything, faults, idle, plan
 

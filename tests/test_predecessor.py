@@ -10,17 +10,19 @@ from sqlalchemy import JSON, Connection, Uuid, inspect, text, update
 from sqlalchemy.dialects import postgresql
 
 from cortez import tables
-from cortez.accounts.authentication import SYSTEM
 from cortez.accounts.models import CourseMember
-from cortez.analysis.sequence_rules import SUMMARIES
 from cortez.app import create_app
-from cortez.choices import Choice
-from cortez.database import Database
-from cortez.db import Base, UtcDateTime, utc_now
+from cortez.clock import utc_now
+from cortez.core.db.base import Base
+from cortez.core.db.engine import Database
+from cortez.core.db.repository import Repository
+from cortez.core.db.types import UtcDateTime
+from cortez.core.security.principal import SYSTEM
+from cortez.enums import Choice
 from cortez.exercises.repository import CriterionRepository
 from cortez.oversight.models import AlertType, RiskAlert
-from cortez.repository import Repository
 from cortez.risks.analysis import NAMES
+from cortez.sequences.rules import SUMMARIES
 from cortez.sessions.models import SessionMode
 from cortez.sessions.repository import SessionRepository
 from cortez.simulators.models import IncidentType, InterviewType

@@ -14,11 +14,11 @@ import pytest
 from sqlalchemy.pool import QueuePool
 
 import privacy_page
-from cortez.db import Base
-from cortez.privacy import STAMPS
-from cortez.records.archive import archive
-from cortez.records.personal import about_students, find
-from cortez.repository import LOT
+from cortez.core.db.base import Base
+from cortez.core.db.classification import STAMPS
+from cortez.core.db.repository import LOT
+from cortez.privacy.archive import archive
+from cortez.privacy.subjects import about_students, find
 from cortez.simulators.models import InterviewSession
 from factory import Group, Make, Someone
 from planted import WORDS, plant

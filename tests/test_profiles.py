@@ -10,11 +10,11 @@ import pytest
 from sqlalchemy import delete, update
 
 from cortez.accounts.models import CourseMember, User
-from cortez.database import Database, student_changed
-from cortez.db import utc_now
-from cortez.oversight.models import StudentFigures, StudentProfile
-from cortez.oversight.profiles import complete, rebuild
-from cortez.records.upkeep import Upkeep
+from cortez.clock import utc_now
+from cortez.core.db.engine import Database, student_changed
+from cortez.ops.background_jobs import Upkeep
+from cortez.profiles.models import StudentFigures, StudentProfile
+from cortez.profiles.updates import complete, rebuild
 from cortez.risks.models import Risk
 from factory import Make, Someone
 from watching import statements

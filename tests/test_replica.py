@@ -20,14 +20,14 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from conftest import POSTGRES
-from cortez import migrations
 from cortez.app import create_app
 from cortez.content.models import Subject
-from cortez.database import Database
-from cortez.doctor import BAD, GOOD, ODD, of_replica
-from cortez.health import condition_of
-from cortez.replica import PATIENCE, POSITION
-from cortez.security import people
+from cortez.core.db.engine import Database
+from cortez.core.db.replica import PATIENCE, POSITION
+from cortez.core.migrations import runner
+from cortez.core.web.guards import people
+from cortez.ops.doctor import BAD, GOOD, ODD, of_replica
+from cortez.ops.readiness import condition_of
 from cortez.settings import Settings
 from factory import Make, Someone
 from postgres import Cluster, cluster, replica
@@ -50,7 +50,7 @@ async def slow(session: NamedDependency[AsyncSession]) -> str:
 @pytest.fixture(scope="module")
 def primary(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     with cluster(tmp_path_factory.mktemp("primary"), synchronous_commit="on") as made:
-        migrations.upgrade(settings_for(made.url))
+        runner.upgrade(settings_for(made.url))
         yield made
 
 

@@ -18,14 +18,14 @@ import pytest
 from sqlalchemy import event
 
 from cortez.accounts.models import CourseMember
-from cortez.database import Database
-from cortez.db import Base
+from cortez.core.db.base import Base
+from cortez.core.db.engine import Database
+from cortez.core.web.spreadsheets import csv_lines, disarmed
 from cortez.evaluations.models import Evaluation
-from cortez.oversight.models import CourseReport
-from cortez.oversight.report_rules import Findings, Student, Week, recommendations, top_risks, totals, trend
+from cortez.reports.models import CourseReport
+from cortez.reports.rules import Findings, Student, Week, recommendations, top_risks, totals, trend
 from cortez.risks.models import Risk, RiskDimension, RiskLevel, RiskType
 from cortez.sessions.models import LearningSession
-from cortez.spreadsheets import csv_lines, disarmed
 from cortez.traces.models import CognitiveTrace
 from factory import Make, Someone
 

@@ -9,13 +9,13 @@ from sqlalchemy import event, select
 from sqlalchemy.exc import IntegrityError
 
 import cortez
-from cortez import repository
-from cortez.accounts.authentication import SYSTEM
 from cortez.accounts.models import Course, Role, User
 from cortez.accounts.repository import CourseRepository, UserRepository
-from cortez.database import Database
+from cortez.core.db import repository
+from cortez.core.db.engine import Database
+from cortez.core.db.repository import Repository
+from cortez.core.security.principal import SYSTEM
 from cortez.errors import NotFound
-from cortez.repository import Repository
 from cortez.sessions.repository import SessionRepository
 from cortez.traces.models import CognitiveState, InteractionType
 from cortez.traces.repository import TraceRepository

@@ -22,14 +22,14 @@ from uuid_utils.compat import uuid7
 from cortez.accounts.models import CourseMember, User
 from cortez.analysis.student_rules import week_of
 from cortez.app import create_app
-from cortez.cli import cli
-from cortez.db import utc_now
+from cortez.clock import utc_now
+from cortez.commands.cli import cli
 from cortez.evaluations.models import CompetencyLevel
 from cortez.exercises.models import ExerciseAttempt
-from cortez.records.research import LOT, MAX_SESSIONS
-from cortez.records.rules import Group, Pseudonyms, Selection, end_of_week, monday_of, separate
+from cortez.exports.research import LOT, MAX_SESSIONS
+from cortez.exports.rules import Group, Pseudonyms, Selection, end_of_week, monday_of, separate
+from cortez.git.models import GitTrace
 from cortez.sessions.models import LearningSession
-from cortez.traces.git_models import GitTrace
 from factory import Make, Someone
 from running import client_of, live, settings_for
 

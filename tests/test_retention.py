@@ -13,13 +13,14 @@ from click.testing import CliRunner
 from sqlalchemy import update
 
 from cortez.accounts.models import RefreshToken, User
-from cortez.cli import cli
-from cortez.db import utc_now
-from cortez.idempotency import IdempotencyRecord
+from cortez.clock import utc_now
+from cortez.commands.cli import cli
+from cortez.core.db.classification import ERASED
+from cortez.core.web.idempotency import IdempotencyRecord
 from cortez.lti.models import LtiDeployment, LtiSession
-from cortez.oversight.models import StudentFigures, StudentProfile, TeacherIntervention
-from cortez.privacy import ERASED
-from cortez.records.retention import Totals, retain
+from cortez.oversight.models import TeacherIntervention
+from cortez.privacy.retention import Totals, retain
+from cortez.profiles.models import StudentFigures, StudentProfile
 from cortez.sessions.models import LearningSession
 from cortez.traces.models import CognitiveTrace
 from factory import Make, Someone

@@ -8,9 +8,9 @@ from uuid import uuid4
 import msgspec
 import pytest
 
-from cortez.accounts.authentication import SYSTEM
 from cortez.accounts.models import CourseMember, Role
-from cortez.database import Database
+from cortez.core.db.engine import Database
+from cortez.core.security.principal import SYSTEM
 from cortez.risks.findings import Finding
 from cortez.risks.models import Risk, RiskLevel, RiskType
 from cortez.risks.repository import RiskRepository

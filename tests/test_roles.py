@@ -11,7 +11,7 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
-from cortez.cli import cli
+from cortez.commands.cli import cli
 from postgres import Cluster, binaries, cluster
 from running import SECRET
 from serving import serving

@@ -13,10 +13,10 @@ from sqlalchemy.orm import RelationshipProperty, configure_mappers, selectinload
 from cortez import tables
 from cortez.accounts.models import User
 from cortez.activities.models import Activity
-from cortez.analysis.models import TraceSequence
+from cortez.clock import utc_now
 from cortez.content.models import Apuntes, ArchivoAdjunto, Subject, Unidad
-from cortez.database import Database
-from cortez.db import Base, utc_now
+from cortez.core.db.base import Base
+from cortez.core.db.engine import Database
 from cortez.evaluations.models import Evaluation
 from cortez.exercises.models import (
     Exercise,
@@ -26,12 +26,15 @@ from cortez.exercises.models import (
     RubricCriterion,
     RubricLevel,
 )
+from cortez.git.models import GitTrace
 from cortez.lti.models import LtiDeployment, LtiSession
-from cortez.oversight.models import CourseReport, RemediationPlan, RiskAlert, StudentProfile, TeacherIntervention
+from cortez.oversight.models import RemediationPlan, RiskAlert, TeacherIntervention
+from cortez.profiles.models import StudentProfile
+from cortez.reports.models import CourseReport
 from cortez.risks.models import Risk
+from cortez.sequences.models import TraceSequence
 from cortez.sessions.models import LearningSession
 from cortez.simulators.models import IncidentSimulation, InterviewSession, SimulatorEvent
-from cortez.traces.git_models import GitTrace
 from cortez.traces.models import CognitiveTrace
 from factory import Make
 

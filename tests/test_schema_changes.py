@@ -14,8 +14,8 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from conftest import POSTGRES
-from cortez.revisions import CHECKOUT
-from cortez.schema_changes import BATCH, LOCK_TIMEOUT, TRIES
+from cortez.core.migrations.operations import BATCH, LOCK_TIMEOUT, TRIES
+from cortez.core.migrations.revisions import CHECKOUT
 from inventory import inventory
 from migrating import Changes, Stopped, apply, downgrade, look, printed, processes, upgrade, upgrade_at_once
 from postgres import create_database
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.requirement("G1")
 HEAD = """
 import sqlalchemy as sa
 from alembic import op
-from cortez import schema_changes
+from cortez.core.migrations import operations
 
 revision, down_revision = {name!r}, {below!r}
 """
@@ -81,18 +81,18 @@ def downgrade() -> None:
 # docs/migrations.md shows these.
 CHANGES = """
 def upgrade() -> None:
-    schema_changes.create_index("idx_things_n", "things", ["n", "id"])
-    schema_changes.add_check("things", "ck_things_n_positive", "n > 0")
-    schema_changes.add_foreign_key("fk_things_parent", "things", "parents", ["parent_id"], ["id"], "SET NULL")
-    schema_changes.add_required_column("things", sa.Column("twice", sa.Integer()), "2 * n", default="0")
+    operations.create_index("idx_things_n", "things", ["n", "id"])
+    operations.add_check("things", "ck_things_n_positive", "n > 0")
+    operations.add_foreign_key("fk_things_parent", "things", "parents", ["parent_id"], ["id"], "SET NULL")
+    operations.add_required_column("things", sa.Column("twice", sa.Integer()), "2 * n", default="0")
 
 
 def downgrade() -> None:
-    with schema_changes.altered("things") as things:
+    with operations.altered("things") as things:
         things.drop_column("twice")
         things.drop_constraint("fk_things_parent", type_="foreignkey")
         things.drop_constraint("ck_things_n_positive", type_="check")
-    schema_changes.drop_index("idx_things_n", "things")
+    operations.drop_index("idx_things_n", "things")
 """
 
 

@@ -10,8 +10,8 @@ from sqlalchemy.exc import IntegrityError
 
 from cortez.accounts.models import User
 from cortez.app import BrokenOff, create_app
-from cortez.errors import described
-from cortez.logs import as_json, told
+from cortez.core.db.errors import described
+from cortez.core.observability.logging import as_json, told
 from cortez.settings import Settings
 from factory import Make
 from running import client_of, live

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from cortez.analysis.models import TraceSequence
 from cortez.evaluations.models import Evaluation
 from cortez.risks.models import Risk
+from cortez.sequences.models import TraceSequence
 from cortez.sessions.models import LearningSession
 from cortez.traces.rules import coherence
 from factory import Make, Someone

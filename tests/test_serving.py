@@ -15,8 +15,8 @@ import httpx
 import msgspec
 import pytest
 
-from cortez import migrations
-from cortez.supervisor import Places
+from cortez.core.migrations import runner
+from cortez.server.supervisor import Places
 from running import SECRET, settings_for
 from serving import Server, serving
 
@@ -28,7 +28,7 @@ NO_FOLDER = "/dev/null"
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """With a migrated database in it."""
     made = tmp_path_factory.mktemp("served")
-    migrations.upgrade(settings_for(f"sqlite:///{made}/cortez.db"))
+    runner.upgrade(settings_for(f"sqlite:///{made}/cortez.db"))
     return made
 
 
@@ -90,7 +90,7 @@ def test_a_worker_that_dies_is_replaced_and_all_of_it_is_logged_in_one_form(serv
     (request,) = [line for line in lines if line.get("client_request_id") == "told"]
     assert (request["route"], request["status"], request["statements"]) == ("/health/live", 200, 0)
     (death,) = [line for line in lines if "starting another" in line["message"]]
-    assert (death["level"], death["logger"]) == ("ERROR", "cortez.supervisor")
+    assert (death["level"], death["logger"]) == ("ERROR", "cortez.server.supervisor")
     assert "planted" not in said
 
 

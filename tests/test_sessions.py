@@ -8,12 +8,12 @@ import msgspec
 import pytest
 from litestar import Litestar
 
-from cortez.accounts.authentication import SYSTEM
 from cortez.accounts.models import CourseMember
 from cortez.accounts.repository import UserRepository
 from cortez.app import create_app
-from cortez.database import Database
-from cortez.db import utc_now
+from cortez.clock import utc_now
+from cortez.core.db.engine import Database
+from cortez.core.security.principal import SYSTEM
 from cortez.sessions.models import LearningSession, SessionStatus
 from cortez.traces.models import CognitiveTrace
 from factory import Make

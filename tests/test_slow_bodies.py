@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pytest
 
 from cortez.content.models import Subject, Unidad
-from cortez.incoming import LEAST_RATE
+from cortez.core.web.request_body import LEAST_RATE
 from cortez.settings import Settings
 from factory import Make
 from running import SECRET

@@ -12,9 +12,9 @@ from cortez.analysis.student_rules import Week, process_score, trend_of
 from cortez.content.models import Subject
 from cortez.evaluations.models import Evaluation
 from cortez.exercises.models import Exercise, ExerciseAttempt
+from cortez.git.models import GitTrace
 from cortez.risks.models import Risk
 from cortez.sessions.models import LearningSession
-from cortez.traces.git_models import GitTrace
 from cortez.traces.models import CognitiveTrace
 from factory import Make, Someone
 

@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 
 from cortez.accounts.models import CourseMember, Role
-from cortez.db import utc_now
+from cortez.clock import utc_now
 from cortez.oversight.models import InterventionStatus, PlanStatus, RemediationPlan, TeacherIntervention
 from factory import Make, Someone
 from matrix_bodies import ALERT

@@ -13,7 +13,6 @@ import pytest
 from litestar import Litestar
 from sqlalchemy import delete, update
 
-from cortez import openapi
 from cortez.accounts.attempts import (
     ACCOUNT_KNOWN,
     FAILURES,
@@ -27,13 +26,15 @@ from cortez.accounts.attempts import (
 )
 from cortez.accounts.models import User
 from cortez.app import create_app
-from cortez.database import Database
+from cortez.core.db.engine import Database
+from cortez.core.openapi import document as operations
+from cortez.core.security.passwords import Passwords
+from cortez.core.web.client_address import client_network
+from cortez.core.web.rate_limit_store import SECOND, Allowance, LoginAttempt, Meters, RateLimit, prune
+from cortez.core.web.rate_limits import MAX_LEASES, Kind, Lease, Rates
 from cortez.errors import TooManyRequests
-from cortez.networks import client_network
-from cortez.rates import MAX_LEASES, Kind, Lease, Rates
-from cortez.security import Passwords
+from cortez.pages import openapi
 from cortez.settings import Settings, SettingsError, load
-from cortez.throttling import SECOND, Allowance, LoginAttempt, Meters, RateLimit, prune
 from factory import PASSWORD, Make
 from running import client_of, live
 from watching import statements
@@ -448,7 +449,7 @@ async def test_a_database_that_takes_no_writes_is_still_read(app: Litestar) -> N
 
 async def test_what_reads_or_writes_much_at_once_is_heavy(app: Litestar) -> None:
     heavy = {
-        f"{verb} {path.removeprefix('/api/v1')}" for path, verb, one in openapi.routes(app) if one.opt.get("heavy")
+        f"{verb} {path.removeprefix('/api/v1')}" for path, verb, one in operations.routes(app) if one.opt.get("heavy")
     }
     assert {
         "GET /exports/traces",

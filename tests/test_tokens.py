@@ -15,8 +15,8 @@ from litestar import Litestar
 from asking import absent, guarded, send
 from cortez.accounts.models import ApiKey
 from cortez.app import create_app
-from cortez.db import utc_now
-from cortez.security import ACCESS_TTL, LEEWAY, Tokens, digest, new_secret
+from cortez.clock import utc_now
+from cortez.core.security.tokens import ACCESS_TTL, LEEWAY, Tokens, digest, new_secret
 from factory import Make, Someone
 from forgeries import changed, forged, parts_of, secret_of, signed
 from running import SECRET, client_of, live

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from cortez.db import utc_now
+from cortez.clock import utc_now
 from cortez.traces.models import CognitiveTrace, InteractionType
 from factory import Make, Someone
 

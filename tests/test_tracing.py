@@ -14,8 +14,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from cortez.app import create_app
+from cortez.core.observability.tracing import Tracing
 from cortez.settings import Settings
-from cortez.tracing import Tracing
 from factory import Make
 from running import client_of, live
 
@@ -103,6 +103,8 @@ async def test_spans_go_to_the_collector_before_the_service_stops(settings: Sett
 
 
 def test_where_nothing_is_traced_nothing_of_it_is_loaded() -> None:
-    asked = "import sys, cortez.worker; print([name for name in sys.modules if name.startswith('opentelemetry')])"
+    asked = (
+        "import sys, cortez.server.worker; print([name for name in sys.modules if name.startswith('opentelemetry')])"
+    )
     done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

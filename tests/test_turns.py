@@ -12,13 +12,13 @@ import pytest
 from litestar import Litestar
 from sqlalchemy import update
 
-from cortez import pools
 from cortez.accounts.models import Course
-from cortez.database import Database
+from cortez.core.concurrency import worker_pools
+from cortez.core.concurrency.admission import ADMISSION, AMONG_OTHERS, MANY, STRANGERS, STRANGERS_PAUSE, Admission, Gate
+from cortez.core.concurrency.fair_queue import LATELY, Company, Crowded, Turns
+from cortez.core.concurrency.worker_pools import BESIDE, Pool, in_process
+from cortez.core.db.engine import Database
 from cortez.errors import Conflict, CortezError, Invalid, TooManyRequests, Unavailable
-from cortez.gate import ADMISSION, AMONG_OTHERS, MANY, STRANGERS, STRANGERS_PAUSE, Admission, Gate
-from cortez.pools import BESIDE, Pool, in_process
-from cortez.turns import LATELY, Company, Crowded, Turns
 from factory import Make
 from running import client_of
 
@@ -131,7 +131,7 @@ async def test_who_rests_gets_no_place_also_where_one_is_free() -> None:
 
 async def test_one_is_in_company_for_a_second_after_another_has_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
-    monkeypatch.setattr("cortez.turns.time.monotonic", lambda: now)
+    monkeypatch.setattr("cortez.core.concurrency.fair_queue.time.monotonic", lambda: now)
     company = Company()
     assert not company.is_shared("a")
     company.note("a")
@@ -183,7 +183,7 @@ async def test_all_networks_share_one_place_while_others_ask(monkeypatch: pytest
     waiting[2].result().leave()
     await asyncio.gather(*waiting, return_exceptions=True)
     last = await gate.admit("network:a")
-    monkeypatch.setattr("cortez.gate.OWN_PATIENCE", 0.01)
+    monkeypatch.setattr("cortez.core.concurrency.admission.OWN_PATIENCE", 0.01)
     with pytest.raises(Unavailable):
         await gate.admit("network:b")
     for one in (last, *morning):
@@ -193,7 +193,7 @@ async def test_all_networks_share_one_place_while_others_ask(monkeypatch: pytest
 
 
 async def test_a_stranger_who_gets_no_place_keeps_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cortez.gate.OWN_PATIENCE", 0.01)
+    monkeypatch.setattr("cortez.core.concurrency.admission.OWN_PATIENCE", 0.01)
     gate = Gate(1, patience=0.01)
     with_the_place = await gate.admit("key:y")
     with pytest.raises(Unavailable):
@@ -224,7 +224,7 @@ async def test_a_person_with_many_who_wait_rests_as_long_as_they_worked() -> Non
 
 
 async def test_one_principal_has_a_part_of_the_places(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cortez.gate.OWN_PATIENCE", 0.01)
+    monkeypatch.setattr("cortez.core.concurrency.admission.OWN_PATIENCE", 0.01)
     gate = Gate(60, patience=0.01)
     assert (gate.places, gate.share("person:x"), gate.share("key:x")) == (54, 9, 18)
     assert Gate(5).share("key:x") == Gate(5).places == 4
@@ -278,7 +278,7 @@ async def test_too_many_who_wait_are_told_at_once() -> None:
 
 
 def hungry() -> int:
-    return len(bytearray(2 * pools.MEMORY))
+    return len(bytearray(2 * worker_pools.MEMORY))
 
 
 def broken() -> None:
@@ -296,12 +296,12 @@ async def test_a_process_has_bounds_and_is_ended_alone(monkeypatch: pytest.Monke
         with pytest.raises(Invalid) as error:
             await in_process(function)
         assert error.value.code == "TOO_MUCH_WORK"
-    monkeypatch.setattr(pools, "SECONDS", 3.0)
+    monkeypatch.setattr(worker_pools, "SECONDS", 3.0)
     works: list[Any] = [BESIDE.run(time.sleep, 60), BESIDE.run(abs, -1)]
     slow, quick = await asyncio.gather(*works, return_exceptions=True)
     assert isinstance(slow, Invalid)
     assert quick == 1
-    assert await in_process(os.getpriority, os.PRIO_PROCESS, 0) == pools.NICENESS
+    assert await in_process(os.getpriority, os.PRIO_PROCESS, 0) == worker_pools.NICENESS
 
 
 async def test_an_error_comes_out_of_a_process_as_it_was_raised() -> None:

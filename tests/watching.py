@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import event
 
-from cortez.database import Database
+from cortez.core.db.engine import Database
 
 
 @contextmanager

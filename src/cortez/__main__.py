@@ -1,5 +1,5 @@
 """`python -m cortez` is `cortez`."""
 
-from cortez.cli import main
+from cortez.commands.cli import main
 
 main()

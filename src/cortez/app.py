@@ -13,50 +13,59 @@ from litestar.exceptions import LitestarException
 from litestar.types import ControllerRouterHandler, Send
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from cortez import tables  # noqa: F401 - registers every table
 from cortez.accounts import auth_handlers, course_handlers, invitation_handlers
 from cortez.accounts import handlers as accounts
 from cortez.accounts.attempts import Refusals
 from cortez.accounts.authentication import Callers, authenticator
 from cortez.activities import handlers as activities
 from cortez.analysis import handlers as analysis
-from cortez.analysis import sequence_handlers
 from cortez.analysis import student_handlers as student_views
+from cortez.audit import handlers as audit_handlers
+from cortez.audit.access_log import Journal
+from cortez.bootstrap import open_database
 from cortez.content import file_handlers, note_handlers
 from cortez.content import handlers as content
-from cortez.database import Database
-from cortez.errors import described, on_exception, request_id
+from cortez.core.db.errors import described
+from cortez.core.db.pagination import Cursors
+from cortez.core.observability.request_context import Exchange, note_status
+from cortez.core.observability.request_ids import request_id
+from cortez.core.security.passwords import Passwords
+from cortez.core.security.principal import Principal
+from cortez.core.security.tokens import Tokens
+from cortez.core.web.middleware import UnitOfWork
+from cortez.core.web.pagination import provide_page
+from cortez.core.web.preconditions import Match
+from cortez.core.web.problems import on_exception
+from cortez.core.web.rate_limits import Rates, limited
+from cortez.core.web.request_attempt import provide_session
+from cortez.core.web.requests import StrictRequest
+from cortez.core.web.responses import Answer
+from cortez.core.web.route_options import learn_routes
+from cortez.core.web.security_headers import add_headers, cors
 from cortez.evaluations import handlers as evaluations
-from cortez.exchanges import Exchange, note_status
 from cortez.exercises import attempt_handlers, part_handlers
 from cortez.exercises import handlers as exercises
-from cortez.hardening import add_headers, cors
+from cortez.exports import handlers as exports
+from cortez.git import handlers as git_handlers
 from cortez.lti import handlers as lti
-from cortez.oversight import alert_handlers, intervention_handlers, plan_handlers, profiles, student_handlers
-from cortez.oversight import report_handlers as reports
+from cortez.ops.background_jobs import Upkeep, beside
+from cortez.ops.gauges import Gauges
+from cortez.oversight import alert_handlers, intervention_handlers, plan_handlers
 from cortez.pages import handlers as pages
-from cortez.paging import Cursors, provide_page
-from cortez.rates import Rates, limited
-from cortez.records import audit_handlers, privacy_handlers
-from cortez.records import handlers as exports
-from cortez.records.access import Journal
-from cortez.records.gauges import Gauges
-from cortez.records.upkeep import Upkeep, beside
-from cortez.responses import Answer
+from cortez.privacy import handlers as privacy_handlers
+from cortez.profiles import handlers as student_handlers
+from cortez.reports import handlers as reports
 from cortez.risks import handlers as risks
-from cortez.schemas import Match, StrictRequest
-from cortez.security import Passwords, Principal, Tokens
+from cortez.sequences import handlers as sequence_handlers
 from cortez.sessions import handlers as sessions
 from cortez.sessions.quotas import Quotas
 from cortez.settings import Settings, load
 from cortez.simulators import event_handlers
 from cortez.simulators import handlers as simulators
-from cortez.traces import git_handlers
 from cortez.traces import handlers as traces
-from cortez.transactions import UnitOfWork, learn_routes, provide_session
 
 if TYPE_CHECKING:
-    from cortez.tracing import Tracing
+    from cortez.core.observability.tracing import Tracing
 
 logger = logging.getLogger(__name__)
 
@@ -150,20 +159,12 @@ def create_app(settings: Settings | None = None, extra: Sequence[ControllerRoute
     return app
 
 
-def open_database(settings: Settings, actor: str = "service") -> Database:
-    """The database, with what a higher package keeps up to date when a lower one changes something.
-
-    `actor` (`command:NAME`) is who the audit log names where no request says it.
-    """
-    return Database(settings, student_changed=profiles.refresh, actor=actor)
-
-
 def open_tracing(settings: Settings) -> "Tracing | None":
     """Where spans go to, if anywhere: without it, none of OpenTelemetry is loaded."""
     if not settings.otel_exporter_otlp_endpoint:
         return None
     try:
-        from cortez.tracing import Tracing
+        from cortez.core.observability.tracing import Tracing
     except ImportError:
         logger.warning("OTEL_EXPORTER_OTLP_ENDPOINT is set, but nothing is traced: install cortez[otel].")
         return None

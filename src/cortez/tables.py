@@ -1,22 +1,24 @@
 """The schema's map: importing this module registers every table."""
 
-from cortez import idempotency, throttling
 from cortez.accounts import models as accounts
 from cortez.activities import models as activities
 from cortez.adoption import models as adoption
-from cortez.analysis import models as analysis
+from cortez.audit import models as audit
 from cortez.content import models as content
-from cortez.db import Base
+from cortez.core.db.base import Base
+from cortez.core.web import idempotency, rate_limit_store
 from cortez.evaluations import models as evaluations
 from cortez.exercises import models as exercises
+from cortez.git import models as git
 from cortez.lti import models as lti
 from cortez.oversight import models as oversight
-from cortez.records import audit_models as audit
-from cortez.records import erasure_models as erasures
+from cortez.privacy import models as erasures
+from cortez.profiles import models as profiles
+from cortez.reports import models as reports
 from cortez.risks import models as risks
+from cortez.sequences import models as sequences
 from cortez.sessions import models as sessions
 from cortez.simulators import models as simulators
-from cortez.traces import git_models as git
 from cortez.traces import models as traces
 
 metadata = Base.metadata
@@ -25,7 +27,6 @@ __all__ = [
     "accounts",
     "activities",
     "adoption",
-    "analysis",
     "audit",
     "content",
     "erasures",
@@ -36,9 +37,12 @@ __all__ = [
     "lti",
     "metadata",
     "oversight",
+    "profiles",
+    "rate_limit_store",
+    "reports",
     "risks",
+    "sequences",
     "sessions",
     "simulators",
-    "throttling",
     "traces",
 ]

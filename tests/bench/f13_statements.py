@@ -11,8 +11,8 @@ from sqlalchemy import event
 from bench.programs import ROOT
 from bench.stage import Bench, Line
 from corpus import SPARED, at, places, right_body
-from cortez import migrations
 from cortez.app import create_app
+from cortez.core.migrations import runner
 from cortez.sessions.models import LearningSession
 from factory import Make
 from postgres import create_database
@@ -59,7 +59,7 @@ def run(bench: Bench) -> Iterator[Line]:
 async def counted(bench: Bench) -> dict[str, tuple[int, Sent, Sent]]:
     url = await create_database(bench.postgres, "bench_statements")
     settings = settings_for(url, files=str(bench.folder / "statements"), rate_anonymous=0)
-    await asyncio.to_thread(migrations.upgrade, settings)
+    await asyncio.to_thread(runner.upgrade, settings)
     async with live(create_app(settings)) as app, Make(app, client_of) as make:
         address = await places(make)
         admin = await make.admin()

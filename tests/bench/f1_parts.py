@@ -23,12 +23,12 @@ from bench.programs import ROOT
 from bench.stage import Bench, Line
 from cortez.accounts.authentication import Callers, authenticator
 from cortez.app import create_app
-from cortez.auditing import act_for
-from cortez.database import commit
-from cortez.driver import line_of
-from cortez.paging import Page
-from cortez.schemas import Listing
-from cortez.security import Principal, Tokens
+from cortez.core.db.audit_context import act_for
+from cortez.core.db.driver import line_of
+from cortez.core.db.engine import commit
+from cortez.core.db.pagination import Listing, Page
+from cortez.core.security.principal import Principal
+from cortez.core.security.tokens import Tokens
 from cortez.sessions.repository import SessionRepository
 from cortez.settings import Settings
 from cortez.traces.ingest import JUDGED

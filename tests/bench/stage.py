@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 
 from bench.material import Place, prepare
-from cortez import migrations
+from cortez.core.migrations import runner
 from cortez.settings import Settings
 from postgres import create_database
 from running import settings_for
@@ -69,7 +69,7 @@ class Bench(msgspec.Struct, frozen=True):
         if not embedded:
             url = asyncio.run(create_database(self.postgres, f"bench_{name}"))
         settings = settings_for(url, files=str(folder / "files"))
-        migrations.upgrade(settings)
+        runner.upgrade(settings)
         return Scene(folder, url, settings, prepare(settings, clients))
 
 

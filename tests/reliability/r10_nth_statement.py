@@ -28,13 +28,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 import routes
 from corpus import RIGHT
-from cortez import driver, tables
+from cortez import tables
 from cortez.accounts.models import RefreshToken, User
-from cortez.database import Database
-from cortez.db import utc_now
-from cortez.errors import PROBLEM_JSON
-from cortez.security import Passwords, digest, new_secret
-from cortez.throttling import LoginAttempt
+from cortez.clock import utc_now
+from cortez.core.db import driver
+from cortez.core.db.engine import Database
+from cortez.core.security.passwords import Passwords
+from cortez.core.security.tokens import digest, new_secret
+from cortez.core.web.problems import PROBLEM_JSON
+from cortez.core.web.rate_limit_store import LoginAttempt
 from factory import PASSWORD, Make
 from matrix import Matrix, undone
 from matrix_table import Row

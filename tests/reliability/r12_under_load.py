@@ -17,7 +17,7 @@ from uuid import UUID
 
 import asyncpg
 
-from cortez.revisions import CHECKOUT
+from cortez.core.migrations.revisions import CHECKOUT
 from cortez.sessions.models import LearningSession
 from factory import Make
 from migrating import processes, revisions, upgrade
@@ -36,17 +36,17 @@ HELD, FREE = 1.5, 1.0  # seconds that a reader keeps its transaction open, and t
 PATIENCE = 300.0  # seconds
 REVISION = """
 import sqlalchemy as sa
-from cortez import schema_changes
+from cortez.core.migrations import operations
 
 revision, down_revision = "busy", {head!r}
 
 
 def upgrade() -> None:
-    schema_changes.add_column("cognitive_traces", sa.Column("teacher_id", sa.Uuid()))
-    schema_changes.add_foreign_key("fk_busy", "cognitive_traces", "users", ["teacher_id"], ["id"], "SET NULL")
-    schema_changes.create_index("idx_busy", "cognitive_traces", ["teacher_id", "created_at"])
-    schema_changes.add_check("cognitive_traces", "ck_busy", "length(content) >= 0")
-    schema_changes.add_required_column("sessions", sa.Column("busy", sa.Integer()), "trace_count + 1", default="0")
+    operations.add_column("cognitive_traces", sa.Column("teacher_id", sa.Uuid()))
+    operations.add_foreign_key("fk_busy", "cognitive_traces", "users", ["teacher_id"], ["id"], "SET NULL")
+    operations.create_index("idx_busy", "cognitive_traces", ["teacher_id", "created_at"])
+    operations.add_check("cognitive_traces", "ck_busy", "length(content) >= 0")
+    operations.add_required_column("sessions", sa.Column("busy", sa.Integer()), "trace_count + 1", default="0")
 """
 COPIES = """
     INSERT INTO {table} SELECT (jsonb_populate_record(one, jsonb_build_object('id', gen_random_uuid()))).*

@@ -15,8 +15,8 @@ from typing import NamedTuple
 import asyncpg
 import msgspec
 
-from cortez import migrations
-from cortez.database import Database
+from cortez.core.db.engine import Database
+from cortez.core.migrations import runner
 from cortez.settings import Settings
 from postgres import Cluster
 from reliability.smalldisk import Disk, behind, is_possible
@@ -122,7 +122,7 @@ async def on_postgresql(stage: Stage, folder: Path) -> AsyncIterator[Scene]:
         await boss.execute("CREATE DATABASE small TABLESPACE small")
         url = cluster.url.rpartition("/")[0] + "/small"
         moved = msgspec.structs.replace(stage, settings=msgspec.structs.replace(stage.settings, database_url=url))
-        await asyncio.to_thread(migrations.upgrade, moved.settings)
+        await asyncio.to_thread(runner.upgrade, moved.settings)
         place = await prepare(moved)
         assert cluster.process
         disk = Disk(cluster.process.pid, folder)

@@ -10,8 +10,8 @@ from contextlib import AbstractAsyncContextManager
 import asyncpg
 import msgspec
 
-from cortez import migrations
-from cortez.replica import LAGGING, LOST
+from cortez.core.db.replica import LAGGING, LOST
+from cortez.core.migrations import runner
 from postgres import Cluster, cluster, create_database, replica
 from reliability.stage import POSTGRESQL, Outcome, Stage
 from reliability.traffic import Place, going, prepare
@@ -85,7 +85,7 @@ async def run(stage: Stage) -> Outcome:
     with cluster(stage.folder / "primary", durable=True) as primary:
         url = await create_database(primary.url, "replicated")
         settings = msgspec.structs.replace(stage.settings, database_url=url)
-        await asyncio.to_thread(migrations.upgrade, settings)
+        await asyncio.to_thread(runner.upgrade, settings)
         with replica(primary, stage.folder / "standby", durable=True, log_statement="all") as standby:
             return await play(msgspec.structs.replace(stage, settings=settings), standby)
 

@@ -15,7 +15,8 @@ from pathlib import Path
 import asyncpg
 import msgspec
 
-from cortez import doctor, migrations
+from cortez.core.migrations import runner
+from cortez.ops import doctor
 from factory import Make
 from postgres import Cluster, cluster, create_database, free_port, prefixed
 from reliability import contests, r9_storms
@@ -97,7 +98,7 @@ async def run(stage: Stage) -> Outcome:
         changes = {"database_url": pooled, "database_direct_url": direct, "db_pgbouncer": True}
         settings = msgspec.structs.replace(stage.settings, **changes)
         await set_timeouts(direct)
-        await asyncio.to_thread(migrations.upgrade, settings)
+        await asyncio.to_thread(runner.upgrade, settings)
         wrong = [str(found) for found in await doctor.examine(settings) if found.mark == doctor.BAD]
         behind = msgspec.structs.replace(stage, settings=settings)
         said = await play(behind, postgres, pooler, wrong)

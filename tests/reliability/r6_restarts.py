@@ -7,7 +7,7 @@ import time
 import httpx
 import msgspec
 
-from cortez import migrations
+from cortez.core.migrations import runner
 from postgres import Cluster, cluster, create_database
 from reliability.stage import POSTGRESQL, Outcome, Stage
 from reliability.traffic import Traffic, prepare
@@ -27,7 +27,7 @@ async def run(stage: Stage) -> Outcome:
         settings = msgspec.structs.replace(
             stage.settings, database_url=await create_database(postgres.url, "restarted")
         )
-        await asyncio.to_thread(migrations.upgrade, settings)
+        await asyncio.to_thread(runner.upgrade, settings)
         stage = msgspec.structs.replace(stage, settings=settings)
         place = await prepare(stage)
         with stage.server(CORTEZ_WORKERS="2") as server:

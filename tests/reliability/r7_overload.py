@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from sqlalchemy import update
 
-from cortez.db import utc_now
+from cortez.clock import utc_now
 from cortez.sessions.models import LearningSession
 from reliability.stage import POSTGRESQL, Outcome, Stage
 from reliability.traffic import Place, prepare

@@ -16,7 +16,7 @@ from typing import Any
 from litestar import Litestar
 from sqlalchemy import func, select, text
 
-from cortez.database import Database
+from cortez.core.db.engine import Database
 from cortez.sessions.models import LearningSession
 from cortez.traces.models import CognitiveTrace
 from factory import Make, Someone

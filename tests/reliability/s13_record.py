@@ -9,8 +9,8 @@ import asyncpg
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from cortez.database import Database
-from cortez.records.sealing import seal_all, verify
+from cortez.audit.seals import seal_all, verify
+from cortez.core.db.engine import Database
 from factory import Make, Someone
 from matrix_bodies import ALERT, PERIOD, PLAN, RISK
 from record import Record, tried, trouble, writes

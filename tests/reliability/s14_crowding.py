@@ -25,7 +25,7 @@ from msgspec import Struct
 
 from cortez.accounts.models import User
 from cortez.content.models import Subject, Unidad
-from cortez.security import Passwords
+from cortez.core.security.passwords import Passwords
 from cortez.traces.models import CognitiveTrace
 from factory import PASSWORD, Make
 from forgeries import secret_of

@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from cortez import tables
 from cortez.accounts.models import CourseMember
-from cortez.db import utc_now
+from cortez.clock import utc_now
 from cortez.evaluations.models import CompetencyLevel
 from factory import Group, Make, Someone
 from matrix_bodies import ALERT, PLAN

@@ -8,8 +8,8 @@ from litestar import Litestar
 from sqlalchemy import update
 
 from cortez.accounts.models import RefreshToken
-from cortez.db import utc_now
-from cortez.security import SAME_REFRESH
+from cortez.clock import utc_now
+from cortez.core.security.tokens import SAME_REFRESH
 from factory import PASSWORD
 from reliability.stage import Outcome, Stage
 from running import client_of

@@ -21,7 +21,7 @@ import httpx
 import msgspec
 
 from cortez.accounts.models import Role, User
-from cortez.security import Passwords
+from cortez.core.security.passwords import Passwords
 from cortez.settings import Settings
 from factory import PASSWORD, Make
 from forgeries import secret_of

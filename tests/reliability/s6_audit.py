@@ -10,10 +10,10 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import NullType
 
-from cortez.database import Database
-from cortez.db import Base
-from cortez.records.audit_models import AuditEntry, AuditLeaf, AuditSeal
-from cortez.records.sealing import backlog, seal_all, verify
+from cortez.audit.models import AuditEntry, AuditLeaf, AuditSeal
+from cortez.audit.seals import backlog, seal_all, verify
+from cortez.core.db.base import Base
+from cortez.core.db.engine import Database
 from factory import Make
 from reliability.stage import Outcome, Stage
 from running import client_of

@@ -4,9 +4,9 @@ import io
 from pathlib import Path
 from zipfile import ZipFile
 
-from cortez.db import Base
-from cortez.privacy import STAMPS
-from cortez.records.sealing import seal_all, verify
+from cortez.audit.seals import seal_all, verify
+from cortez.core.db.base import Base
+from cortez.core.db.classification import STAMPS
 from factory import Make
 from planted import WORDS, everything, figures, plant
 from reliability.stage import Outcome, Stage

@@ -6,8 +6,8 @@ from typing import Any
 import httpx
 from sqlalchemy import select, text
 
-from cortez.app import open_database
-from cortez.idempotency import IdempotencyRecord
+from cortez.bootstrap import open_database
+from cortez.core.web.idempotency import IdempotencyRecord
 from reliability.stage import Outcome, Stage
 from running import SECRET
 

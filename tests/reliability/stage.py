@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 from litestar import Litestar
 
-from cortez import migrations
 from cortez.app import create_app
+from cortez.core.migrations import runner
 from cortez.settings import Settings
 from postgres import create_database
 from running import SECRET, live, settings_for
@@ -41,7 +41,7 @@ class Stage(msgspec.Struct, frozen=True):
         if database == POSTGRESQL:
             url = await create_database(postgres, name.lower())
         settings = settings_for(url, files=str(folder / "files"))
-        await asyncio.to_thread(migrations.upgrade, settings)
+        await asyncio.to_thread(runner.upgrade, settings)
         return cls(database, settings, folder, quick)
 
     @asynccontextmanager

@@ -16,7 +16,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import func, select
 
-from cortez.database import Database
+from cortez.core.db.engine import Database
 from cortez.sessions.models import LearningSession
 from cortez.traces.models import CognitiveTrace
 from factory import Make

@@ -13,20 +13,22 @@ import hmac
 import time
 from collections import OrderedDict
 from datetime import timedelta
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from uuid import UUID
 
-from litestar.types import Scope
 from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from cortez.database import Database
-from cortez.db import utc_now
+from cortez.clock import utc_now
+from cortez.core.db.engine import Database
+from cortez.core.security.identifiers import folded
+from cortez.core.web.client_address import client_network
+from cortez.core.web.rate_limit_store import Allowance, LoginAttempt, Meters
 from cortez.errors import TooManyRequests
-from cortez.identifiers import folded
-from cortez.networks import client_network
 from cortez.settings import Settings
-from cortez.throttling import Allowance, LoginAttempt, Meters
+
+if TYPE_CHECKING:
+    from litestar.types import Scope
 
 GUESSES = Allowance(burst=4, seconds=3600)  # at one login, by strangers: 4 + 3600 / 3600 = 5 in any hour
 OWN_GUESSES = Allowance(burst=5, seconds=720)  # from a network that has signed in to the account: 10 in any hour
@@ -82,7 +84,7 @@ class Refusals:
 class Attempts:
     """The attempts of one request."""
 
-    def __init__(self, database: Database, settings: Settings, refusals: Refusals, scope: Scope) -> None:
+    def __init__(self, database: Database, settings: Settings, refusals: Refusals, scope: "Scope") -> None:
         self.database = database
         self.refusals = refusals
         self.settings = settings

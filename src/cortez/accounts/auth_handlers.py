@@ -9,7 +9,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
 from cortez.accounts.attempts import NO_ACCOUNT, Attempts, Refusals
-from cortez.accounts.authentication import SYSTEM
 from cortez.accounts.models import RefreshToken, Role
 from cortez.accounts.repository import NO_TOKEN, RefreshTokenRepository, UserRepository
 from cortez.accounts.schemas import (
@@ -23,14 +22,18 @@ from cortez.accounts.schemas import (
     TokensOut,
     UserOut,
 )
-from cortez.database import Database
-from cortez.db import utc_now
-from cortez.dependencies import provided
-from cortez.errors import Forbidden, Problem, Unauthorized
-from cortez.rates import UNMETERED
-from cortez.responses import Answer, created, refused
-from cortez.schemas import StrictRequest
-from cortez.security import Passwords, Principal, Tokens, people
+from cortez.clock import utc_now
+from cortez.core.db.engine import Database
+from cortez.core.security.passwords import Passwords
+from cortez.core.security.principal import SYSTEM, Principal
+from cortez.core.security.tokens import Tokens
+from cortez.core.web.dependencies import provided
+from cortez.core.web.guards import people
+from cortez.core.web.problems import Problem
+from cortez.core.web.rate_limits import UNMETERED
+from cortez.core.web.requests import StrictRequest
+from cortez.core.web.responses import Answer, created, refused
+from cortez.errors import Forbidden, Unauthorized
 from cortez.settings import Settings
 
 PUBLIC = {"public": True, "no_key": True}

@@ -4,27 +4,25 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
-from uuid import UUID
 
 from litestar.types import Scope
 from sqlalchemy import bindparam, exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.accounts.models import ApiKey, RefreshToken, Role, User
-from cortez.db import holds, utc_now
-from cortez.driver import fetch
+from cortez.clock import utc_now
+from cortez.core.concurrency.admission import KEY, NETWORK, PERSON
+from cortez.core.db.compiled_queries import Kept
+from cortez.core.db.driver import fetch
+from cortez.core.db.expressions import holds
+from cortez.core.db.replica import HERE, POSITION
+from cortez.core.security.principal import Principal
+from cortez.core.security.tokens import KEY_PREFIX, Claims, Tokens, digest
+from cortez.core.web.client_address import client_network
 from cortez.errors import Unauthorized
-from cortez.gate import KEY, NETWORK, PERSON
-from cortez.networks import client_network
-from cortez.replica import HERE, POSITION
-from cortez.security import KEY_PREFIX, Claims, Principal, Tokens, digest
 from cortez.settings import Settings
-from cortez.statements import Kept
 
 MOST_KNOWN = 10_000  # keys
-
-# The service itself, where nobody has signed in yet.
-SYSTEM = Principal(id=UUID(int=0), roles=frozenset({"admin"}))
 
 USERS, KEYS, TOKENS = User.__table__.c, ApiKey.__table__.c, RefreshToken.__table__.c
 LIVING_KEY = select(KEYS.id, KEYS.scopes, KEYS.course_ids).where(

@@ -7,24 +7,24 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.status_codes import HTTP_200_OK, HTTP_202_ACCEPTED
 
+from cortez.accounts.access import readers
 from cortez.accounts.enrolment import CSV, EnrolIn, Enrolment, EnrolResult, lines_of
 from cortez.accounts.models import Course, CourseMember, CourseRole
 from cortez.accounts.repository import CourseRepository, InvitationRepository, MemberRepository
 from cortez.accounts.schemas import CourseIn, CourseOut, CoursePatch, MemberIn, MemberOut
-from cortez.batches import MAX_ITEMS
-from cortez.dependencies import provided
+from cortez.core.db.pagination import Listing, Page
+from cortez.core.web.batches import MAX_ITEMS
+from cortez.core.web.dependencies import provided
+from cortez.core.web.guards import teachers, teaching
+from cortez.core.web.parameters import PathKey
+from cortez.core.web.preconditions import Match
+from cortez.core.web.rate_limits import HEAVY
+from cortez.core.web.requests import StrictRequest
+from cortez.core.web.responses import Answer, created
 from cortez.errors import Forbidden, NotFound
-from cortez.paging import Page
-from cortez.parameters import PathKey
-from cortez.rates import HEAVY
-from cortez.responses import Answer, created
-from cortez.schemas import Listing, Match, StrictRequest
-from cortez.security import allow, teachers, teaching
 from cortez.settings import Settings
 
 CLASS_LIST = {"bodies": {"application/json": list[EnrolIn], "text/csv": CSV}, "max_items": MAX_ITEMS}
-
-readers = allow("student", "tutor", "teacher", "key:read")
 provide_courses = provided(CourseRepository)
 provide_members = provided(MemberRepository)
 Courses = NamedDependency[CourseRepository]

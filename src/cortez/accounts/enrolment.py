@@ -15,18 +15,19 @@ from msgspec import Struct
 from sqlalchemy import func, or_, select
 from uuid_utils.compat import uuid7
 
-from cortez.accounts.authentication import SYSTEM
 from cortez.accounts.models import Course, CourseInvitation, CourseMember, CourseRole, Role, User
 from cortez.accounts.repository import NO_PASSWORD, InvitationRepository, MemberRepository, UserRepository
 from cortez.accounts.schemas import AccountInput, Email
 from cortez.accounts.student_ids import carried, former
-from cortez.batches import bounded, errors_of, items_of, read
-from cortez.database import student_changed
+from cortez.core.db.engine import student_changed
+from cortez.core.security.identifiers import folded
+from cortez.core.security.principal import SYSTEM
+from cortez.core.web.batches import bounded, errors_of, items_of, read
+from cortez.core.web.rate_limit_store import Allowance, Meters, RateLimit
+from cortez.core.web.requests import StrictRequest
+from cortez.core.web.schemas import Name, StudentKey
 from cortez.errors import Conflict, CortezError, FieldError, Forbidden, Invalid
-from cortez.identifiers import folded
-from cortez.schemas import Name, StrictRequest, StudentKey
 from cortez.settings import Settings
-from cortez.throttling import Allowance, Meters, RateLimit
 
 COLUMNS = ("email", "name", "student_id", "role")
 CSV = {

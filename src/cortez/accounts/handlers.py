@@ -28,13 +28,16 @@ from cortez.accounts.schemas import (
     UserPatch,
 )
 from cortez.accounts.student_ids import note_former, refuse_former
-from cortez.dependencies import provided
+from cortez.core.db.pagination import Listing, Page
+from cortez.core.security.passwords import Passwords
+from cortez.core.security.principal import Principal
+from cortez.core.security.tokens import KEY_PREFIX, digest, new_secret
+from cortez.core.web.dependencies import provided
+from cortez.core.web.guards import admins
+from cortez.core.web.parameters import QueryKey, QueryText
+from cortez.core.web.preconditions import Match
+from cortez.core.web.responses import Answer, created
 from cortez.errors import Conflict
-from cortez.paging import Page
-from cortez.parameters import QueryKey, QueryText
-from cortez.responses import Answer, created
-from cortez.schemas import Listing, Match
-from cortez.security import KEY_PREFIX, Passwords, Principal, admins, digest, new_secret
 from cortez.settings import Settings
 
 provide_users = provided(UserRepository)

@@ -9,10 +9,9 @@ from litestar.status_codes import HTTP_200_OK
 
 from cortez.accounts.repository import InvitationRepository, MemberRepository
 from cortez.accounts.schemas import InvitationOut, MemberOut
-from cortez.dependencies import provided
-from cortez.paging import Page
-from cortez.schemas import Listing
-from cortez.security import people
+from cortez.core.db.pagination import Listing, Page
+from cortez.core.web.dependencies import provided
+from cortez.core.web.guards import people
 
 provide_invitations = provided(InvitationRepository)
 Invitations = NamedDependency[InvitationRepository]

@@ -6,9 +6,9 @@ from sqlalchemy import func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.accounts.models import User
-from cortez.database import Database
-from cortez.db import within
-from cortez.identifiers import key_of
+from cortez.core.db.engine import Database
+from cortez.core.db.expressions import within
+from cortez.core.security.identifiers import key_of
 
 NAMES = ("email", "username")
 

@@ -7,14 +7,18 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, Index, LargeBinary, String, UniqueConstraint, false, text, true
 from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
-from cortez.choices import Choice, aliases
-from cortez.db import Base, Items, one_of, utc_now
-from cortez.identifiers import MAX_KEY, key_of
-from cortez.privacy import Privacy
+from cortez.clock import utc_now
+from cortez.core.db.base import Base, Duplicate, one_of
+from cortez.core.db.classification import Privacy
+from cortez.core.db.types import Items
+from cortez.core.security.identifiers import MAX_KEY, key_of
+from cortez.enums import Choice, aliases
 
 if TYPE_CHECKING:
     from cortez.activities.models import Activity
-    from cortez.oversight.models import CourseReport, RemediationPlan, RiskAlert, StudentProfile, TeacherIntervention
+    from cortez.oversight.models import RemediationPlan, RiskAlert, TeacherIntervention
+    from cortez.profiles.models import StudentProfile
+    from cortez.reports.models import CourseReport
     from cortez.sessions.models import LearningSession
 
 
@@ -64,6 +68,13 @@ class User(Base):
     """
 
     __tablename__ = "users"
+    duplicates: ClassVar = {
+        "email": Duplicate("EMAIL_IN_USE", "An account with this e-mail exists already."),
+        "email_key": Duplicate("EMAIL_IN_USE", "An account with this e-mail exists already."),
+        "username": Duplicate("USERNAME_IN_USE", "An account with this username exists already."),
+        "username_key": Duplicate("USERNAME_IN_USE", "An account with this username exists already."),
+        "student_id": Duplicate("STUDENT_ID_IN_USE", "An account with this student_id exists already."),
+    }
     __table_args__ = (
         Index(
             "idx_users_adopted_password",
@@ -193,6 +204,9 @@ class Course(Base):
     """A course, by its business key."""
 
     __tablename__ = "courses"
+    duplicates: ClassVar = {
+        "course_id": Duplicate("COURSE_ALREADY_EXISTS", "This course_id is not available."),
+    }
     privacy = Privacy(keep="course_id title description")
 
     course_id: Mapped[str] = mapped_column(String(100), unique=True)

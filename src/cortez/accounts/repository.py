@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Select, and_, delete, exists, false, or_, 
 from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
+from cortez.accounts.access import led_courses, member_courses, taught_courses
 from cortez.accounts.models import (
     ADOPTED_PASSWORD,
     ApiKey,
@@ -21,12 +22,13 @@ from cortez.accounts.models import (
     User,
 )
 from cortez.accounts.student_ids import LOOKS, carried
-from cortez.database import student_changed
-from cortez.db import holds, utc_now, within
-from cortez.errors import DUPLICATES, Conflict, Forbidden, Invalid, NotFound
-from cortez.identifiers import folded
-from cortez.repository import Repository
-from cortez.security import REFRESH_TTL, RESET_TTL, SAME_REFRESH, SIGN_IN_TTL, Principal, digest, new_secret
+from cortez.clock import utc_now
+from cortez.core.db.engine import student_changed
+from cortez.core.db.expressions import holds, within
+from cortez.core.db.repository import Repository
+from cortez.core.security.identifiers import folded
+from cortez.core.security.tokens import REFRESH_TTL, RESET_TTL, SAME_REFRESH, SIGN_IN_TTL, digest, new_secret
+from cortez.errors import Conflict, Forbidden, Invalid, NotFound
 
 NO_TOKEN: dict[str, Any] = {"reset_hash": None, "reset_expires_at": None}  # ends an offer to set a password
 NO_PASSWORD = "!"  # noqa: S105 - no hash, so that nothing matches it
@@ -40,28 +42,6 @@ async def hold_account(session: AsyncSession, student_id: str, *columns: ColumnE
     """
     held = select(User.id, *columns).where(User.student_id == student_id).with_for_update(read=True, of=User)
     return (await session.execute(held)).one_or_none()
-
-
-def taught_courses(principal: Principal) -> Select[str]:
-    """The courses that a person teaches or tutors."""
-    roles = (CourseRole.TEACHER, CourseRole.TUTOR)
-    return member_courses(principal).where(within(CourseMember.role, roles))
-
-
-def led_courses(principal: Principal) -> Select[str]:
-    """The courses that a person teaches. In one that they only tutor they read, whatever their account may do."""
-    return member_courses(principal).where(CourseMember.role == CourseRole.TEACHER)
-
-
-def member_courses(principal: Principal) -> Select[str]:
-    return select(CourseMember.course_id).where(CourseMember.user_id == principal.id)
-
-
-def taught_students(principal: Principal) -> Select[str | None]:
-    """The keys of the students in the courses that a person teaches or tutors."""
-    members = select(User.student_id).join(CourseMember, CourseMember.user_id == User.id)
-    there = (CourseMember.course_id.in_(taught_courses(principal)), CourseMember.role == CourseRole.STUDENT)
-    return members.where(*there, User.student_id.is_not(None))
 
 
 class UserRepository(Repository[User]):
@@ -115,7 +95,8 @@ class UserRepository(Repository[User]):
         taken = (await self.session.execute(select(*columns).where(same))).all()
         for column in columns:
             if any(getattr(row, column.key) == getattr(user, column.key) for row in taken):
-                raise Conflict(*DUPLICATES["users", column.key])
+                known = User.duplicates[column.key]
+                raise Conflict(known.code, known.detail)
 
     async def update(self, user: User, changes: dict[str, Any]) -> User:
         """Raises Conflict where the student_id would change under rows that carry it."""

@@ -20,9 +20,9 @@ from cortez.accounts.models import (
     Scope,
     User,
 )
-from cortez.guessable import MAX_PASSWORD, MIN_PASSWORD
-from cortez.identifiers import MAX_KEY, cleaned, first_invisible, folded, mail_of, nfc
-from cortez.schemas import BusinessKey, Input, Instant, Name, Prose, Resource, Short, StudentKey, Title
+from cortez.core.security.guessable_passwords import MAX_PASSWORD, MIN_PASSWORD
+from cortez.core.security.identifiers import MAX_KEY, cleaned, first_invisible, folded, mail_of, nfc
+from cortez.core.web.schemas import BusinessKey, Input, Instant, Name, Prose, Resource, Short, StudentKey, Title
 
 MAX_EMAIL, MIN_USERNAME, MAX_USERNAME = MAX_KEY, 3, 50
 MAX_SENT = 4 * MAX_EMAIL  # characters of any of them: NFC makes one letter of up to four

@@ -9,9 +9,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.accounts.models import FormerStudent
-from cortez.db import Base, within
+from cortez.core.db.base import Base
+from cortez.core.db.expressions import within
+from cortez.core.security.tokens import key_id
 from cortez.errors import Conflict
-from cortez.security import key_id
 
 DERIVED = frozenset({"student_profiles", "student_figures"})  # an account alone has them, too
 LOOKS = "access_log"  # an account about which there is nothing else was looked at, and has no records

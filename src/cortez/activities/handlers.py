@@ -8,19 +8,21 @@ from litestar.params import FromQuery, JSONBody
 from litestar.status_codes import HTTP_200_OK
 from sqlalchemy import ColumnElement
 
+from cortez.activities.access import readers
 from cortez.activities.models import Activity, ActivityDifficulty, ActivityStatus
 from cortez.activities.repository import ActivityRepository
 from cortez.activities.schemas import ActivityIn, ActivityOut, ActivityPatch, MoodleLinkIn
-from cortez.db import holds
-from cortez.dependencies import provided
+from cortez.core.db.expressions import holds
+from cortez.core.db.pagination import Listing, Page
+from cortez.core.db.types import stored
+from cortez.core.security.principal import Principal
+from cortez.core.web.dependencies import provided
+from cortez.core.web.guards import teachers
+from cortez.core.web.parameters import PathKey, QueryKey, QueryText
+from cortez.core.web.preconditions import Match
+from cortez.core.web.responses import Answer, created
 from cortez.errors import Forbidden, Invalid
-from cortez.paging import Page
-from cortez.parameters import PathKey, QueryKey, QueryText
-from cortez.responses import Answer, created
-from cortez.schemas import Listing, Match, stored
-from cortez.security import Principal, allow, teachers
 
-readers = allow("student", "tutor", "teacher", "key:read", "key:sessions", "key:traces")
 provide_activities = provided(ActivityRepository)
 Activities = NamedDependency[ActivityRepository]
 

@@ -1,15 +1,16 @@
 """Activities: what students work on."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from cortez.choices import Choice, aliases
-from cortez.db import Base, Document, Items, one_of
-from cortez.privacy import Privacy
+from cortez.core.db.base import Base, Duplicate, one_of
+from cortez.core.db.classification import Privacy
+from cortez.core.db.types import Document, Items
+from cortez.enums import Choice, aliases
 
 if TYPE_CHECKING:
     from cortez.accounts.models import Course, User
@@ -40,6 +41,9 @@ class Activity(Base):
     """An assignment with the policies for using AI in it. `activity_id` is the key people see; it never changes."""
 
     __tablename__ = "activities"
+    duplicates: ClassVar = {
+        "activity_id": Duplicate("ACTIVITY_ALREADY_EXISTS", "This activity_id is not available."),
+    }
     __table_args__ = (
         one_of("ck_activity_difficulty_valid", "difficulty", ActivityDifficulty),
         one_of("ck_activity_status_valid", "status", ActivityStatus),

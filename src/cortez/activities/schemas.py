@@ -7,7 +7,7 @@ from uuid import UUID
 from msgspec import UNSET, Meta, UnsetType, field
 
 from cortez.activities.models import Activity, ActivityDifficulty, ActivityStatus, HelpLevel
-from cortez.schemas import BusinessKey, Input, LongText, Name, Prose, Resource, Share, Short
+from cortez.core.web.schemas import BusinessKey, Input, LongText, Name, Prose, Resource, Share, Short
 
 ActivityTitle = Annotated[str, Meta(min_length=3, max_length=200)]
 Tags = Annotated[list[Short], Meta(max_length=50)]

@@ -22,10 +22,10 @@ from cortez.adoption.rules import RULES, Row
 from cortez.adoption.source import Position, Source, Unusable
 from cortez.adoption.uploads import take_file
 from cortez.adoption.values import plain
+from cortez.clock import utc_now
 from cortez.content.models import Subject
 from cortez.content.storage import Storage
-from cortez.database import Database
-from cortez.db import utc_now
+from cortez.core.db.engine import Database
 from cortez.traces.models import CognitiveTrace
 
 NOT_ALONE = "If another cortez adopt stores into this database, let it end; then run this again."

@@ -9,7 +9,7 @@ from msgspec import Struct
 from sqlalchemy import select
 
 from cortez.adoption.models import Quarantined
-from cortez.database import Database
+from cortez.core.db.engine import Database
 
 LOT = 500
 

@@ -14,8 +14,8 @@ from uuid_utils.compat import uuid7
 
 from cortez.adoption.models import LegacyId
 from cortez.adoption.values import plain
-from cortez.privacy import ERASED
-from cortez.schemas import KEY_PATTERN
+from cortez.core.db.classification import ERASED
+from cortez.core.web.schemas import KEY_PATTERN
 
 NAMESPACE = UUID(
     "6f0a1d0e-6b1c-5e0d-9a55-4c0e7a3b9d21"

@@ -14,7 +14,7 @@ from cortez.adoption.rows import Fitter, Making, referred
 from cortez.adoption.rules import Unique
 from cortez.adoption.source import Source
 from cortez.adoption.values import Fit, plain
-from cortez.identifiers import key_of
+from cortez.core.security.identifiers import key_of
 from cortez.sessions.models import LearningSession
 
 LATER = "parent_trace_id: the parent comes later, set at the end"

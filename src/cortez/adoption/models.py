@@ -5,8 +5,9 @@ from datetime import datetime
 from sqlalchemy import Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from cortez.db import Base, Document
-from cortez.privacy import Privacy
+from cortez.core.db.base import Base
+from cortez.core.db.classification import Privacy
+from cortez.core.db.types import Document
 
 
 class LegacyId(Base):

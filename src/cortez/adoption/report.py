@@ -13,7 +13,7 @@ from cortez.accounts.models import Course, Role, User
 from cortez.adoption.adopt import ALL, BY_TABLE, KNOWLEDGE, PARENTS, SUBMISSIONS
 from cortez.adoption.models import AdoptionStep, Quarantined
 from cortez.adoption.source import Source
-from cortez.db import holds
+from cortez.core.db.expressions import holds
 
 SHOWN = 12  # columns named in one line
 MANY = 50

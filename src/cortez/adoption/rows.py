@@ -12,7 +12,7 @@ from cortez.adoption.checks import Checks
 from cortez.adoption.keys import Register, new_id, new_key
 from cortez.adoption.rules import BUSINESS, Row, Rule
 from cortez.adoption.values import Fit, Unfit, choices, converter, default, plain
-from cortez.db import utc_now
+from cortez.clock import utc_now
 
 OF_THE_SERVICE = {"trace_count"}  # what the service works out itself, whatever the predecessor had counted
 

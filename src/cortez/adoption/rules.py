@@ -13,8 +13,8 @@ from cortez.accounts.models import Role, User
 from cortez.activities.models import Activity, HelpLevel
 from cortez.adoption.keys import new_id, new_key
 from cortez.adoption.values import Fit
-from cortez.analysis.models import TraceSequence
 from cortez.content.models import Apuntes, ArchivoAdjunto, Subject, Unidad
+from cortez.core.security.identifiers import key_of, mail_of
 from cortez.evaluations.models import Evaluation
 from cortez.evaluations.rules import level_of
 from cortez.exercises.models import (
@@ -25,15 +25,17 @@ from cortez.exercises.models import (
     RubricCriterion,
     RubricLevel,
 )
-from cortez.identifiers import key_of, mail_of
+from cortez.git.models import GitTrace
 from cortez.lti.models import LtiDeployment, LtiSession
 from cortez.oversight.live import PREFIX
-from cortez.oversight.models import CourseReport, RemediationPlan, RiskAlert, StudentProfile, TeacherIntervention
+from cortez.oversight.models import RemediationPlan, RiskAlert, TeacherIntervention
+from cortez.profiles.models import StudentProfile
+from cortez.reports.models import CourseReport
 from cortez.risks.models import Risk
+from cortez.sequences.models import TraceSequence
 from cortez.sessions.models import LearningSession, SessionStatus
 from cortez.sessions.rules import FINAL
 from cortez.simulators.models import IncidentSimulation, InterviewSession, SimulatorEvent
-from cortez.traces.git_models import GitTrace
 from cortez.traces.models import CognitiveTrace
 
 Row = dict[str, Any]

@@ -25,7 +25,7 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from cortez.faults import name_of
+from cortez.core.db.diagnostics import name_of
 from cortez.settings import DRIVERS
 
 Row = dict[str, Any]

@@ -8,8 +8,8 @@ from cortez.adoption.rows import Making
 from cortez.adoption.values import Fit
 from cortez.content.storage import Storage
 from cortez.content.types import KINDS, extension_of, safe_name
+from cortez.core.web.uploads import Upload
 from cortez.errors import Invalid
-from cortez.uploads import Upload
 
 CHUNK = 1_000_000
 

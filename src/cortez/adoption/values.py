@@ -11,9 +11,9 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import JSON, Boolean, CheckConstraint, Column, Double, Integer, String, Table
 
-from cortez.choices import Choice
-from cortez.db import UtcDateTime
-from cortez.schemas import EARLIEST, LATEST
+from cortez.core.db.types import UtcDateTime
+from cortez.core.web.schemas import EARLIEST, LATEST
+from cortez.enums import Choice
 
 INT = 2**31
 TRUTH = {"true": True, "t": True, "1": True, "yes": True, "false": False, "f": False, "0": False, "no": False}

@@ -19,9 +19,9 @@ from cortez.analysis.student_rules import process_score
 from cortez.analysis.student_schemas import Compared, Comparison
 from cortez.evaluations.models import Evaluation
 from cortez.exercises.models import ExerciseAttempt
+from cortez.git.models import GitTrace
 from cortez.risks.models import Risk
 from cortez.sessions.models import LearningSession
-from cortez.traces.git_models import GitTrace
 from cortez.traces.models import CognitiveTrace
 from cortez.traces.repository import TRACES
 

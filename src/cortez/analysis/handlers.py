@@ -8,20 +8,20 @@ from litestar import Router, get
 from litestar.params import FromPath, FromQuery
 from msgspec import UNSET, Meta, UnsetType
 
+from cortez.analysis.access import readers
 from cortez.analysis.rules import CognitivePath, cognitive_path
+from cortez.core.security.principal import Principal
+from cortez.core.web.rate_limits import HEAVY
 from cortez.errors import Forbidden, Invalid
-from cortez.evaluations.handlers import Evaluations, provide_evaluations
+from cortez.evaluations.dependencies import Evaluations, provide_evaluations
 from cortez.evaluations.schemas import EvaluationOut
-from cortez.rates import HEAVY
-from cortez.risks.handlers import Risks, provide_risks
+from cortez.risks.dependencies import Risks, provide_risks
 from cortez.risks.schemas import RiskOut
-from cortez.security import Principal, allow
-from cortez.sessions.handlers import Sessions, provide_sessions
+from cortez.sessions.dependencies import Sessions, provide_sessions
 from cortez.sessions.schemas import SessionOut
-from cortez.traces.handlers import Traces, provide_traces
+from cortez.traces.dependencies import Traces, provide_traces
 from cortez.traces.schemas import TraceOut
 
-readers = allow("student", "tutor", "teacher", "key:read", "key:sessions")
 # What may be included, and the scope with which a key that may not `read` sees it.
 PARTS = {"traces": "key:traces", "risks": "key:analysis", "evaluations": "key:analysis"}
 MAX_STEPS = 20_000

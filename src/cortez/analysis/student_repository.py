@@ -5,19 +5,18 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, and_, case, distinct, func, literal_column, or_, select, true
 
+from cortez.accounts.access import taught_courses
 from cortez.accounts.models import CourseMember, CourseRole, User
-from cortez.accounts.repository import taught_courses
 from cortez.analysis.sql import members, utc_day
 from cortez.analysis.student_schemas import Deliveries, Dialogue, Late, Reasoning, Technique, Traceability
 from cortez.errors import NotFound
 from cortez.evaluations.models import Evaluation
 from cortez.exercises.models import ExerciseAttempt
+from cortez.git.models import GitEventType, GitTrace
 from cortez.risks.models import Risk
 from cortez.sessions.models import LearningSession, SessionStatus
 from cortez.sessions.repository import SessionRepository
-from cortez.traces.git_models import GitEventType, GitTrace
-from cortez.traces.ingest import STUDENT_TYPES
-from cortez.traces.models import InteractionType
+from cortez.traces.models import STUDENT_TYPES, InteractionType
 from cortez.traces.repository import HAPPENED, TRACES
 from cortez.traces.rules import MIN_JUSTIFICATION
 

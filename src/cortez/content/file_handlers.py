@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from email.utils import formatdate
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import quote
 from uuid import UUID
 
@@ -15,27 +15,28 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.response import Stream
 from litestar.status_codes import HTTP_200_OK
-from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from cortez.content.handlers import Unidades, may_restore, provide_unidades, readers
-from cortez.content.models import Apuntes, ArchivoAdjunto
-from cortez.content.note_handlers import Notes, provide_notes
+from cortez.clock import utc_now
+from cortez.content.access import may_restore, readers
+from cortez.content.attachments import Taken, beside, kept, placed, require_room
+from cortez.content.dependencies import Notes, Unidades, provide_notes, provide_unidades
+from cortez.content.models import ArchivoAdjunto
 from cortez.content.repository import MAX_FILES, ApuntesRepository, ArchivoRepository, UnidadRepository
 from cortez.content.schemas import ArchivoOut, ArchivoPatch
 from cortez.content.storage import Storage
-from cortez.content.types import KINDS, Kind, extension_of, safe_name
-from cortez.database import Database
-from cortez.db import utc_now
-from cortez.dependencies import provided
-from cortez.errors import Conflict, CortezError, Invalid, NotFound
-from cortez.paging import Page
-from cortez.pools import BESIDE
-from cortez.responses import Answer, created
-from cortez.schemas import Listing, Match, StrictRequest
-from cortez.security import Principal, teachers
+from cortez.content.types import safe_name
+from cortez.core.db.engine import Database
+from cortez.core.db.pagination import Listing, Page
+from cortez.core.security.principal import Principal
+from cortez.core.web.dependencies import provided
+from cortez.core.web.guards import teachers
+from cortez.core.web.preconditions import Match
+from cortez.core.web.requests import StrictRequest
+from cortez.core.web.responses import Answer
+from cortez.core.web.uploads import MEDIA
+from cortez.errors import CortezError, Invalid, NotFound
 from cortez.settings import Settings
-from cortez.uploads import MEDIA, Upload
 
 FORM = {
     "type": "object",
@@ -49,8 +50,6 @@ FORM = {
 BYTES = {"application/octet-stream": {"type": "string", "contentMediaType": "application/octet-stream"}}
 RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 CHUNK = 256 * 1024
-MAX_DESCRIPTION = 500
-SMALL = 1_000_000  # bytes of a file that is checked in no time
 
 
 provide_files = provided(ArchivoRepository)
@@ -87,28 +86,6 @@ async def list_note_files(
     return await files.page(statement, page, ArchivoOut.of)
 
 
-class Taken(NamedTuple):
-    """What an upload says of its file, which is on disk to stay."""
-
-    name: str
-    description: str | None
-    kind: Kind
-    upload: Upload
-
-    def row(self) -> ArchivoAdjunto:
-        sha256 = self.upload.sha256
-        return ArchivoAdjunto(
-            nombre_original=self.name,
-            nombre_almacenado=sha256,
-            tipo_archivo=self.kind.extension,
-            mime_type=self.kind.mime_type,
-            tamano_bytes=self.upload.size,
-            ruta_relativa=Storage.relative(sha256),
-            descripcion=self.description,
-            checksum_sha256=sha256,
-        )
-
-
 async def taken(scope: Any, body: bytes, database: Database) -> Taken:
     """The file, where its unit is there and has room for it; before the unit of work begins."""
     async with database.reading() as session:
@@ -124,20 +101,6 @@ async def unit_of(session: AsyncSession, principal: Principal, places: dict[str,
         unidad_id = (await ApuntesRepository(session, principal).get(places["note_id"])).unidad_id
     found: UUID = (await UnidadRepository(session, principal).get(unidad_id)).id
     return found
-
-
-async def placed(upload: Upload, settings: Settings) -> Taken:
-    """The file on disk, to stay, where it is what its name says. Raises Invalid."""
-    name = safe_name(upload.filename)
-    if unknown := sorted(upload.fields.keys() - {"descripcion"}):
-        raise Invalid.at(f"/{unknown[0]}", "This field is not known here.")
-    description = upload.fields.get("descripcion")
-    if description is not None and (len(description) > MAX_DESCRIPTION or "\0" in description):
-        raise Invalid.at("/descripcion", f"A description has at most {MAX_DESCRIPTION} characters, and no NUL.")
-    check = BESIDE.run if upload.size > SMALL else asyncio.to_thread
-    extension = await check(extension_of, name, upload.path)
-    await asyncio.to_thread(Storage(settings.files).adopt, upload)
-    return Taken(name, description, KINDS[extension], upload)
 
 
 UPLOAD: dict[str, Any] = {"upload": True, "bodies": {MEDIA: FORM}, "before": taken}
@@ -173,35 +136,6 @@ async def upload_to_note(
     await unidades.get(note.unidad_id, lock=True)
     archivo.apuntes_id = note.id
     return await kept(archivo, note.unidad_id, files, settings)
-
-
-async def require_room(session: AsyncSession, unidad_id: UUID, size: int, settings: Settings) -> None:
-    """Raises Conflict (QUOTA_EXCEEDED)."""
-    notes = select(Apuntes.id).where(Apuntes.unidad_id == unidad_id)
-    of_unit = or_(ArchivoAdjunto.unidad_id == unidad_id, ArchivoAdjunto.apuntes_id.in_(notes))
-    held = await session.scalar(select(func.coalesce(func.sum(ArchivoAdjunto.tamano_bytes), 0)).where(of_unit))
-    if (held or 0) + size > settings.file_quota:
-        raise Conflict("QUOTA_EXCEEDED", f"The files of a unit may have {settings.file_quota} bytes together.")
-
-
-def beside(archivo: ArchivoAdjunto) -> ColumnElement[bool]:
-    """The files of the same unit or note."""
-    if archivo.unidad_id:
-        return ArchivoAdjunto.unidad_id == archivo.unidad_id
-    return ArchivoAdjunto.apuntes_id == archivo.apuntes_id
-
-
-async def kept(
-    archivo: ArchivoAdjunto, unidad_id: UUID, files: ArchivoRepository, settings: Settings
-) -> Answer[ArchivoOut]:
-    """Store the row; the unit is locked. Raises Conflict (QUOTA_EXCEEDED, TOO_MANY_PARTS)."""
-    await require_room(files.session, unidad_id, archivo.tamano_bytes, settings)
-    siblings = beside(archivo)
-    await files.limit_parts(siblings, MAX_FILES)
-    last = await files.session.scalar(select(func.max(ArchivoAdjunto.orden)).where(siblings))
-    archivo.orden = (last or 0) + 1
-    await files.add(archivo)
-    return created(ArchivoOut.of(archivo), f"/archivos/{archivo.id}")
 
 
 @get("/archivos/{file_id:uuid}", guards=[readers])

@@ -8,8 +8,11 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, PathParameter
 from litestar.status_codes import HTTP_200_OK
 
+from cortez.clock import utc_now
+from cortez.content.access import may_restore, readers
+from cortez.content.dependencies import Staff, Subjects, Unidades, provide_staff, provide_subjects, provide_unidades
 from cortez.content.models import Subject, SubjectTeacher, Unidad
-from cortez.content.repository import SubjectRepository, SubjectTeacherRepository, UnidadRepository
+from cortez.content.repository import UnidadRepository
 from cortez.content.schemas import (
     ApuntesOut,
     ArchivoOut,
@@ -22,23 +25,14 @@ from cortez.content.schemas import (
     UnidadPatch,
     UnidadView,
 )
-from cortez.db import utc_now
-from cortez.dependencies import provided
-from cortez.errors import Conflict, Forbidden
-from cortez.paging import Page
-from cortez.responses import Answer, created
-from cortez.schemas import KEY_PATTERN, Listing, Match
-from cortez.security import Principal, admins, allow, teachers, teaching
+from cortez.core.db.pagination import Listing, Page
+from cortez.core.web.guards import admins, teachers, teaching
+from cortez.core.web.preconditions import Match
+from cortez.core.web.responses import Answer, created
+from cortez.core.web.schemas import KEY_PATTERN
+from cortez.errors import Conflict
 
 PathCode = Annotated[str, PathParameter(pattern=KEY_PATTERN, min_length=1, max_length=50)]
-
-readers = allow("student", "tutor", "teacher", "key:read")
-
-
-def may_restore(principal: Principal, deleted: bool) -> None:
-    """The deleted are shown to those who may restore them. Raises Forbidden."""
-    if deleted and not principal.may("teacher"):
-        raise Forbidden(None, "Only those who may restore see what is deleted.")
 
 
 def toggled(entity: Any, flag: str, publish: bool) -> dict[str, Any]:
@@ -46,14 +40,6 @@ def toggled(entity: Any, flag: str, publish: bool) -> dict[str, Any]:
     if getattr(entity, flag) is publish:
         raise Conflict("ILLEGAL_TRANSITION", f"It is {'published' if publish else 'unpublished'} already.")
     return {flag: publish, "published_at": utc_now() if publish else None}
-
-
-provide_subjects = provided(SubjectRepository)
-provide_staff = provided(SubjectTeacherRepository)
-provide_unidades = provided(UnidadRepository)
-Subjects = NamedDependency[SubjectRepository]
-Staff = NamedDependency[SubjectTeacherRepository]
-Unidades = NamedDependency[UnidadRepository]
 
 
 @get("/", guards=[readers])

@@ -1,15 +1,16 @@
 """Subjects, their units, the notes of a unit and the files beside them."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, true
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from cortez.choices import Choice
-from cortez.db import Base, Items, alive, one_of
-from cortez.privacy import Privacy
+from cortez.core.db.base import Base, Duplicate, alive, one_of
+from cortez.core.db.classification import Privacy
+from cortez.core.db.types import Items
+from cortez.enums import Choice
 
 if TYPE_CHECKING:
     from cortez.exercises.models import Exercise
@@ -25,6 +26,9 @@ class Subject(Base):
     """A subject (materia). Exercises and units refer to its code."""
 
     __tablename__ = "subjects"
+    duplicates: ClassVar = {
+        "code": Duplicate("SUBJECT_ALREADY_EXISTS", "A subject with this code exists already."),
+    }
     __table_args__ = (
         CheckConstraint("length(language) BETWEEN 1 AND 20", name="check_subject_language"),
         CheckConstraint("total_units >= 0", name="ck_subject_total_units_valid"),
@@ -64,6 +68,9 @@ class Unidad(Base):
     """A unit of a subject."""
 
     __tablename__ = "unidades"
+    duplicates: ClassVar = {
+        "materia_code": Duplicate("UNIT_NUMBER_IN_USE", "The subject has a unit with this number already."),
+    }
     __table_args__ = (
         CheckConstraint("numero > 0", name="ck_unidad_numero_positivo"),
         CheckConstraint("orden > 0", name="ck_unidad_orden_positivo"),

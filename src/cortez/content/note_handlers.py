@@ -8,18 +8,16 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.status_codes import HTTP_200_OK
 
-from cortez.content.handlers import Unidades, may_restore, provide_unidades, readers, toggled
+from cortez.content.access import may_restore, readers
+from cortez.content.dependencies import Notes, Unidades, provide_notes, provide_unidades
+from cortez.content.handlers import toggled
 from cortez.content.models import Apuntes
 from cortez.content.repository import ApuntesRepository, UnidadRepository
 from cortez.content.schemas import ApuntesIn, ApuntesOut, ApuntesPatch, Order
-from cortez.dependencies import provided
-from cortez.paging import Page
-from cortez.responses import Answer, created
-from cortez.schemas import Listing, Match
-from cortez.security import teachers
-
-provide_notes = provided(ApuntesRepository)
-Notes = NamedDependency[ApuntesRepository]
+from cortez.core.db.pagination import Listing, Page
+from cortez.core.web.guards import teachers
+from cortez.core.web.preconditions import Match
+from cortez.core.web.responses import Answer, created
 
 
 @get("/unidades/{unidad_id:uuid}/apuntes", guards=[readers])

@@ -14,7 +14,7 @@ from cortez.content.models import (
     SubjectTeacher,
     Unidad,
 )
-from cortez.schemas import KEY_PATTERN, Input, Prose, Resource, Short, Title
+from cortez.core.web.schemas import KEY_PATTERN, Input, Prose, Resource, Short, Title
 
 Code = Annotated[str, Meta(min_length=1, max_length=50, pattern=KEY_PATTERN)]
 Language = Annotated[str, Meta(min_length=1, max_length=20, pattern=r"^[a-z0-9+#.-]+\Z")]

@@ -5,7 +5,7 @@ import time
 from collections.abc import Collection
 from pathlib import Path
 
-from cortez.uploads import Upload
+from cortez.core.web.uploads import Upload
 
 
 class Storage:

@@ -5,19 +5,19 @@ from uuid import UUID, uuid5
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from cortez.content.file_handlers import kept, placed
+from cortez.clock import utc_now
+from cortez.content.attachments import kept, placed
 from cortez.content.models import Apuntes, Subject, Unidad
 from cortez.content.repository import ApuntesRepository, ArchivoRepository, SubjectRepository, UnidadRepository
 from cortez.content.storage import Storage
-from cortez.db import utc_now
+from cortez.core.security.principal import Principal
+from cortez.core.web.uploads import Upload
 from cortez.demo.material import ASSIGNMENTS, CRITERIA, LEVELS, Assignment
 from cortez.demo.model import NAMESPACE
 from cortez.exercises.models import Exercise, ExerciseDifficulty
 from cortez.exercises.repository import CriterionRepository, ExerciseRepository, HintRepository, TestRepository
 from cortez.exercises.schemas import BandIn, CriterionIn, RubricIn
-from cortez.security import Principal
 from cortez.settings import Settings
-from cortez.uploads import Upload
 
 SUBJECT = "PROG2"
 DIFFICULTIES = {"INICIAL": ExerciseDifficulty.EASY, "INTERMEDIO": ExerciseDifficulty.MEDIUM}

@@ -9,18 +9,18 @@ import msgspec
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from cortez.accounts.authentication import SYSTEM
 from cortez.accounts.models import Course, CourseMember, CourseRole, Role, User
 from cortez.activities.models import Activity
-from cortez.batches import read
-from cortez.database import Database
+from cortez.core.db.engine import Database
+from cortez.core.security.passwords import Passwords
+from cortez.core.security.principal import SYSTEM, Principal
+from cortez.core.web.batches import read
 from cortez.demo.classroom import furnish
 from cortez.demo.material import ASSIGNMENTS, POLICIES
 from cortez.demo.model import NAMESPACE, WEEKS, Session, Student, sessions, students
 from cortez.demo.people import ADMIN, PASSWORD, TEACHER, TUTOR
 from cortez.demo.teaching import teach
 from cortez.demo.work import commit, work
-from cortez.security import Passwords, Principal
 from cortez.sessions.models import LearningSession
 from cortez.sessions.quotas import Quotas
 from cortez.sessions.repository import SessionRepository

@@ -6,23 +6,22 @@ from uuid import uuid5
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from cortez.accounts.authentication import SYSTEM
-from cortez.db import utc_now
+from cortez.clock import utc_now
+from cortez.core.security.principal import SYSTEM, Principal
 from cortez.demo.model import WEEKS, Student
 from cortez.lti.models import LtiDeployment, LtiSession
 from cortez.lti.repository import DeploymentRepository, LaunchRepository
-from cortez.oversight.intervention_handlers import snapshot
-from cortez.oversight.models import PlanType, RemediationPlan, ReportType, RiskAlert, TeacherIntervention
-from cortez.oversight.report_repository import ReportRepository
-from cortez.oversight.report_schemas import ReportIn
+from cortez.oversight.live import snapshot
+from cortez.oversight.models import PlanType, RemediationPlan, RiskAlert, TeacherIntervention
 from cortez.oversight.repository import SPAN, AlertRepository, InterventionRepository, PlanRepository
 from cortez.oversight.scan import Scan
-from cortez.security import Principal
+from cortez.reports.models import ReportType
+from cortez.reports.repository import ReportRepository
+from cortez.reports.schemas import ReportIn
 from cortez.sessions.models import LearningSession, SessionStatus, SimulatorType
 from cortez.sessions.repository import SessionRepository
-from cortez.simulators.handlers import keys_of
 from cortez.simulators.models import IncidentSimulation, InterviewSession
-from cortez.simulators.repository import EventRepository, IncidentRepository, InterviewRepository
+from cortez.simulators.repository import EventRepository, IncidentRepository, InterviewRepository, keys_of
 from cortez.simulators.schemas import EventIn
 
 PLATFORM = {

@@ -6,8 +6,7 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from cortez.accounts.authentication import SYSTEM
-from cortez.analysis.sequence_repository import TraceSequenceRepository
+from cortez.core.security.principal import SYSTEM, Principal
 from cortez.demo.classroom import exercise_id
 from cortez.demo.model import SESSIONS_EACH, Session
 from cortez.evaluations.repository import EvaluationRepository
@@ -15,13 +14,13 @@ from cortez.evaluations.rules import evaluate
 from cortez.exercises.models import AttemptStatus
 from cortez.exercises.repository import AttemptRepository, ExerciseRepository, HintRepository
 from cortez.exercises.schemas import GradeIn
+from cortez.git.importing import GitIngest
+from cortez.git.repository import GitSessionRepository
+from cortez.git.schemas import FileChangeIn, GitTraceIn
 from cortez.risks.analysis import analyse
 from cortez.risks.repository import RiskRepository
-from cortez.security import Principal
+from cortez.sequences.repository import TraceSequenceRepository
 from cortez.sessions.models import LearningSession
-from cortez.traces.git_import import GitIngest
-from cortez.traces.git_repository import GitSessionRepository
-from cortez.traces.git_schemas import FileChangeIn, GitTraceIn
 
 COMMITS = 3  # of a session
 

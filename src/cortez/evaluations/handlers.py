@@ -7,24 +7,18 @@ from litestar import Router, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 
-from cortez.dependencies import provided
+from cortez.core.db.pagination import Listing, Page
+from cortez.core.web.parameters import QueryKey
+from cortez.core.web.rate_limits import HEAVY
+from cortez.core.web.responses import Answer, created
 from cortez.errors import Invalid
-from cortez.evaluations.repository import EvaluationRepository
+from cortez.evaluations.access import judges, readers
+from cortez.evaluations.dependencies import Evaluations, provide_evaluations
 from cortez.evaluations.rules import EVALUATOR, evaluate, level_of
 from cortez.evaluations.schemas import EvaluationIn, EvaluationOut
-from cortez.paging import Page
-from cortez.parameters import QueryKey
-from cortez.rates import HEAVY
-from cortez.responses import Answer, created
-from cortez.risks.repository import judged, require_traces
-from cortez.schemas import Listing
-from cortez.security import allow
-from cortez.sessions.handlers import Sessions, provide_sessions
-
-readers = allow("student", "tutor", "teacher", "key:read", "key:analysis")
-judges = allow("teacher", "key:analysis")
-provide_evaluations = provided(EvaluationRepository)
-Evaluations = NamedDependency[EvaluationRepository]
+from cortez.risks.access import judged
+from cortez.risks.repository import require_traces
+from cortez.sessions.dependencies import Sessions, provide_sessions
 
 
 @get("/sessions/{session_id:uuid}/evaluations", guards=[readers])

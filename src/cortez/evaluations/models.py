@@ -6,9 +6,10 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, Index, String, false
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from cortez.choices import Choice, aliases
-from cortez.db import Base, Document, Items, in_range, one_of
-from cortez.privacy import Privacy
+from cortez.core.db.base import Base, in_range, one_of
+from cortez.core.db.classification import Privacy
+from cortez.core.db.types import Document, Items
+from cortez.enums import Choice, aliases
 
 if TYPE_CHECKING:
     from cortez.sessions.models import LearningSession

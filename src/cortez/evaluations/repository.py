@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import func
 
-from cortez.db import shown
+from cortez.core.db.base import shown
 from cortez.evaluations.models import Evaluation
 from cortez.evaluations.schemas import EvaluationOut
 from cortez.risks.repository import belonging

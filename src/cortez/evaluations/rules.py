@@ -11,8 +11,7 @@ from msgspec import Struct
 
 from cortez.errors import Conflict
 from cortez.evaluations.models import CompetencyLevel
-from cortez.traces.ingest import STUDENT_TYPES
-from cortez.traces.models import CognitiveState, InteractionType
+from cortez.traces.models import STUDENT_TYPES, CognitiveState, InteractionType
 from cortez.traces.rules import PLACE, is_justified, transitions
 
 EVALUATOR, VERSION = "process-rules", "1"

@@ -5,8 +5,8 @@ from uuid import UUID
 
 from msgspec import Meta
 
+from cortez.core.web.schemas import Input, OptionalDocument, OutDocument, OutList, Prose, Resource, Share, Short
 from cortez.evaluations.models import CompetencyLevel, Evaluation
-from cortez.schemas import Input, OptionalDocument, OutDocument, OutList, Prose, Resource, Share, Short
 
 Said = Annotated[str, Meta(min_length=1, max_length=5_000)]
 Sentences = Annotated[list[Said], Meta(max_length=50)]

@@ -7,19 +7,19 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.status_codes import HTTP_201_CREATED
 
-from cortez.dependencies import provided
-from cortez.exercises.handlers import Exercises, provide_exercises
+from cortez.core.db.pagination import Listing, Page
+from cortez.core.web.dependencies import provided
+from cortez.core.web.guards import allow
+from cortez.core.web.parameters import QueryKey
+from cortez.core.web.preconditions import Match
+from cortez.core.web.responses import SENT_BACK, Answer, created
+from cortez.exercises.access import readers
+from cortez.exercises.dependencies import Exercises, provide_exercises
 from cortez.exercises.models import AttemptStatus
 from cortez.exercises.repository import AttemptRepository
 from cortez.exercises.schemas import AttemptIn, AttemptOut, GradeIn
-from cortez.paging import Page
-from cortez.parameters import QueryKey
-from cortez.responses import SENT_BACK, Answer, created
-from cortez.schemas import Listing, Match
-from cortez.security import allow
-from cortez.sessions.handlers import Sessions, provide_sessions
+from cortez.sessions.dependencies import Sessions, provide_sessions
 
-readers = allow("student", "tutor", "teacher", "key:read", "key:grading")
 provide_attempts = provided(AttemptRepository)
 Attempts = NamedDependency[AttemptRepository]
 

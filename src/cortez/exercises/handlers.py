@@ -9,13 +9,20 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.status_codes import HTTP_200_OK
 from sqlalchemy import or_
 
-from cortez.content.handlers import may_restore
+from cortez.content.access import may_restore
 from cortez.content.repository import SubjectRepository
-from cortez.db import holds
-from cortez.dependencies import provided
+from cortez.core.db.expressions import holds
+from cortez.core.db.pagination import Listing, Page
+from cortez.core.web.dependencies import provided
+from cortez.core.web.guards import teachers
+from cortez.core.web.parameters import QueryKey, QueryNumber, QueryText
+from cortez.core.web.preconditions import Match
+from cortez.core.web.responses import Answer, created
 from cortez.errors import Conflict, Invalid
+from cortez.exercises.access import readers, sees_all
+from cortez.exercises.dependencies import Exercises, provide_exercises
 from cortez.exercises.models import Exercise, ExerciseDifficulty
-from cortez.exercises.repository import CriterionRepository, ExerciseRepository, sees_all
+from cortez.exercises.repository import CriterionRepository
 from cortez.exercises.rules import Band, check_bands, check_weights
 from cortez.exercises.schemas import (
     ExerciseIn,
@@ -28,16 +35,8 @@ from cortez.exercises.schemas import (
     RubricOut,
     TestOut,
 )
-from cortez.paging import Page
-from cortez.parameters import QueryKey, QueryNumber, QueryText
-from cortez.responses import Answer, created
-from cortez.schemas import Listing, Match
-from cortez.security import allow, teachers
 
-readers = allow("student", "tutor", "teacher", "key:read", "key:grading")
-provide_exercises = provided(ExerciseRepository)
 provide_criteria = provided(CriterionRepository)
-Exercises = NamedDependency[ExerciseRepository]
 Criteria = NamedDependency[CriterionRepository]
 
 

@@ -1,15 +1,17 @@
 """Exercises with hints, tests and rubrics, and students' attempts at them."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, true
 from sqlalchemy.orm import Mapped, Relationship, mapped_column, relationship
 
-from cortez.choices import Choice
-from cortez.db import Base, Document, Items, in_range, one_of, utc_now
-from cortez.privacy import Privacy
+from cortez.clock import utc_now
+from cortez.core.db.base import Base, Duplicate, in_range, one_of
+from cortez.core.db.classification import Privacy
+from cortez.core.db.types import Document, Items
+from cortez.enums import Choice
 
 if TYPE_CHECKING:
     from cortez.content.models import Subject
@@ -95,6 +97,9 @@ class ExerciseHint(Base):
     """One hint, revealed in the order of its number at a cost in points."""
 
     __tablename__ = "exercise_hints"
+    duplicates: ClassVar = {
+        "exercise_id": Duplicate("HINT_NUMBER_IN_USE", "The exercise has a hint with this number already."),
+    }
     __table_args__ = (
         CheckConstraint("hint_number > 0", name="check_hint_number_positive"),
         CheckConstraint("penalty_points >= 0", name="check_penalty_nonnegative"),
@@ -135,6 +140,9 @@ class ExerciseTest(Base):
     """An input and what is expected of it; a hidden one is shown to no student."""
 
     __tablename__ = "exercise_tests"
+    duplicates: ClassVar = {
+        "exercise_id": Duplicate("TEST_NUMBER_IN_USE", "The exercise has a test with this number already."),
+    }
     __table_args__ = (
         CheckConstraint("test_number > 0", name="check_test_number_positive"),
         CheckConstraint("timeout_seconds > 0", name="check_timeout_positive"),

@@ -7,16 +7,17 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 from litestar.status_codes import HTTP_200_OK
 
-from cortez.dependencies import provided
-from cortez.exercises.handlers import Exercises, provide_exercises, readers
+from cortez.core.db.pagination import Listing, Page
+from cortez.core.web.dependencies import provided
+from cortez.core.web.guards import allow, teachers
+from cortez.core.web.preconditions import Match
+from cortez.core.web.responses import Answer, created
+from cortez.exercises.access import readers
+from cortez.exercises.dependencies import Exercises, provide_exercises
 from cortez.exercises.models import ExerciseHint, ExerciseTest
 from cortez.exercises.repository import HintRepository, TestRepository
 from cortez.exercises.schemas import HintIn, HintOut, HintPatch, RevealIn, RevealOut, TestIn, TestOut, TestPatch
-from cortez.paging import Page
-from cortez.responses import Answer, created
-from cortez.schemas import Listing, Match
-from cortez.security import allow, teachers
-from cortez.sessions.handlers import Sessions, provide_sessions
+from cortez.sessions.dependencies import Sessions, provide_sessions
 
 provide_hints = provided(HintRepository)
 provide_tests = provided(TestRepository)

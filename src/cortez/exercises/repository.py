@@ -5,15 +5,18 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, and_, delete, false, func, or_, select, true
-from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 from sqlalchemy.orm.interfaces import ORMOption
 
+from cortez.accounts.access import member_courses, taught_courses
 from cortez.accounts.models import CourseMember
-from cortez.accounts.repository import hold_account, member_courses, taught_courses
-from cortez.content.repository import Restorable, SubjectRepository, active_subjects
-from cortez.db import among, utc_now, within
-from cortez.errors import Conflict, Forbidden, Invalid, NotFound
+from cortez.clock import utc_now
+from cortez.content.repository import Restorable, SubjectRepository
+from cortez.core.db.expressions import among, within
+from cortez.core.db.repository import M, Repository, group_by
+from cortez.core.db.types import stored
+from cortez.errors import Conflict, Invalid
+from cortez.exercises.access import learner, living_exercises, open_exercises, sees_all
 from cortez.exercises.models import (
     AttemptStatus,
     Exercise,
@@ -26,41 +29,10 @@ from cortez.exercises.models import (
 )
 from cortez.exercises.rules import Band, Criterion, evaluate, final_of, penalty_of, points_of_tests, score_of
 from cortez.exercises.schemas import GradeIn, RubricIn
-from cortez.repository import M, Repository, group_by
-from cortez.schemas import stored
-from cortez.security import Principal
+from cortez.sessions.access import session_ids
 from cortez.sessions.models import LearningSession
-from cortez.sessions.repository import session_ids
 
 MAX_HINTS, MAX_TESTS = 100, 200  # of an exercise, which is shown with all of them
-
-
-def sees_all(principal: Principal) -> bool:
-    """Whether solutions, hidden tests and unrevealed hints are shown."""
-    return principal.is_teaching or principal.may("key:grading")
-
-
-def open_exercises(principal: Principal) -> ColumnElement[bool]:
-    if sees_all(principal):
-        return true()
-    return and_(Exercise.is_active.is_(True), Exercise.subject_code.in_(active_subjects()))
-
-
-def living_exercises(principal: Principal) -> Select[UUID]:
-    return select(Exercise.id).where(Exercise.deleted_at.is_(None), open_exercises(principal))
-
-
-async def learner(session: AsyncSession, principal: Principal) -> str:
-    """The student_id of the caller, whose account is locked.
-
-    Raises Forbidden: an admin without a student's account passes the guards too. Raises NotFound where the account has
-    got another student_id meanwhile.
-    """
-    if principal.student_id is None:
-        raise Forbidden(detail="Hints and attempts belong to a student; your account is none.")
-    if await hold_account(session, principal.student_id) is None:
-        raise NotFound("student", principal.student_id)
-    return principal.student_id
 
 
 def revealed_to(student_id: str | None) -> Select[UUID | None]:

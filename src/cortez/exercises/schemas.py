@@ -7,6 +7,7 @@ from uuid import UUID
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from cortez.content.schemas import Code, Language
+from cortez.core.web.schemas import BusinessKey, Input, LongText, Prose, Resource, Short, Title
 from cortez.exercises.models import (
     AttemptStatus,
     Exercise,
@@ -17,7 +18,6 @@ from cortez.exercises.models import (
     LevelName,
     RubricCriterion,
 )
-from cortez.schemas import BusinessKey, Input, LongText, Prose, Resource, Short, Title
 
 Source = Annotated[str, Meta(max_length=100_000)]
 Output = Annotated[str, Meta(max_length=50_000)]

@@ -8,18 +8,18 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from cortez.accounts.repository import CourseRepository
-from cortez.dependencies import provided
+from cortez.core.db.pagination import Listing, Page
+from cortez.core.web.dependencies import provided
+from cortez.core.web.guards import admins
+from cortez.core.web.parameters import QueryText
+from cortez.core.web.preconditions import Match
+from cortez.core.web.responses import Answer, created
 from cortez.errors import Conflict
+from cortez.lti.access import machines
 from cortez.lti.models import LtiDeployment, LtiSession
 from cortez.lti.repository import DeploymentRepository, LaunchRepository
 from cortez.lti.schemas import DeploymentIn, DeploymentOut, DeploymentPatch, LaunchIn, LaunchOut, LinkIn
-from cortez.paging import Page
-from cortez.parameters import QueryText
-from cortez.responses import Answer, created
-from cortez.schemas import Listing, Match
-from cortez.security import admins, allow
 
-machines = allow("key:lti")
 provide_deployments = provided(DeploymentRepository)
 provide_launches = provided(LaunchRepository)
 Deployments = NamedDependency[DeploymentRepository]

@@ -6,8 +6,9 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, true
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from cortez.db import Base, Items
-from cortez.privacy import Privacy
+from cortez.core.db.base import Base, Duplicate
+from cortez.core.db.classification import Privacy
+from cortez.core.db.types import Items
 
 if TYPE_CHECKING:
     from cortez.sessions.models import LearningSession
@@ -20,6 +21,9 @@ class LtiDeployment(Base):
     """
 
     __tablename__ = "lti_deployments"
+    duplicates: ClassVar = {
+        "issuer": Duplicate("DEPLOYMENT_ALREADY_EXISTS", "This deployment of the issuer exists already."),
+    }
     __table_args__ = (UniqueConstraint("issuer", "deployment_id", name="idx_lti_deployment_unique"),)
     privacy = Privacy(
         keep="""platform_name issuer client_id deployment_id auth_login_url auth_token_url public_keyset_url

@@ -4,12 +4,13 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, false, or_, select, true
 
-from cortez.db import all_within
+from cortez.core.db.expressions import all_within
+from cortez.core.db.repository import Repository
+from cortez.core.security.principal import Principal
 from cortez.errors import Invalid
 from cortez.lti.models import LtiDeployment, LtiSession
-from cortez.repository import Repository
-from cortez.security import Principal
-from cortez.sessions.repository import SessionRepository, on_visible_session
+from cortez.sessions.access import on_visible_session
+from cortez.sessions.repository import SessionRepository
 
 
 def visible_deployments(principal: Principal) -> ColumnElement[bool]:

@@ -5,8 +5,8 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, UnsetType
 
+from cortez.core.web.schemas import BusinessKey, Input, Name, Resource, Short
 from cortez.lti.models import LtiDeployment, LtiSession
-from cortez.schemas import BusinessKey, Input, Name, Resource, Short
 
 Url = Annotated[str, Meta(max_length=2_000, pattern=r"^https?://[^\s]+\Z")]
 Locale = Annotated[str, Meta(min_length=2, max_length=10)]

@@ -8,29 +8,22 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from litestar.status_codes import HTTP_200_OK
 
-from cortez.db import utc_now
-from cortez.dependencies import provided
+from cortez.clock import utc_now
+from cortez.core.db.pagination import Listing, Page
+from cortez.core.db.types import stored
+from cortez.core.web.dependencies import provided
+from cortez.core.web.guards import teachers, teaching
+from cortez.core.web.parameters import QueryKey
+from cortez.core.web.preconditions import Match
+from cortez.core.web.responses import Answer, created
 from cortez.errors import Forbidden, Invalid
+from cortez.oversight.access import require_place, require_student
 from cortez.oversight.live import live_alert, watched
 from cortez.oversight.models import MANUAL, AlertScope, AlertSeverity, AlertStatus, RiskAlert
-from cortez.oversight.profile_repository import ProfileRepository
-from cortez.oversight.repository import AlertRepository, PlanRepository, course_of, require_place, require_student
+from cortez.oversight.repository import AlertRepository, PlanRepository, course_of
 from cortez.oversight.scan import Scan
-from cortez.oversight.schemas import (
-    AlertIn,
-    AlertOut,
-    AlertResolveIn,
-    AssignIn,
-    DismissIn,
-    LiveAlert,
-    ScanIn,
-    ScanOut,
-)
-from cortez.paging import Page
-from cortez.parameters import QueryKey
-from cortez.responses import Answer, created
-from cortez.schemas import Listing, Match, stored
-from cortez.security import teachers, teaching
+from cortez.oversight.schemas import AlertIn, AlertOut, AlertResolveIn, AssignIn, DismissIn, LiveAlert, ScanIn, ScanOut
+from cortez.profiles.repository import ProfileRepository
 from cortez.sessions.repository import SessionRepository
 
 # What an alert of each scope must name.

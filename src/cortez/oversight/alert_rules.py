@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, String, and_, cast, exists, func, null, select
 
 from cortez.accounts.models import CourseMember, CourseRole, User
-from cortez.db import Base
+from cortez.core.db.base import Base
 from cortez.evaluations.models import Evaluation
 from cortez.oversight.models import AlertSeverity, AlertType
 from cortez.risks.models import Resolution, Risk, RiskDimension, RiskLevel

@@ -1,30 +1,27 @@
 """`/interventions`: what teachers and tutors did about an alert or a student."""
 
 from collections.abc import Sequence
-from typing import Any
 from uuid import UUID
 
 import msgspec
 from litestar import Router, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.accounts.repository import hold_account
-from cortez.db import utc_now
-from cortez.dependencies import provided
-from cortez.errors import Invalid, NotFound
-from cortez.oversight.live import PREFIX, live_alert, watched
+from cortez.core.db.pagination import Listing, Page
+from cortez.core.db.types import stored
+from cortez.core.web.dependencies import provided
+from cortez.core.web.guards import teaching
+from cortez.core.web.parameters import QueryKey, QueryText
+from cortez.core.web.preconditions import Match
+from cortez.core.web.responses import Answer, created
+from cortez.errors import Invalid
+from cortez.oversight.live import PREFIX, snapshot
 from cortez.oversight.models import InterventionStatus, TeacherIntervention
-from cortez.oversight.profile_repository import ProfileRepository
-from cortez.oversight.repository import AlertRepository, InterventionRepository
-from cortez.oversight.schemas import AlertOut, InterventionIn, InterventionOut, InterventionPatch
-from cortez.paging import Page
-from cortez.parameters import QueryKey, QueryText
-from cortez.responses import Answer, created
-from cortez.schemas import Listing, Match, stored
-from cortez.security import Principal, teaching
-from cortez.sessions.models import LearningSession
+from cortez.oversight.repository import InterventionRepository
+from cortez.oversight.schemas import InterventionIn, InterventionOut, InterventionPatch
+from cortez.profiles.repository import ProfileRepository
 from cortez.sessions.repository import SessionRepository
 
 provide_interventions = provided(InterventionRepository)
@@ -75,23 +72,6 @@ async def intervene(data: JSONBody[InterventionIn], interventions: Interventions
         await require_session_of(data.student_id, values["session_id"], interventions)
     made = await interventions.add(TeacherIntervention(**values, teacher_id=principal.id))
     return created(InterventionOut.of(made), f"/interventions/{made.id}")
-
-
-async def snapshot(session: AsyncSession, principal: Principal, alert_id: str) -> dict[str, Any]:
-    """The alert as a document. Raises NotFound where it is not there to be seen."""
-    try:
-        id_ = UUID(alert_id.removeprefix(PREFIX))
-    except ValueError:
-        raise NotFound("alert", alert_id) from None
-    if not alert_id.startswith(PREFIX):
-        alert = await AlertRepository(session, principal).get(id_)
-        return dict(msgspec.to_builtins(AlertOut.of(alert)))
-    now = utc_now()
-    statement = watched(SessionRepository(session, principal), now, acknowledged=True)
-    row = (await session.execute(statement.where(LearningSession.id == id_))).one_or_none()
-    if row is None:
-        raise NotFound("alert", alert_id)
-    return dict(msgspec.to_builtins(live_alert(row, now)))
 
 
 async def require_session_of(student_id: str, session_id: UUID, interventions: InterventionRepository) -> None:

@@ -2,14 +2,22 @@
 
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
+import msgspec
 from sqlalchemy import ColumnElement, Select, exists, func, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from cortez.clock import utc_now
+from cortez.core.security.principal import Principal
+from cortez.errors import NotFound
 from cortez.oversight.models import AlertSeverity, TeacherIntervention
-from cortez.oversight.schemas import LiveAlert
+from cortez.oversight.repository import AlertRepository
+from cortez.oversight.schemas import AlertOut, LiveAlert
 from cortez.risks.models import Risk, RiskLevel
+from cortez.sessions.access import of_others
 from cortez.sessions.models import LearningSession, SessionStatus
-from cortez.sessions.repository import SessionRepository, of_others
+from cortez.sessions.repository import SessionRepository
 from cortez.traces.models import CognitiveTrace
 
 PREFIX = "alert_"
@@ -97,3 +105,20 @@ def live_alert(row: Any, now: datetime) -> LiveAlert:
         open_since=row.start_time,
         acknowledged=row.handled,
     )
+
+
+async def snapshot(session: AsyncSession, principal: Principal, alert_id: str) -> dict[str, Any]:
+    """The alert as a document. Raises NotFound where it is not there to be seen."""
+    try:
+        id_ = UUID(alert_id.removeprefix(PREFIX))
+    except ValueError:
+        raise NotFound("alert", alert_id) from None
+    if not alert_id.startswith(PREFIX):
+        alert = await AlertRepository(session, principal).get(id_)
+        return dict(msgspec.to_builtins(AlertOut.of(alert)))
+    now = utc_now()
+    statement = watched(SessionRepository(session, principal), now, acknowledged=True)
+    row = (await session.execute(statement.where(LearningSession.id == id_))).one_or_none()
+    if row is None:
+        raise NotFound("alert", alert_id)
+    return dict(msgspec.to_builtins(live_alert(row, now)))

@@ -8,19 +8,20 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.status_codes import HTTP_200_OK
 
-from cortez.db import utc_now
-from cortez.dependencies import provided
+from cortez.clock import utc_now
+from cortez.core.db.pagination import Listing, Page
+from cortez.core.db.types import stored
+from cortez.core.web.dependencies import provided
+from cortez.core.web.guards import teachers
+from cortez.core.web.parameters import QueryKey
+from cortez.core.web.preconditions import Match
+from cortez.core.web.responses import Answer, created
+from cortez.oversight.access import readers
 from cortez.oversight.models import PlanStatus, RemediationPlan
 from cortez.oversight.repository import SPAN, PlanRepository
 from cortez.oversight.rules import UNFINISHED
 from cortez.oversight.schemas import CompletionIn, PlanIn, PlanOut, PlanPatch
-from cortez.paging import Page
-from cortez.parameters import QueryKey
-from cortez.responses import Answer, created
-from cortez.schemas import Listing, Match, stored
-from cortez.security import allow, teachers
 
-readers = allow("student", "tutor", "teacher")
 provide_plans = provided(PlanRepository)
 Plans = NamedDependency[PlanRepository]
 

@@ -1,7 +1,7 @@
 """Life cycles of plans, alerts and interventions."""
 
+from cortez.core.lifecycle import Transitions
 from cortez.oversight.models import AlertStatus, InterventionStatus, PlanStatus
-from cortez.transitions import Transitions
 
 PLAN: Transitions = {
     "start": ({PlanStatus.PENDING}, PlanStatus.IN_PROGRESS),

@@ -5,9 +5,10 @@ from typing import Any
 
 from sqlalchemy import or_, select, true
 
+from cortez.accounts.access import led_courses
 from cortez.accounts.models import Course, CourseMember
-from cortez.accounts.repository import CourseRepository, led_courses
-from cortez.db import utc_now
+from cortez.accounts.repository import CourseRepository
+from cortez.clock import utc_now
 from cortez.oversight.alert_rules import LOOK_BACK, RULES, Rule, inactivity
 from cortez.oversight.models import AlertScope, RiskAlert
 from cortez.oversight.repository import AlertRepository

@@ -14,17 +14,17 @@ from litestar.enums import OpenAPIMediaType
 from litestar.params import FromPath
 from sqlalchemy import select
 
-from cortez import health
-from cortez.accounts.authentication import SYSTEM
 from cortez.accounts.models import User
 from cortez.analysis.rules import cognitive_path
-from cortez.database import Database
+from cortez.core.db.engine import Database
+from cortez.core.security.principal import SYSTEM
+from cortez.core.web.requests import StrictRequest
 from cortez.demo.people import ADMIN, FIRST_STUDENT, PASSWORD, TEACHER, TUTOR
 from cortez.errors import NotFound
-from cortez.openapi import document
 from cortez.pages.drawing import draw
+from cortez.pages.health import live, ready
 from cortez.pages.metrics_page import metrics
-from cortez.schemas import StrictRequest
+from cortez.pages.openapi import document
 from cortez.sessions.models import LearningSession
 from cortez.settings import Settings
 from cortez.traces.repository import TraceRepository
@@ -108,5 +108,5 @@ async def schema(request: StrictRequest) -> bytes:
 
 routers = [
     Router("/", route_handlers=[front, docs, docs_asset, schema, metrics], opt={"outside": True}),
-    Router("/health", route_handlers=[health.live, health.ready], opt={"outside": True}),
+    Router("/health", route_handlers=[live, ready], opt={"outside": True}),
 ]

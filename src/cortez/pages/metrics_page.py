@@ -8,10 +8,10 @@ from litestar.types import Scope
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
 from cortez.accounts.authentication import bearer
+from cortez.core.observability.metrics import exposition
+from cortez.core.web.requests import StrictRequest
 from cortez.errors import Forbidden, Unauthorized
-from cortez.metrics import exposition
-from cortez.records.gauges import Gauges
-from cortez.schemas import StrictRequest
+from cortez.ops.gauges import Gauges
 from cortez.settings import Settings
 
 

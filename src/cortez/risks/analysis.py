@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from sqlalchemy import String, cast, func, select
 
 from cortez.activities.models import Activity
-from cortez.pools import BESIDE
+from cortez.core.concurrency.worker_pools import BESIDE
 from cortez.risks.event_rules import EVENT_RULES, SEEN
 from cortez.risks.findings import Event, Finding, Step, Thresholds
 from cortez.risks.repository import Kept, RiskRepository

@@ -9,7 +9,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from cortez.risks.models import DIMENSION_OF, RiskDimension, RiskLevel, RiskType
-from cortez.traces.ingest import STUDENT_TYPES
+from cortez.traces.models import STUDENT_TYPES
 
 MOST = 20  # findings of one rule about single steps or events of a session; beyond, the rules on the whole speak
 EVIDENCE = 200  # trace ids that a finding names

@@ -8,28 +8,25 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.status_codes import HTTP_200_OK
 
-from cortez.database import Database
-from cortez.dependencies import provided
+from cortez.core.db.engine import Database
+from cortez.core.db.pagination import Listing, Page
+from cortez.core.web.guards import teachers
+from cortez.core.web.parameters import QueryKey
+from cortez.core.web.preconditions import Match
+from cortez.core.web.rate_limits import HEAVY
+from cortez.core.web.requests import StrictRequest
+from cortez.core.web.responses import Answer, created
 from cortez.errors import Invalid
-from cortez.paging import Page
-from cortez.parameters import QueryKey
-from cortez.rates import HEAVY
-from cortez.responses import Answer, created
+from cortez.risks.access import judged, judges, readers
 from cortez.risks.analysis import NAMES, Material, look, material_of
+from cortez.risks.dependencies import Risks, provide_risks
 from cortez.risks.findings import Finding
 from cortez.risks.models import DIMENSION_OF, RiskDimension, RiskLevel
-from cortez.risks.repository import RiskRepository, judged
+from cortez.risks.repository import RiskRepository
 from cortez.risks.schemas import FoundOut, ResolveIn, RiskIn, RiskOut
 from cortez.risks.scores import SessionScores, scores
-from cortez.schemas import Listing, Match, StrictRequest
-from cortez.security import allow, teachers
-from cortez.sessions.handlers import Sessions, provide_sessions
+from cortez.sessions.dependencies import Sessions, provide_sessions
 from cortez.sessions.repository import SessionRepository
-
-readers = allow("student", "tutor", "teacher", "key:read", "key:analysis")
-judges = allow("teacher", "key:analysis")
-provide_risks = provided(RiskRepository)
-Risks = NamedDependency[RiskRepository]
 
 
 @get("/sessions/{session_id:uuid}/risks", guards=[readers])

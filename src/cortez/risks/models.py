@@ -1,15 +1,16 @@
 """Risks found in sessions: indicators for a person to judge, not verdicts."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, false, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from cortez.choices import Choice
-from cortez.db import Base, Items, one_of
-from cortez.privacy import Privacy
+from cortez.core.db.base import Base, Duplicate, one_of
+from cortez.core.db.classification import Privacy
+from cortez.core.db.types import Items
+from cortez.enums import Choice
 
 if TYPE_CHECKING:
     from cortez.sessions.models import LearningSession
@@ -91,6 +92,9 @@ class Risk(Base):
     """A finding in a session. `trace_ids` are soft references; `threshold_value` and `actual_value` share a unit."""
 
     __tablename__ = "risks"
+    duplicates: ClassVar = {
+        "session_id": Duplicate("RISK_EXISTS", "This rule has found this subject in the session already."),
+    }
     __table_args__ = (
         one_of("ck_risk_type_valid", "risk_type", RiskType),
         one_of("ck_risk_level_valid", "risk_level", RiskLevel),

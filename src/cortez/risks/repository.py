@@ -6,19 +6,19 @@ from typing import Any
 from uuid import UUID
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from cortez.accounts.repository import led_courses
-from cortez.db import among, shown, utc_now
-from cortez.errors import Conflict, Forbidden, Invalid
+from cortez.clock import utc_now
+from cortez.core.db.base import shown
+from cortez.core.security.principal import Principal
+from cortez.errors import Conflict, Invalid
 from cortez.risks.findings import Finding
 from cortez.risks.models import Resolution, Risk, RiskLevel
 from cortez.risks.schemas import RiskOut
-from cortez.security import Principal
 from cortez.sessions.changes import Counts, difference, figures_changed
 from cortez.sessions.models import LearningSession
-from cortez.sessions.repository import OnSession, SessionRepository, in_own_activity, of_others
+from cortez.sessions.repository import OnSession
 from cortez.traces.models import CognitiveTrace
 from cortez.traces.repository import TraceRepository
 
@@ -32,28 +32,6 @@ class Kept(Struct, frozen=True):
     risks: list[Risk]
     new: int
     updated: int
-
-
-async def judged(sessions: SessionRepository, session_id: UUID, *, lock: bool = True) -> LearningSession:
-    """The session, for those who judge it: a machine, an admin, a teacher of its course, the owner of its activity.
-
-    Raises Forbidden for others who may see it, such as somebody who is a student in it.
-    """
-    found = await sessions.get(session_id, lock=lock)
-    if not (sessions.principal.is_key or sessions.principal.is_admin):
-        mine = select(LearningSession.id).where(LearningSession.id == session_id, led_sessions(sessions.principal))
-        if await sessions.session.scalar(mine) is None:
-            raise Forbidden(None, "Only a teacher of its course, or of its activity, judges a session.")
-    return found
-
-
-def led_sessions(principal: Principal) -> ColumnElement[bool]:
-    """The sessions of the courses that a person teaches, and those without a course of the activities they own.
-
-    Nobody judges what they did themselves as a student.
-    """
-    led = among(LearningSession.course_id, led_courses(principal))
-    return and_(or_(led, in_own_activity(LearningSession, principal)), of_others(principal))
 
 
 async def require_traces(

@@ -6,8 +6,8 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
+from cortez.core.web.schemas import Input, OutList, Prose, Resource, Title
 from cortez.risks.models import DIMENSION_OF, Resolution, Risk, RiskDimension, RiskLevel, RiskType
-from cortez.schemas import Input, OutList, Prose, Resource, Title
 
 Said = Annotated[str, Meta(min_length=1, max_length=5_000)]
 Sentences = Annotated[list[Said], Meta(max_length=50)]

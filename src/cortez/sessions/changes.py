@@ -13,8 +13,9 @@ from msgspec import Struct
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from cortez.database import student_changed
-from cortez.db import Base, whole
+from cortez.core.db.base import Base
+from cortez.core.db.engine import student_changed
+from cortez.core.db.expressions import whole
 from cortez.sessions.models import LearningSession
 
 FigurePlace = tuple[str, str | None, str | None]  # student, course, activity without a course

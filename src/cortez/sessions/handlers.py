@@ -9,24 +9,21 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.status_codes import HTTP_200_OK
 
 from cortez.activities.repository import ActivityRepository
-from cortez.dependencies import provided
+from cortez.core.db.pagination import Listing, Page
+from cortez.core.db.repository import refuse_erased
+from cortez.core.db.types import stored
+from cortez.core.security.principal import Principal
+from cortez.core.web.guards import admins
+from cortez.core.web.parameters import QueryKey, QueryTime, instant
+from cortez.core.web.preconditions import Match
+from cortez.core.web.responses import Answer, created
 from cortez.errors import Forbidden, Invalid, NotFound
-from cortez.paging import Page
-from cortez.parameters import QueryKey, QueryTime, instant
-from cortez.repository import refuse_erased
-from cortez.responses import Answer, created
-from cortez.schemas import Listing, Match, stored
-from cortez.security import Principal, admins, allow
+from cortez.sessions.access import readers, workers
 from cortez.sessions.admission import admit_unknown, learner, not_there, not_yours
+from cortez.sessions.dependencies import Sessions, provide_sessions
 from cortez.sessions.models import LearningSession, SessionMode, SessionStatus
-from cortez.sessions.repository import SessionRepository
 from cortez.sessions.schemas import SessionIn, SessionOut, SessionPatch, StartedOut
 from cortez.settings import Settings
-
-readers = allow("student", "tutor", "teacher", "key:read", "key:sessions")
-workers = allow("student", "key:sessions")
-provide_sessions = provided(SessionRepository)
-Sessions = NamedDependency[SessionRepository]
 
 
 @get("/", guards=[readers])

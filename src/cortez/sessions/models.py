@@ -7,21 +7,23 @@ from uuid import UUID
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, Relationship, mapped_column, relationship
 
-from cortez.choices import Choice
-from cortez.db import Base, Document, one_of, utc_now
-from cortez.privacy import Privacy
+from cortez.clock import utc_now
+from cortez.core.db.base import Base, one_of
+from cortez.core.db.classification import Privacy
+from cortez.core.db.types import Document
+from cortez.enums import Choice
 
 if TYPE_CHECKING:
     from cortez.accounts.models import User
     from cortez.activities.models import Activity
-    from cortez.analysis.models import TraceSequence
     from cortez.evaluations.models import Evaluation
     from cortez.exercises.models import ExerciseAttempt
+    from cortez.git.models import GitTrace
     from cortez.lti.models import LtiSession
     from cortez.oversight.models import TeacherIntervention
     from cortez.risks.models import Risk
+    from cortez.sequences.models import TraceSequence
     from cortez.simulators.models import IncidentSimulation, InterviewSession, SimulatorEvent
-    from cortez.traces.git_models import GitTrace
     from cortez.traces.models import CognitiveTrace
 
 

@@ -11,83 +11,36 @@ from sqlalchemy import (
     Integer,
     Select,
     Uuid,
-    and_,
     bindparam,
-    false,
     func,
-    or_,
     select,
-    true,
     tuple_,
     union_all,
 )
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from cortez.accounts.repository import taught_courses
-from cortez.activities.repository import owned_activity_ids
-from cortez.database import student_changed
-from cortez.db import Base, ListOf, among, missing, shown, within
+from cortez.core.db.base import Base, shown
+from cortez.core.db.compiled_queries import once
+from cortez.core.db.engine import student_changed
+from cortez.core.db.expressions import within
+from cortez.core.db.pagination import Listing, Page
+from cortez.core.db.repository import LOT, MAX_BYTES, Listed, Place, gather, group_by, place_of, weight_of
+from cortez.core.db.types import ListOf
+from cortez.core.lifecycle import after
 from cortez.errors import Conflict, Forbidden
-from cortez.paging import Page
-from cortez.repository import LOT, MAX_BYTES, Listed, Place, gather, group_by, place_of, weight_of
-from cortez.schemas import Listing
-from cortez.security import Principal
+from cortez.sessions.access import SESSIONS, on_visible_session, require_worker, session_ids, visible_sessions
 from cortez.sessions.changes import sessions_ended
 from cortez.sessions.models import LearningSession
 from cortez.sessions.rules import ACTIVE, FINAL, PAUSED, TRANSITIONS, next_status
 from cortez.sessions.schemas import SessionOut
-from cortez.statements import once
-from cortez.transitions import after
 
 M = TypeVar("M", bound=Base)
 O = TypeVar("O")  # noqa: E741 - an output type
 
-SESSIONS = LearningSession.__table__
 SHOWN = shown(SESSIONS, SessionOut)
 WANTED = bindparam("session_ids", type_=ListOf(Uuid()))
 ROWS = bindparam("row_ids", type_=ListOf(Uuid()))
 FIRST = 2 * LOT  # rows, so that the parts of a session with a hundred steps take one statement each
-
-
-def visible_sessions(principal: Principal) -> ColumnElement[bool]:
-    """Which sessions a principal may see; rows that hang on a session filter by `session_ids`."""
-    if principal.is_admin:
-        return true()
-    if principal.is_key:
-        limited = principal.course_ids
-        return true() if limited is None else within(SESSIONS.c.course_id, limited)
-    mine = false() if principal.student_id is None else SESSIONS.c.student_id == principal.student_id
-    if not principal.is_teaching:
-        return mine
-    taught = among(SESSIONS.c.course_id, taught_courses(principal))
-    return or_(mine, taught, in_own_activity(SESSIONS.c, principal))
-
-
-def in_own_activity(session: Any, principal: Principal) -> ColumnElement[bool]:
-    """Sessions outside of courses are their activity's owner's to see; inside, the course's staff see them."""
-    return and_(among(session.activity_id, owned_activity_ids(principal)), missing(session.course_id))
-
-
-def session_ids(principal: Principal) -> Select[UUID]:
-    return select(SESSIONS.c.id).where(visible_sessions(principal))
-
-
-def on_visible_session(column: Any, principal: Principal) -> ColumnElement[bool]:
-    """The filter of every table whose rows hang on a session."""
-    unlimited = principal.is_admin or (principal.is_key and principal.course_ids is None)
-    return true() if unlimited else column.in_(session_ids(principal))
-
-
-def of_others(principal: Principal) -> ColumnElement[bool]:
-    """The sessions in which one is not the student oneself: what those who teach see and write, one does not there."""
-    own = "" if principal.student_id is None else principal.student_id
-    return true() if principal.is_admin else LearningSession.student_id != own
-
-
-def require_worker(principal: Principal, student_id: str) -> None:
-    """Raises Forbidden for somebody who sees the student's session but does not work in it: who teaches it."""
-    if not (principal.is_key or principal.is_admin or principal.student_id == student_id):
-        raise Forbidden(None, "Only the student of a session works in it.")
 
 
 async def judgements_of(session: AsyncSession, session_ids: Collection[UUID]) -> dict[UUID, datetime]:

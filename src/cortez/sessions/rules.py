@@ -3,10 +3,10 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from cortez.db import utc_now
+from cortez.clock import utc_now
+from cortez.core.lifecycle import Transitions, after
 from cortez.errors import Invalid
 from cortez.sessions.models import SessionStatus
-from cortez.transitions import Transitions, after
 
 ACTIVE, PAUSED = SessionStatus.ACTIVE, SessionStatus.PAUSED
 CLOCKS = timedelta(minutes=5)  # by how much a client's clock may be wrong

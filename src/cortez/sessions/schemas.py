@@ -7,8 +7,8 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from cortez.core.web.schemas import BusinessKey, Input, Instant, Name, OutDocument, Prose, Resource, Share, Short
 from cortez.errors import FieldError
-from cortez.schemas import BusinessKey, Input, Instant, Name, OutDocument, Prose, Resource, Share, Short
 from cortez.sessions.models import LearningSession, SessionMode, SessionStatus, SimulatorType
 
 

@@ -7,14 +7,14 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.status_codes import HTTP_200_OK
 
-from cortez.batches import BatchResult, answer_of, batch_of, items_of, refuse_rejections
-from cortez.dependencies import provided
+from cortez.core.db.pagination import Listing, Page
+from cortez.core.web.batches import BatchResult, answer_of, batch_of, items_of, refuse_rejections
+from cortez.core.web.dependencies import provided
+from cortez.core.web.requests import StrictRequest
+from cortez.core.web.responses import STORED_ONCE, Answer, created
 from cortez.errors import CortezError
-from cortez.paging import Page
-from cortez.responses import STORED_ONCE, Answer, created
-from cortez.schemas import Listing, StrictRequest
-from cortez.sessions.handlers import Sessions, provide_sessions
-from cortez.simulators.handlers import readers, takers
+from cortez.sessions.dependencies import Sessions, provide_sessions
+from cortez.simulators.access import readers, takers
 from cortez.simulators.models import SimulatorEvent
 from cortez.simulators.repository import EventRepository
 from cortez.simulators.schemas import EventIn, EventOut

@@ -1,6 +1,5 @@
 """`/simulators`, interviews and incidents: professional situations that a student works in."""
 
-from typing import Any
 from uuid import UUID
 
 from litestar import Router, get, post
@@ -8,19 +7,16 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 from litestar.status_codes import HTTP_200_OK
 
-from cortez.dependencies import provided
-from cortez.errors import Conflict, Forbidden
-from cortez.paging import Page
-from cortez.parameters import PathKey
-from cortez.responses import Answer, created
-from cortez.schemas import Listing, Match
-from cortez.security import allow
-from cortez.sessions.handlers import Sessions, provide_sessions
-from cortez.sessions.models import LearningSession
-from cortez.sessions.repository import SessionRepository, require_worker
-from cortez.sessions.rules import FINAL
+from cortez.core.db.pagination import Listing, Page
+from cortez.core.web.dependencies import provided
+from cortez.core.web.parameters import PathKey
+from cortez.core.web.preconditions import Match
+from cortez.core.web.responses import Answer, created
+from cortez.errors import Forbidden
+from cortez.sessions.dependencies import Sessions, provide_sessions
+from cortez.simulators.access import machines, readers, require_taker, takers
 from cortez.simulators.models import IncidentSimulation, InterviewSession
-from cortez.simulators.repository import IncidentRepository, InterviewRepository
+from cortez.simulators.repository import IncidentRepository, InterviewRepository, keys_of
 from cortez.simulators.roles import ROLES, SimulatorRole, role_of
 from cortez.simulators.schemas import (
     DiagnosisStepIn,
@@ -34,9 +30,6 @@ from cortez.simulators.schemas import (
     ResponseIn,
 )
 
-readers = allow("student", "tutor", "teacher", "key:read", "key:simulators")
-machines = allow("key:simulators")
-takers = allow("student", "key:simulators")
 provide_interviews = provided(InterviewRepository)
 provide_incidents = provided(IncidentRepository)
 Interviews = NamedDependency[InterviewRepository]
@@ -51,22 +44,6 @@ async def list_simulators() -> list[SimulatorRole]:
 @get("/simulators/{type_:str}", guards=[readers])
 async def read_simulator(type_: PathKey) -> SimulatorRole:
     return role_of(type_)
-
-
-def keys_of(session: LearningSession) -> dict[str, Any]:
-    return {"session_id": session.id, "student_id": session.student_id, "activity_id": session.activity_id}
-
-
-async def require_taker(
-    simulations: InterviewRepository | IncidentRepository, one: InterviewSession | IncidentSimulation
-) -> None:
-    """Raises Forbidden for others than the student and machines, Conflict (SESSION_CLOSED) for a student too late."""
-    principal = simulations.principal
-    require_worker(principal, one.student_id)
-    if not principal.may("key:simulators"):
-        session = await SessionRepository(simulations.session, principal).get(one.session_id)
-        if session.status in FINAL:
-            raise Conflict("SESSION_CLOSED", f"The session is {session.status}; its student answers no more.")
 
 
 def shown(interviews: InterviewRepository, interview: InterviewSession) -> InterviewOut:

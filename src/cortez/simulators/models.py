@@ -1,15 +1,17 @@
 """Professional simulators: interviews, incidents, and the events of any of them."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from cortez.choices import Choice
-from cortez.db import Base, Document, Items, in_range, one_of, utc_now
-from cortez.privacy import Privacy
+from cortez.clock import utc_now
+from cortez.core.db.base import Base, Duplicate, in_range, one_of
+from cortez.core.db.classification import Privacy
+from cortez.core.db.types import Document, Items
+from cortez.enums import Choice
 from cortez.sessions.models import SimulatorType
 
 if TYPE_CHECKING:
@@ -126,6 +128,9 @@ class SimulatorEvent(Base):
     """Something that happened while a student used a simulator."""
 
     __tablename__ = "simulator_events"
+    duplicates: ClassVar = {
+        "id": Duplicate("EVENT_CONFLICT", "An event with this id exists already."),
+    }
     __table_args__ = (
         one_of("ck_simulator_event_type_valid", "simulator_type", SimulatorType),
         one_of("ck_simulator_event_severity_valid", "severity", EventSeverity),

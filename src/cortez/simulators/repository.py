@@ -8,16 +8,19 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, select
 from uuid_utils.compat import uuid7
 
-from cortez.batches import ItemResult
-from cortez.db import utc_now, written
+from cortez.clock import utc_now, written
+from cortez.core.db.repository import M, Repository
+from cortez.core.db.types import stored
+from cortez.core.web.batches import ItemResult
 from cortez.errors import Conflict, CortezError, Invalid
-from cortez.repository import M, Repository
-from cortez.schemas import stored
+from cortez.sessions.access import on_visible_session
 from cortez.sessions.models import LearningSession
-from cortez.sessions.repository import on_visible_session
 from cortez.sessions.rules import too_early
 from cortez.simulators.models import IncidentSimulation, InterviewSession, SimulatorEvent
-from cortez.simulators.schemas import MAX_STEPS, EventIn
+from cortez.simulators.schemas import (
+    MAX_STEPS,
+    EventIn,
+)
 
 # What makes two events with one id the same event.
 CONTENT = ("session_id", "simulator_type", "event_type", "event_data", "description", "severity")
@@ -140,3 +143,7 @@ def values_of(event: EventIn, session: LearningSession, now: Any) -> dict[str, A
         "created_at": now,
         "updated_at": now,
     }
+
+
+def keys_of(session: LearningSession) -> dict[str, Any]:
+    return {"session_id": session.id, "student_id": session.student_id, "activity_id": session.activity_id}

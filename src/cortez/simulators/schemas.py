@@ -6,7 +6,7 @@ from uuid import UUID
 
 from msgspec import Meta
 
-from cortez.schemas import Input, Instant, Name, Prose, Resource, Share
+from cortez.core.web.schemas import Input, Instant, Name, Prose, Resource, Share
 from cortez.sessions.models import SimulatorType
 from cortez.simulators.models import (
     EventSeverity,

@@ -6,56 +6,18 @@ from litestar import Router, get, patch, post
 from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.status_codes import HTTP_200_OK
-from sqlalchemy.ext.asyncio import AsyncSession
 
-from cortez.batches import BatchResult, batch_of, items_of
-from cortez.dependencies import provided
-from cortez.paging import Page
-from cortez.parameters import QueryKey, QueryTime, instant
-from cortez.responses import STORED_ONCE, Answer, created
-from cortez.schemas import Listing, Match, StrictRequest
-from cortez.security import Principal, allow
-from cortez.sessions.quotas import Quotas
-from cortez.sessions.repository import SessionRepository
+from cortez.core.db.pagination import Listing, Page
+from cortez.core.web.batches import BatchResult, batch_of, items_of
+from cortez.core.web.guards import allow
+from cortez.core.web.preconditions import Match
+from cortez.core.web.requests import StrictRequest
+from cortez.core.web.responses import STORED_ONCE, Answer, created
+from cortez.traces.access import readers, writers
+from cortez.traces.dependencies import Traces, provide_filter, provide_ingest, provide_traces
 from cortez.traces.ingest import Ingest
 from cortez.traces.models import CognitiveState, InteractionType, TraceLevel
-from cortez.traces.repository import TraceRepository
 from cortez.traces.schemas import SessionTraceIn, TraceFilter, TraceIn, TraceOut, TracePatch, column_of
-
-readers = allow("student", "tutor", "teacher", "key:read", "key:traces")
-writers = allow("student", "tutor", "teacher", "key:traces")
-provide_traces = provided(TraceRepository)
-
-
-async def provide_ingest(
-    session: NamedDependency[AsyncSession], principal: NamedDependency[Principal], quotas: NamedDependency[Quotas]
-) -> Ingest:
-    return Ingest(SessionRepository(session, principal), quotas)
-
-
-Traces = NamedDependency[TraceRepository]
-
-
-async def provide_filter(
-    student_id: QueryKey = None,
-    activity_id: QueryKey = None,
-    course_id: QueryKey = None,
-    trace_level: FromQuery[TraceLevel | None] = None,
-    interaction_type: FromQuery[InteractionType | None] = None,
-    cognitive_state: FromQuery[CognitiveState | None] = None,
-    occurred_after: QueryTime = None,
-    occurred_before: QueryTime = None,
-) -> TraceFilter:
-    return TraceFilter(
-        student_id=student_id,
-        activity_id=activity_id,
-        course_id=course_id,
-        trace_level=trace_level,
-        interaction_type=interaction_type,
-        cognitive_state=cognitive_state,
-        occurred_after=instant("occurred_after", occurred_after),
-        occurred_before=instant("occurred_before", occurred_before),
-    )
 
 
 @post("/sessions/{session_id:uuid}/traces", guards=[writers], opt=STORED_ONCE)

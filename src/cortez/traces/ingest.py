@@ -10,21 +10,24 @@ from msgspec import UNSET, Struct
 from sqlalchemy import Uuid, bindparam, insert, select, update
 from uuid_utils.compat import uuid7
 
-from cortez.batches import BatchResult, ItemResult, answer_of, refuse_rejections
-from cortez.copying import copy_rows
-from cortez.db import ListOf, utc_now, within
-from cortez.driver import fetch, name_author
+from cortez.clock import utc_now
+from cortez.core.db.bulk_insert import copy_rows
+from cortez.core.db.classification import ERASED
+from cortez.core.db.compiled_queries import Kept
+from cortez.core.db.driver import fetch, name_author
+from cortez.core.db.expressions import within
+from cortez.core.db.types import ListOf
+from cortez.core.security.principal import Principal
+from cortez.core.web.batches import BatchResult, ItemResult, answer_of, refuse_rejections
 from cortez.errors import Conflict, CortezError, Forbidden, Invalid, NotFound
-from cortez.privacy import ERASED
-from cortez.security import Principal
+from cortez.sessions.access import SESSIONS
 from cortez.sessions.changes import counts_of_steps, figures_changed, millionths
 from cortez.sessions.models import LearningSession, SessionStatus
 from cortez.sessions.quotas import Held, Quotas
-from cortez.sessions.repository import SESSIONS, SessionRepository, judgements_of
+from cortez.sessions.repository import SessionRepository, judgements_of
 from cortez.sessions.rules import CLOCKS, too_early
-from cortez.statements import Kept
 from cortez.traces.lateness import closed_to_student, is_late
-from cortez.traces.models import InteractionType
+from cortez.traces.models import STUDENT_TYPES, InteractionType
 from cortez.traces.repository import SHOWN, TRACES
 from cortez.traces.schemas import Analysis, SessionTraceIn, TraceIn, TraceOut, column_of
 
@@ -53,14 +56,6 @@ STORED = Kept(
 # as empty documents.
 GROWTH, UNSAID_SIZE = 5, 100
 OPEN = (SessionStatus.ACTIVE, SessionStatus.PAUSED)
-
-STUDENT_TYPES = {
-    InteractionType.STUDENT_PROMPT,
-    InteractionType.CODE_COMMIT,
-    InteractionType.STRATEGY_CHANGE,
-    InteractionType.HYPOTHESIS_FORMULATION,
-    InteractionType.SELF_CORRECTION,
-}
 
 
 def usual(column: Any) -> Any:

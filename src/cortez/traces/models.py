@@ -1,15 +1,17 @@
 """Cognitive traces: each step of a student with the tutor, in six dimensions."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 from uuid import UUID
 
 from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text, false, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from cortez.choices import Choice, aliases
-from cortez.db import Base, Document, Items, in_range, one_of
-from cortez.privacy import Privacy
+from cortez.core.db.base import Base, Duplicate, in_range, one_of
+from cortez.core.db.classification import Privacy
+from cortez.core.db.types import Document, Items
+from cortez.enums import Choice, aliases
+from cortez.sessions.models import LearningSession
 
 if TYPE_CHECKING:
     from cortez.sessions.models import LearningSession
@@ -77,6 +79,9 @@ class CognitiveTrace(Base):
     """One step. `occurred_at` is when it happened, `created_at` when it was stored."""
 
     __tablename__ = "cognitive_traces"
+    duplicates: ClassVar = {
+        "id": Duplicate("TRACE_CONFLICT", "A trace with this id exists already.", is_race=True),
+    }
     __table_args__ = (
         one_of("ck_trace_level_valid", "trace_level", TraceLevel),
         one_of("ck_trace_interaction_type_valid", "interaction_type", InteractionType),
@@ -131,3 +136,12 @@ class CognitiveTrace(Base):
     child_traces: Mapped[list["CognitiveTrace"]] = relationship(
         back_populates="parent_trace", passive_deletes=True, lazy="raise"
     )
+
+
+STUDENT_TYPES = {
+    InteractionType.STUDENT_PROMPT,
+    InteractionType.CODE_COMMIT,
+    InteractionType.STRATEGY_CHANGE,
+    InteractionType.HYPOTHESIS_FORMULATION,
+    InteractionType.SELF_CORRECTION,
+}

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, bindparam, func, select
 
-from cortez.db import shown
+from cortez.core.db.base import shown
 from cortez.sessions.changes import Counts, counts_of_steps, difference, figures_changed, millionths
 from cortez.sessions.models import LearningSession
 from cortez.sessions.repository import OnSession, SessionRepository

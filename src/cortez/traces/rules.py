@@ -3,8 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from cortez.traces.ingest import STUDENT_TYPES
-from cortez.traces.models import CognitiveState, InteractionType
+from cortez.traces.models import STUDENT_TYPES, CognitiveState, InteractionType
 
 # The phases of work, each next to the ones it naturally leads to and comes from. The other three states (confusion,
 # progresando, atascado) say how it goes, not where one is: they neither begin a phase nor end one.

@@ -8,7 +8,18 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from cortez.schemas import BusinessKey, Input, Instant, LongText, OutDocument, OutList, Prose, Resource, Share, Short
+from cortez.core.web.schemas import (
+    BusinessKey,
+    Input,
+    Instant,
+    LongText,
+    OutDocument,
+    OutList,
+    Prose,
+    Resource,
+    Share,
+    Short,
+)
 from cortez.sessions.rules import CLOCKS
 from cortez.traces.models import CognitiveState, CognitiveTrace, InteractionType, TraceLevel
 

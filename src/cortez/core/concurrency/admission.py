@@ -1,0 +1,123 @@
+"""The admission gate: as many requests at work as there are connections; the others wait a moment, or are told to."""
+
+import asyncio
+import time
+from contextvars import ContextVar
+
+from cortez.core.concurrency.fair_queue import Company, Crowded, Turns
+from cortez.core.observability.metrics import POOL_TIMEOUTS, POOL_WAIT_SECONDS
+from cortez.errors import Unavailable
+
+PATIENCE = 0.75  # seconds: an answer within one, also where it is a refusal among many
+OWN_PATIENCE = 5.0  # seconds, for a request that waits for others of its own principal only
+SHARE = 6  # of the places one principal, or one network that has not signed in, has at most a sixth at once
+LEAST = 8  # places, where there are so many
+AMONG_OTHERS = 2  # places of a person while others ask too: the more are at work, the longer each of them takes
+STRANGERS = 1  # places of all networks together that have not signed in, while principals ask
+STRANGERS_PAUSE = 0.01  # seconds between two of their requests then: a worker answers at most a hundred a second
+MANY = 8  # requests of a person that wait: more than a page asks for at once
+MOST_WAITING, MOST_OF_ONE = 10_000, 500
+KEY, PERSON, NETWORK = "key:", "person:", "network:"  # of names: API keys, which serve whole classes, users, others
+
+
+class Gate:
+    """Stands before authentication, so that nobody waits in the pool itself, with one connection in want of another.
+
+    A request may need a second connection for a moment (a guess is counted in a unit of work of its own). One in ten,
+    at least one, is kept for that, for streams, for health and for upkeep. Nobody has all places: those who wait are
+    served in turn, one principal after the other.
+    """
+
+    def __init__(self, connections: int, patience: float = PATIENCE) -> None:
+        self.patience = patience
+        self.places = max(1, connections - max(1, connections // 10))
+        self.turns = Turns(self.places, MOST_WAITING, MOST_OF_ONE)
+        self.strangers = Turns(STRANGERS, MOST_WAITING, MOST_OF_ONE)
+        self.company = Company()
+
+    @property
+    def waiting(self) -> int:
+        return self.turns.waiting + self.strangers.waiting
+
+    def is_stranger_among_others(self, whose: str) -> bool:
+        """Whether it shares few places with all that have not signed in, who may ask from any number of networks."""
+        return whose.startswith(NETWORK) and self.company.is_shared(NETWORK)
+
+    def share(self, whose: str) -> int:
+        """How many requests of this name may be at work."""
+        if whose.startswith(PERSON) and self.company.is_shared(whose):
+            return min(self.places, AMONG_OTHERS)
+        parts = 2 if whose.startswith(KEY) else 1
+        return min(self.places, max(LEAST * parts, self.places * parts // SHARE))
+
+    def rest(self, whose: str, seconds: float) -> float:
+        """For how many seconds a person gets no place after a request of so many.
+
+        As long again, where many more of the same person wait and others ask too: others then have half of the time.
+        """
+        is_flood = whose.startswith(PERSON) and self.turns.waiting_of(whose) > MANY and self.company.is_shared(whose)
+        return seconds if is_flood else 0.0
+
+    async def admit(self, whose: str = "") -> "Admission":
+        """Raises Unavailable (POOL_EXHAUSTED) where no place becomes free in time."""
+        admission = Admission(self, whose)
+        await admission.enter(self.patience)
+        return admission
+
+
+class Admission:
+    """A place at the gate, until it is left. Who works without a connection leaves it, and enters again afterwards."""
+
+    def __init__(self, gate: Gate, whose: str) -> None:
+        self.gate = gate
+        self.whose = whose
+        self.inside = False
+        self.since = 0.0
+        self.is_kept = False  # while a connection is held
+        self.is_among_strangers = False  # while one of their places is held
+
+    async def enter(self, patience: float | None = None) -> None:
+        """A request that did its work outside waits as long as it may take, so that the work is not lost."""
+        gate, whose = self.gate, self.whose
+        gate.company.note(NETWORK if whose.startswith(NETWORK) else whose)
+        try:
+            if gate.is_stranger_among_others(whose):
+                await wait_for(gate.strangers, whose, STRANGERS, patience and max(patience, OWN_PATIENCE))
+                self.is_among_strangers = True
+            share = gate.share(whose)
+            if patience is not None and whose.startswith(PERSON) and gate.turns.waits_for_itself(whose, share):
+                patience = max(patience, OWN_PATIENCE)
+            await wait_for(gate.turns, whose, share, patience)
+        except BaseException as error:
+            self._leave_strangers()
+            if not isinstance(error, TimeoutError | Crowded):
+                raise
+            POOL_TIMEOUTS.labels("gate").inc()
+            raise Unavailable("POOL_EXHAUSTED", "All database connections are busy; try again.") from None
+        self.inside, self.since = True, time.monotonic()
+
+    def leave(self) -> bool:
+        """Whether it was inside."""
+        was_inside, self.inside = self.inside, False
+        if was_inside:
+            self.gate.turns.release(self.whose, self.gate.rest(self.whose, time.monotonic() - self.since))
+            self._leave_strangers()
+        return was_inside
+
+    def _leave_strangers(self) -> None:
+        """The next of them follows after a pause: the cheaper a guess is to refuse, the more would be sent."""
+        if self.is_among_strangers:
+            self.is_among_strangers = False
+            asyncio.get_running_loop().call_later(STRANGERS_PAUSE, self.gate.strangers.release, self.whose)
+
+
+async def wait_for(turns: Turns, whose: str, share: int, patience: float | None) -> None:
+    """A place; the time is measured where it is not free at once. Raises TimeoutError or Crowded."""
+    if turns.has_room(whose, share):
+        await turns.take(whose, share, patience)
+    else:
+        with POOL_WAIT_SECONDS.time():
+            await turns.take(whose, share, patience)
+
+
+ADMISSION: ContextVar[Admission | None] = ContextVar("admission", default=None)  # of the request at work

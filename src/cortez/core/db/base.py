@@ -1,0 +1,95 @@
+"""The declarative base, and what tables are declared with."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, ClassVar, NamedTuple
+from uuid import UUID
+
+from msgspec import Struct
+from sqlalchemy import (
+    JSON,
+    CheckConstraint,
+    ColumnElement,
+    FromClause,
+    MetaData,
+    Uuid,
+    cast,
+    text,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from uuid_utils.compat import uuid7
+
+from cortez.clock import utc_now
+from cortez.core.db.classification import Privacy
+from cortez.core.db.types import Document, Items, Json, Undecoded, UtcDateTime
+
+# Options for an index over the rows that are not soft-deleted.
+alive: dict[str, Any] = {
+    "postgresql_where": text("deleted_at IS NULL"),
+    "sqlite_where": text("deleted_at IS NULL"),
+}
+
+
+class Duplicate(NamedTuple):
+    """The answer where a uniqueness is broken.
+
+    `is_race`: another request may just have stored the same row, so that the unit of work is repeated.
+    """
+
+    code: str
+    detail: str
+    is_race: bool = False
+
+
+class Base(DeclarativeBase):
+    """What every table has: a time-ordered UUID key, and when the row was made and last changed."""
+
+    metadata = MetaData(
+        naming_convention={
+            "pk": "pk_%(table_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ix": "idx_%(table_name)s_%(column_0_N_name)s",
+        }
+    )
+    type_annotation_map = {datetime: UtcDateTime(), UUID: Uuid(), Document: Json, Items: Json}
+    sensitive: ClassVar[frozenset[str]] = frozenset()
+    privacy: ClassVar[Privacy]
+    duplicates: ClassVar[dict[str, Duplicate]] = {}  # by the first column of a uniqueness
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7, sort_order=-1)
+    created_at: Mapped[datetime] = mapped_column(default=utc_now, sort_order=1)
+    updated_at: Mapped[datetime] = mapped_column(default=utc_now, onupdate=utc_now, sort_order=2)
+
+    def to_dict(self, *, include_sensitive: bool = False) -> dict[str, Any]:
+        """Every column by name; secrets such as hashes are left out unless asked for."""
+        hidden = frozenset() if include_sensitive else self.sensitive
+        return {
+            column.name: getattr(self, attribute.key)
+            for attribute in self.__mapper__.column_attrs
+            for column in attribute.columns
+            if column.name not in hidden
+        }
+
+
+def shown(table: FromClause, shape: type[Struct], **renamed: str) -> list[ColumnElement[Any]]:
+    """The columns of a shape's fields in their order, documents undecoded, so that `shape(*row)` is the answer.
+
+    `renamed`: fields whose column has another name.
+    """
+    columns = [(name, table.c[renamed.get(name, name)]) for name in shape.__struct_fields__]
+    return [
+        cast(column, Undecoded(bool(column.nullable))).label(name) if isinstance(column.type, JSON) else column
+        for name, column in columns
+    ]
+
+
+def one_of(name: str, column: str, values: type[StrEnum]) -> CheckConstraint:
+    """A named check that a text column holds one of the values (or NULL, where the column allows it)."""
+    listed = ", ".join(f"'{value}'" for value in values)
+    return CheckConstraint(f"{column} IN ({listed})", name=name, info={"choice": (column, values)})
+
+
+def in_range(name: str, column: str, low: float, high: float) -> CheckConstraint:
+    """A named check that a number lies between `low` and `high`, both included."""
+    return CheckConstraint(f"{column} >= {low} AND {column} <= {high}", name=name)

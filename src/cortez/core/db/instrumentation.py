@@ -1,0 +1,111 @@
+"""What goes to the database, as the engine tells it: statements are timed, slow ones logged, transactions counted."""
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.engine import Connection, Engine, ExceptionContext
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from cortez.core.db.audit_context import WritingSession
+from cortez.core.observability.metrics import COMMITTED, ROLLED_BACK
+from cortez.core.observability.request_context import CURRENT
+
+logger = logging.getLogger(__name__)
+
+SLOW = "slow_query"  # execution option: from how many milliseconds on a statement is slow; 0: none is
+
+
+def watch_statements(engine: AsyncEngine) -> None:
+    @event.listens_for(engine.sync_engine, "before_cursor_execute")
+    def begin(connection: Any, cursor: Any, statement: str, values: Any, context: Any, many: bool) -> None:
+        context.begun = time.perf_counter()
+
+    @event.listens_for(engine.sync_engine, "after_cursor_execute")
+    def end(connection: Any, cursor: Any, statement: str, values: Any, context: Any, many: bool) -> None:
+        note(engine.sync_engine, statement, context.begun)
+
+    @event.listens_for(engine.sync_engine, "handle_error")
+    def fail(told: ExceptionContext) -> None:
+        begun = getattr(told.execution_context, "begun", None)
+        if begun and told.statement:
+            note(engine.sync_engine, told.statement, begun)
+
+
+class Sent:
+    """A statement that goes to the driver past SQLAlchemy's execution, as observers of its events see one."""
+
+    isinsert = isupdate = isdelete = False
+    begun = 0.0
+
+
+class watched:  # noqa: N801 - reads as a function
+    """Tells the engine's observers of such a statement: `with watched(...) as (statement, values)`, as they want it."""
+
+    def __init__(self, engine: Engine, connection: Any, statement: str, values: tuple[Any, ...]) -> None:
+        self.engine, self.connection = engine, connection
+        self.statement, self.values = statement, values
+        self.sent = Sent()
+
+    def __enter__(self) -> tuple[str, tuple[Any, ...]]:
+        for before in self.engine.dispatch.before_cursor_execute:
+            self.statement, self.values = before(self.connection, None, self.statement, self.values, self.sent, False)
+        return self.statement, self.values
+
+    def __exit__(self, failed: object, *details: object) -> None:
+        if failed:
+            note(self.engine, self.statement, self.sent.begun)
+            return
+        for after in self.engine.dispatch.after_cursor_execute:
+            after(self.connection, None, self.statement, self.values, self.sent, False)
+
+
+@contextmanager
+def timed(engine: Engine, statement: str) -> Iterator[None]:
+    """What is no statement with rows, as COPY."""
+    begun = time.perf_counter()
+    try:
+        yield
+    finally:
+        note(engine, statement, begun)
+
+
+def note(engine: Engine, statement: str, begun: float) -> None:
+    """A statement is its text, with places for the values: these are people's, and are kept nowhere."""
+    seconds = time.perf_counter() - begun
+    exchange = CURRENT.get()
+    if exchange:
+        exchange.statements += 1
+        exchange.database_seconds += seconds
+        if exchange.trace:
+            exchange.trace.statement(engine.dialect.name, statement, seconds)
+    slow = engine.get_execution_options().get(SLOW)
+    if slow and seconds * 1000 >= slow:
+        route = exchange.route if exchange else None
+        fields = {"ms": round(seconds * 1000, 1), "route": route, "sql": " ".join(statement.split())}
+        logger.warning("slow statement", extra={"fields": fields})
+
+
+def watch_transactions(writer: AsyncEngine) -> None:
+    """Count what becomes of each, and time the commits; reading sessions only seem to roll back, on autocommit."""
+
+    @event.listens_for(writer.sync_engine, "commit")
+    def commit(connection: Connection) -> None:
+        if exchange := CURRENT.get():
+            exchange.committing = time.perf_counter()
+
+    @event.listens_for(writer.sync_engine, "rollback")
+    def roll_back(connection: Connection) -> None:
+        ROLLED_BACK.inc()
+
+
+@event.listens_for(WritingSession, "after_commit")
+def committed(session: WritingSession) -> None:
+    COMMITTED.inc()
+    exchange = CURRENT.get()
+    if exchange and exchange.committing:
+        exchange.database_seconds += time.perf_counter() - exchange.committing
+        exchange.committing = None

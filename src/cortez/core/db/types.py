@@ -1,0 +1,95 @@
+"""The portable column types."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from msgspec import Raw, Struct
+from sqlalchemy import (
+    JSON,
+    DateTime,
+    Dialect,
+    Text,
+    TypeDecorator,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+from cortez.enums import Choice
+
+Document = dict[str, Any]
+Items = list[Any]
+
+# One portable document type: JSONB on PostgreSQL, JSON on SQLite. None is SQL NULL, never the JSON null.
+Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware instant, given back in UTC on both databases; a naive value is refused."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("A time must carry its offset from UTC.")
+        return value.astimezone(UTC)
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], datetime | None] | None:
+        """None on PostgreSQL, where the driver gives just that."""
+        return None if dialect.name == "postgresql" else instant_of
+
+
+def instant_of(stored: str | None) -> datetime | None:
+    """Of the text that SQLite has; in one step, a sixth of the time that reading and replacing take."""
+    return None if stored is None else datetime.fromisoformat(stored + "+00:00")
+
+
+class Undecoded(TypeDecorator[Raw]):
+    """A document as the text of its JSON, for an answer that passes it on without looking inside."""
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, nullable: bool) -> None:
+        super().__init__()
+        self.nullable = nullable
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Raw | None]:
+        return passed_on if self.nullable else Raw
+
+
+class ListOf(TypeDecorator[list[Any]]):
+    """Several values of one type as one parameter: an array on PostgreSQL, on SQLite a JSON list of stored values."""
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, item: Any) -> None:
+        super().__init__()
+        self.item = item
+
+    def load_dialect_impl(self, dialect: Dialect) -> Any:
+        return dialect.type_descriptor(ARRAY(self.item) if dialect.name == "postgresql" else Text())
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any] | None:
+        if dialect.name == "postgresql":
+            return super().bind_processor(dialect)
+        stored = self.item.dialect_impl(dialect).bind_processor(dialect)
+        return lambda values: msgspec.json.encode([stored(value) if stored else value for value in values]).decode()
+
+
+def passed_on(text: str | None) -> Raw | None:
+    return None if text is None else Raw(text)
+
+
+def stored(value: Any) -> Any:
+    """A value as a column holds it: enumerations as text, structures as plain documents."""
+    if isinstance(value, Choice):
+        return value.value
+    if isinstance(value, Struct | list | dict):
+        return msgspec.to_builtins(value, builtin_types=(datetime, UUID))
+    return value

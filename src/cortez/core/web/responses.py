@@ -1,0 +1,127 @@
+"""Answers that can be stored before they are sent; every handler that makes its own answer makes one of these."""
+
+from http import HTTPStatus
+from typing import Any, TypeVar
+from uuid import UUID
+
+import msgspec
+from litestar import Request, Response
+from litestar.response.base import ASGIResponse
+from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
+from msgspec import Struct
+from msgspec.structs import astuple
+
+from cortez.core.db.pagination import Listing
+from cortez.core.web.pagination import next_link
+from cortez.core.web.preconditions import etag
+from cortez.core.web.problems import PROBLEM_JSON, Problem, problem_of
+from cortez.core.web.schemas import Resource
+from cortez.errors import CortezError
+
+T = TypeVar("T")
+
+SHOWING = frozenset(range(200, 300)) - {HTTPStatus.NO_CONTENT}  # statuses of answers in which something is shown
+# Of a route: the status of an answer that shows nothing but what the caller sent, and so is no reading of it.
+SENT_BACK = "sent_back"
+# The options of a route that stores a thing once: the same again answers 200 with what is stored, which is shown.
+STORED_ONCE = {"also": (HTTP_200_OK,), SENT_BACK: HTTP_201_CREATED}
+
+
+class Answer(Response[T]):
+    """Remembers its rendered form for the unit of work, and adds the ETag of a resource and the Link of a page.
+
+    `about` is what a file was made from, where the content itself does not say whom it shows.
+    """
+
+    def __init__(self, content: T, *, about: object = None, **options: Any) -> None:
+        super().__init__(content, **options)
+        self.about = about or content
+
+    def to_asgi_response(self, app: Any, request: Any, **kwargs: Any) -> ASGIResponse:
+        rendered = super().to_asgi_response(app, request, **kwargs)
+        if isinstance(self.content, Resource):
+            rendered = tagged(rendered, etag(self.content, rendered.body), request)
+        if isinstance(self.content, Listing) and self.content.next_cursor:
+            rendered.headers["Link"] = next_link(request.scope, self.content.next_cursor)
+        if unit := request.scope["state"].get("unit"):
+            sent_back = request.scope["route_handler"].opt.get(SENT_BACK) == rendered.status_code
+            unit.answer, unit.shown = rendered, set() if sent_back else shown_in(self.about)
+        return rendered
+
+
+def shown_in(content: object) -> set[str | UUID]:
+    """Whose data is in an answer, at any depth: the student_id, or else the session, of everything that has one.
+
+    What names students in another way says so itself, as `names_students`. Documents are not searched: anybody may
+    have written a student_id into one.
+    """
+    found: set[str | UUID] = set()
+    parts = [[content]]
+    while parts:
+        for part in parts.pop():
+            if whose := getattr(part, "student_id", None) or getattr(part, "session_id", None):
+                found.add(whose)
+            elif isinstance(part, list):
+                parts.append(part)
+            elif isinstance(part, Struct):
+                found.update(getattr(part, "names_students", ()))
+                parts.append([value for value in astuple(part) if isinstance(value, Struct | list)])
+    return found
+
+
+def shown_again(body: bytes) -> set[str | UUID]:
+    """Whose data is in an answer that is given from the store."""
+    try:
+        return named_in(msgspec.json.decode(body))
+    except msgspec.DecodeError:
+        return set()  # a file, which is given for what is in the path
+
+
+def named_in(document: object) -> set[str | UUID]:
+    """The student_id, or else the session_id, of every object in a decoded answer that has one."""
+    if isinstance(document, list):
+        return set().union(*map(named_in, document))
+    if not isinstance(document, dict):
+        return set()
+    if isinstance(whose := document.get("student_id"), str):
+        return {whose}
+    if session_id := key_of_session(document.get("session_id")):
+        return {session_id}
+    return set().union(*map(named_in, document.values()))
+
+
+def key_of_session(named: object) -> UUID | None:
+    """The id of a session in a document; None where it is none."""
+    try:
+        return UUID(named) if isinstance(named, str) else None
+    except ValueError:
+        return None
+
+
+def subjects_of(scope: Any, status: int, shown: set[str | UUID]) -> set[str | UUID]:
+    """Whose data the answer to a request has shown, by its path and what is in it; nobody's that only sends back."""
+    if status not in SHOWING or scope["route_handler"].opt.get(SENT_BACK) == status:
+        return set()
+    places = scope["path_params"]
+    if "student_id" in places:
+        return {places["student_id"]}
+    return shown or {places[name] for name in places if name == "session_id"}
+
+
+def tagged(rendered: ASGIResponse, tag: str, request: Any) -> ASGIResponse:
+    """With its ETag; only with that where the client, reading, has this very representation already."""
+    known = {one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")}
+    if request.method == "GET" and known & {tag, "*"}:
+        rendered = ASGIResponse(status_code=HTTPStatus.NOT_MODIFIED)
+    rendered.headers["ETag"] = tag
+    return rendered
+
+
+def created(resource: T, location: str) -> Answer[T]:
+    """201 with the resource and where it is, below /api/v1."""
+    return Answer(resource, status_code=201, headers={"Location": f"/api/v1{location}"})
+
+
+def refused(request: Request[Any, Any, Any], error: CortezError) -> Answer[Problem]:
+    """An error as a returned answer: the unit of work commits."""
+    return Answer(problem_of(request, error), status_code=error.status, media_type=PROBLEM_JSON, headers=error.headers)

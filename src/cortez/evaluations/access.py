@@ -1,0 +1,6 @@
+"""Who may see and change what."""
+
+from cortez.core.web.guards import allow
+
+readers = allow("student", "tutor", "teacher", "key:read", "key:analysis")
+judges = allow("teacher", "key:analysis")

@@ -1,0 +1,6 @@
+"""Who may see and change what."""
+
+from cortez.core.web.guards import allow
+
+readers = allow("student", "tutor", "teacher", "key:read", "key:git")
+writers = allow("student", "key:git")

@@ -1,0 +1,5 @@
+"""Who may see and change what."""
+
+from cortez.core.web.guards import allow
+
+readers = allow("student", "tutor", "teacher")
