@@ -70,7 +70,7 @@ EXCUSED = {
     "check cortez.content.file_handlers:download_file: if not path.exists()": "a file that the disk has lost",
     "check cortez.pages.handlers:docs_asset: if asset not in ASSETS": "a public page's own files (test_openapi.py)",
     "check cortez.core.web.idempotency:take: "
-    "if stored.rights and set(stored.rights).difference(await rights_of(session, claimed) or ())": (
+    "if stored.rights and set(stored.rights).difference(await claimed.rights(session) or ())": (
         "rights that end between an answer and its replay (test_access.py)"
     ),
     "check cortez.exports.research:by_activity: await require(research, wanted)": "the command line's, for an operator",

@@ -3,9 +3,9 @@
 import asyncio
 import hashlib
 import hmac
-import importlib.util
 import os
 import random
+import re
 import sqlite3
 import subprocess
 import sys
@@ -26,42 +26,25 @@ from cortez.audit.models import AuditEntry, AuditSeal, SubjectKey
 from cortez.audit.seal_order import Sealed
 from cortez.audit.seals import backlog, root_of, seal_all, verify
 from cortez.core.db import audit_context
+from cortez.core.db.base import models
 from cortez.core.db.engine import Database
 from cortez.core.migrations import runner
+from cortez.core.migrations.audit_triggers import Audited, for_postgresql, for_sqlite, of_model
 from cortez.oversight.models import RemediationPlan
 from cortez.sessions.models import LearningSession
 from factory import PASSWORD, Make
+from inventory import inventory
 from postgres import create_database
 from running import SECRET, client_of, live
 from tampering import unguarded
 from test_rubrics import RUBRIC
 
 VERSIONS = Path(__file__).parents[1] / "alembic" / "versions"
-REVISIONS = [VERSIONS / f"{name}.py" for name in ("0007_audit", "0015_trust", "0018_deployment_courses")]
-# What changes without an entry: stamps, counters, what follows from a column that makes one.
-UNSEEN = {
-    "api_keys": {"last_used_at"},
-    "users": {"last_login", "login_count", "reset_expires_at", "email_key", "username_key"},
-    "course_members": {"id", "joined_at"},
-    "exercise_attempts": set("execution_time_ms stdout stderr ai_feedback_summary ai_feedback_detailed".split())
-    | {"ai_suggestions", "submitted_at"},
-    "sessions": {"trace_count", "trace_bytes"},
-    "git_traces": set("is_merge is_revert detected_patterns complexity_delta related_cognitive_traces".split())
-    | {"cognitive_state_during_commit", "time_since_last_interaction_minutes"},
-}
 
 
-def audited() -> dict[str, Any]:
-    """What the newest revision that names a table says of it."""
-    found: dict[str, Any] = {}
-    for revision in REVISIONS:
-        spec = importlib.util.spec_from_file_location("audit_revision", revision)
-        assert spec
-        assert spec.loader
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        found |= {one.table: one for one in module.AUDITED}
-    return found
+def audited() -> dict[str, Audited]:
+    """What the models say of their tables."""
+    return {name: of_model(model) for name, model in models().items() if model.audit}
 
 
 async def entries(make: Make, table: str) -> list[AuditEntry]:
@@ -73,19 +56,42 @@ async def entries(make: Make, table: str) -> list[AuditEntry]:
 @pytest.mark.requirement("L1")
 def test_every_column_of_an_audited_table_is_accounted_for() -> None:
     for name, one in audited().items():
-        said = {column.partition(":")[0] for column in f"{one.people} {one.plain} {one.masked}".split()}
-        columns = set(tables.metadata.tables[name].columns.keys())
-        assert said <= columns
-        assert columns - said - {"id", "created_at", "updated_at"} == UNSEEN.get(name, set()) - {"id"}, name
+        audit = models()[name].audit
+        assert audit
+        said = [*one.named, *audit.unseen.split()]
+        assert len(said) == len(set(said)), name
+        assert {*said, "id", "created_at", "updated_at"} == {*tables.metadata.tables[name].columns.keys(), "id"}, name
 
 
 @pytest.mark.requirement("L1")
 def test_the_service_names_the_actor_for_every_audited_table() -> None:
-    by_people = {name for name, one in audited().items() if getattr(one, "by_people", None) is not None}
+    by_people = {name for name, one in audited().items() if one.by_people is not None}
     inserts = {name for name, one in audited().items() if "INSERT" in one.events} - by_people
     updates = {name for name, one in audited().items() if "UPDATE" in one.events}
-    known = (set(audit_context.INSERTS), set(audit_context.INSERTS_BY_PEOPLE), set(audit_context.UPDATES))
-    assert (inserts, by_people, updates) == known
+    assert [*map(set, audit_context.audited())] == [inserts, by_people, updates]
+    assert (len(inserts), len(by_people)) == (16, 3)
+
+
+@pytest.mark.requirement("L1")
+async def test_the_triggers_are_those_that_the_models_ask_for(database: Database) -> None:
+    """A revision that is made from the models changes nothing but, for the three oldest, which columns wake one.
+
+    They are woken by every column, and make no entry where none of theirs has changed.
+    """
+
+    def without_columns(found: frozenset[str]) -> set[str]:
+        return {re.sub(r"UPDATE OF [\w, ]+ ON", "UPDATE ON", one) for one in found}
+
+    make_triggers = for_sqlite if database.is_sqlite else for_postgresql
+    async with database.engine.connect() as connection:
+        before = await connection.run_sync(inventory)
+        for one in audited().values():
+            for statement in make_triggers(one):
+                await connection.exec_driver_sql(statement)
+        after = await connection.run_sync(inventory)
+        await connection.rollback()
+    assert without_columns(before) == without_columns(after)
+    assert len(before - after) == 3
 
 
 @pytest.mark.requirement("L1")
@@ -192,7 +198,7 @@ async def test_every_critical_table_is_recorded(make: Make) -> None:
     names = {"platform_name": "Moodle", "issuer": "https://lms.example.edu", "client_id": "1", "deployment_id": "1"}
     assert (await admin.post("/lti/deployments", json=names | urls)).status_code == 201
     recorded = {one.table_name for one in await make.all(AuditEntry) if one.operation == "insert"}
-    assert recorded == audit_context.INSERTS
+    assert recorded == audit_context.audited().inserts
 
 
 @pytest.mark.requirement("L1")
@@ -242,7 +248,7 @@ async def test_the_log_is_append_only(make: Make, table: str, verb: str) -> None
 
 
 @pytest.mark.requirement("L1")
-@pytest.mark.parametrize("table", sorted(audit_context.UPDATES | {"sessions"}))
+@pytest.mark.parametrize("table", sorted(audit_context.audited().updates | {"sessions"}))
 async def test_no_audited_table_can_be_emptied_unseen(make: Make, table: str) -> None:
     if make.database.is_sqlite:
         return  # SQLite has no TRUNCATE

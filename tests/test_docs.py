@@ -46,9 +46,18 @@ def answered() -> Iterator[str]:
         if file.name == "errors.py" or "from cortez.errors import" in ast.unparse(tree):
             constants = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant))
             yield from (text for text in constants if isinstance(text, str) and CODE.fullmatch(text))
+        yield from duplicates(tree)
         for noun in nouns(tree):
             yield f"{noun.upper().replace(' ', '_')}_NOT_FOUND"
     yield from (HTTPStatus(error.status_code).name for error in FRAMEWORK)
+
+
+def duplicates(tree: ast.Module) -> Iterator[str]:
+    """Codes that models have for a broken uniqueness."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(ast.Name("Duplicate"), [ast.Constant(str(code)), *_]):
+                yield code
 
 
 def nouns(tree: ast.Module) -> Iterator[str]:

@@ -141,7 +141,7 @@ async def test_steps_come_in_the_order_they_happened_over_many_lots(
     admin, session = await make.admin(), await make.session()
     ids = await shuffled(make, session, 3 * LOT)
     for module in ("session_export", "streams"):
-        monkeypatch.setattr(f"cortez.records.{module}.PLACES", LOT + 20)
+        monkeypatch.setattr(f"cortez.exports.{module}.PLACES", LOT + 20)
     assert [trace["id"] for trace in (await included(admin, session, "traces"))["traces"]] == ids
     exported = (await admin.get(f"/exports/sessions/{session.id}")).json()
     assert [trace["id"] for trace in exported["traces"]] == ids
@@ -255,7 +255,8 @@ async def test_what_is_shown_whole_takes_only_so_many_parts(make: Make, monkeypa
 async def test_a_unit_takes_only_so_many_files(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     admin, unit = await make.admin(), Unidad(materia_code="S", numero=1, titulo="A unit")
     await make.add(Subject(code="S", name="A subject", language="python"), unit)
-    monkeypatch.setattr("cortez.content.file_handlers.MAX_FILES", 2)
+    for module in ("attachments", "file_handlers"):
+        monkeypatch.setattr(f"cortez.content.{module}.MAX_FILES", 2)
     path = f"/unidades/{unit.id}/archivos"
     answers = [await admin.post(path, files={"file": (f"{place}.txt", b"x")}) for place in range(3)]
     assert [answer.status_code for answer in answers] == [201, 201, 409]

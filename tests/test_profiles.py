@@ -9,9 +9,10 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import delete, update
 
+from cortez.accounts.changes import student_changed
 from cortez.accounts.models import CourseMember, User
 from cortez.clock import utc_now
-from cortez.core.db.engine import Database, student_changed
+from cortez.core.db.engine import Database
 from cortez.ops.background_jobs import Upkeep
 from cortez.profiles.models import StudentFigures, StudentProfile
 from cortez.profiles.updates import complete, rebuild

@@ -17,6 +17,7 @@ from cortez.accounts import auth_handlers, course_handlers, invitation_handlers
 from cortez.accounts import handlers as accounts
 from cortez.accounts.attempts import Refusals
 from cortez.accounts.authentication import Callers, authenticator
+from cortez.accounts.rights import rights_of
 from cortez.activities import handlers as activities
 from cortez.analysis import handlers as analysis
 from cortez.analysis import student_handlers as student_views
@@ -131,7 +132,7 @@ def create_app(settings: Settings | None = None, extra: Sequence[ControllerRoute
             "refusals": constant(refusals),
             "quotas": constant(Quotas(settings)),
         },
-        middleware=[UnitOfWork(database, callers.identify, limited(sign_in, Rates(database)), journal.note)],
+        middleware=[UnitOfWork(database, callers.identify, limited(sign_in, Rates(database)), journal.note, rights_of)],
         exception_handlers={Exception: on_exception},
         request_class=StrictRequest,
         response_class=Answer,

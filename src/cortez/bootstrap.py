@@ -11,4 +11,4 @@ def open_database(settings: Settings, actor: str = "service") -> Database:
 
     `actor` (`command:NAME`) is who the audit log names where no request says it.
     """
-    return Database(settings, student_changed=updates.refresh, actor=actor)
+    return Database(settings, before_commit=updates.follow, actor=actor)

@@ -15,11 +15,11 @@ from msgspec import Struct
 from sqlalchemy import func, or_, select
 from uuid_utils.compat import uuid7
 
+from cortez.accounts.changes import student_changed
 from cortez.accounts.models import Course, CourseInvitation, CourseMember, CourseRole, Role, User
 from cortez.accounts.repository import NO_PASSWORD, InvitationRepository, MemberRepository, UserRepository
 from cortez.accounts.schemas import AccountInput, Email
 from cortez.accounts.student_ids import carried, former
-from cortez.core.db.engine import student_changed
 from cortez.core.security.identifiers import folded
 from cortez.core.security.principal import SYSTEM
 from cortez.core.web.batches import bounded, errors_of, items_of, read

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
 from cortez.clock import utc_now
 from cortez.core.db.base import Base, Duplicate, one_of
-from cortez.core.db.classification import Privacy
+from cortez.core.db.classification import Audit, Privacy
 from cortez.core.db.types import Items
 from cortez.core.security.identifiers import MAX_KEY, key_of
 from cortez.enums import Choice, aliases
@@ -92,6 +92,13 @@ class User(Base):
         "id",
         removed="""email email_key username username_key hashed_password full_name student_id roles is_active
         is_verified last_login login_count course_name commission reset_hash reset_expires_at""",
+    )
+    audit = Audit(
+        "id",
+        people="id student_id",
+        plain="roles is_active is_verified",
+        masked="email username hashed_password full_name course_name commission reset_hash",
+        unseen="email_key username_key last_login login_count reset_expires_at",
     )
 
     email: Mapped[str] = mapped_column(String(255), unique=True)
@@ -190,6 +197,12 @@ class ApiKey(Base):
     __table_args__ = (Index("idx_api_keys_created_by", "created_by"),)
     sensitive: ClassVar[frozenset[str]] = frozenset({"key_hash"})
     privacy = Privacy(keep="name key_hash scopes course_ids expires_at last_used_at created_by")
+    audit = Audit(
+        people="created_by",
+        plain="name scopes course_ids expires_at",
+        masked="key_hash",
+        unseen="last_used_at",
+    )
 
     name: Mapped[str] = mapped_column(String(100))
     key_hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
@@ -229,6 +242,7 @@ class CourseMember(Base):
         Index("idx_course_members_user", "user_id", "role"),
     )
     privacy = Privacy("user_id", removed="course_id user_id role joined_at")
+    audit = Audit("user_id", people="user_id", plain="course_id role", unseen="joined_at")
 
     course_id: Mapped[str] = mapped_column(String(100), ForeignKey("courses.course_id", ondelete="CASCADE"))
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
@@ -250,6 +264,7 @@ class CourseInvitation(Base):
         Index("idx_course_invitations_invited_by", "invited_by"),
     )
     privacy = Privacy("user_id", removed="course_id user_id role invited_by")
+    audit = Audit("user_id", people="user_id invited_by", plain="course_id role")
 
     course_id: Mapped[str] = mapped_column(String(100), ForeignKey("courses.course_id", ondelete="CASCADE"))
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))

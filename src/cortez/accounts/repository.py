@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
 from cortez.accounts.access import led_courses, member_courses, taught_courses
+from cortez.accounts.changes import student_changed
 from cortez.accounts.models import (
     ADOPTED_PASSWORD,
     ApiKey,
@@ -23,7 +24,6 @@ from cortez.accounts.models import (
 )
 from cortez.accounts.student_ids import LOOKS, carried
 from cortez.clock import utc_now
-from cortez.core.db.engine import student_changed
 from cortez.core.db.expressions import holds, within
 from cortez.core.db.repository import Repository
 from cortez.core.security.identifiers import folded

@@ -21,6 +21,7 @@ from cortez.evaluations.models import Evaluation
 from cortez.exercises.models import ExerciseAttempt
 from cortez.git.models import GitTrace
 from cortez.risks.models import Risk
+from cortez.sessions.changes import mean_of
 from cortez.sessions.models import LearningSession
 from cortez.traces.models import CognitiveTrace
 from cortez.traces.repository import TRACES
@@ -54,7 +55,7 @@ async def facts_of(views: SessionViews, condition: ColumnElement[bool]) -> dict[
             CognitiveTrace,
             [
                 func.count().label("traces"),
-                func.avg(TRACES.c.ai_involvement).label("ai"),
+                mean_of(TRACES.c.ai_involvement).label("ai"),
                 many(OWN).label("own"),
                 many(JUSTIFIED).label("justified"),
             ],
@@ -62,7 +63,7 @@ async def facts_of(views: SessionViews, condition: ColumnElement[bool]) -> dict[
         (Risk, [many(STANDS).label("risks")]),
         (GitTrace, [many(IS_COMMIT).label("commits")]),
         (ExerciseAttempt, [func.count().label("attempts")]),
-        (Evaluation, [func.count().label("evaluations"), func.avg(Evaluation.overall_score).label("score")]),
+        (Evaluation, [func.count().label("evaluations"), mean_of(Evaluation.overall_score.expression).label("score")]),
     ]
     facts: dict[str, dict[str, Any]] = defaultdict(dict)
     for model, columns in asked:

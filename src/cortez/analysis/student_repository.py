@@ -14,6 +14,7 @@ from cortez.evaluations.models import Evaluation
 from cortez.exercises.models import ExerciseAttempt
 from cortez.git.models import GitEventType, GitTrace
 from cortez.risks.models import Risk
+from cortez.sessions.changes import mean_of, sum_of
 from cortez.sessions.models import LearningSession, SessionStatus
 from cortez.sessions.repository import SessionRepository
 from cortez.traces.models import STUDENT_TYPES, InteractionType
@@ -89,7 +90,7 @@ class SessionViews(SessionRepository):
         return select(
             many(TRACES.c.interaction_type == InteractionType.STUDENT_PROMPT).label("prompts"),
             many(TRACES.c.interaction_type == InteractionType.AI_RESPONSE).label("responses"),
-            func.avg(TRACES.c.ai_involvement).label("ai"),
+            mean_of(TRACES.c.ai_involvement).label("ai"),
             many(OWN).label("own"),
             many(JUSTIFIED).label("justified"),
             many(TRACES.c.late.is_(True)).label("late"),
@@ -134,7 +135,7 @@ class SessionViews(SessionRepository):
         commits = select(func.count()).where(GitTrace.session_id == session_id, IS_COMMIT)
         attempts = select(func.count()).where(ExerciseAttempt.session_id == session_id)
         late = select(func.count()).where(TRACES.c.session_id == session_id, TRACES.c.late.is_(True))
-        ai = select(func.avg(TRACES.c.ai_involvement)).where(TRACES.c.session_id == session_id)
+        ai = select(mean_of(TRACES.c.ai_involvement)).where(TRACES.c.session_id == session_id)
         return self.select(
             *(getattr(LearningSession, name) for name in names),
             LearningSession.trace_count.label("traces"),
@@ -152,7 +153,7 @@ class SessionViews(SessionRepository):
         """Steps by day, session and state; of a student with more than 20,000 such groups the latest."""
         day = utc_day(HAPPENED).label("day")
         keys = (day, TRACES.c.session_id, TRACES.c.cognitive_state)
-        involvement = func.sum(TRACES.c.ai_involvement).label("involvement")
+        involvement = sum_of(TRACES.c.ai_involvement).label("involvement")
         statement = select(*keys, func.count().label("traces"), involvement)
         grouped = statement.where(TRACES.c.session_id.in_(self.within(condition))).group_by(*keys)
         latest = grouped.order_by(day.desc(), TRACES.c.session_id, TRACES.c.cognitive_state).limit(MAX_DAYS)

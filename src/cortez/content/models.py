@@ -8,7 +8,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueC
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from cortez.core.db.base import Base, Duplicate, alive, one_of
-from cortez.core.db.classification import Privacy
+from cortez.core.db.classification import Audit, Privacy
 from cortez.core.db.types import Items
 from cortez.enums import Choice
 
@@ -59,6 +59,7 @@ class SubjectTeacher(Base):
         Index("idx_subject_teachers_user", "user_id"),
     )
     privacy = Privacy(keep="subject_code user_id")
+    audit = Audit(people="user_id", plain="subject_code")
 
     subject_code: Mapped[str] = mapped_column(String(50), ForeignKey("subjects.code", ondelete="CASCADE"))
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))

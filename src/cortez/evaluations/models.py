@@ -7,7 +7,7 @@ from sqlalchemy import ForeignKey, Index, String, false
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from cortez.core.db.base import Base, in_range, one_of
-from cortez.core.db.classification import Privacy
+from cortez.core.db.classification import Audit, Privacy
 from cortez.core.db.types import Document, Items
 from cortez.enums import Choice, aliases
 
@@ -46,6 +46,18 @@ class Evaluation(Base):
         pseudonymise="student_id",
         empty="""dimensions key_strengths improvement_areas recommendations reasoning_analysis git_analysis
         ai_dependency_metrics""",
+    )
+    audit = Audit(
+        "student_id",
+        people="student_id",
+        plain=(
+            "session_id activity_id overall_competency_level overall_score ai_dependency_score evaluator "
+            "evaluator_version late"
+        ),
+        masked=(
+            "dimensions key_strengths improvement_areas recommendations reasoning_analysis git_analysis "
+            "ai_dependency_metrics"
+        ),
     )
 
     session_id: Mapped[UUID] = mapped_column(ForeignKey("sessions.id", ondelete="CASCADE"))

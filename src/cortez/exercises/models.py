@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, Relationship, mapped_column, relationship
 
 from cortez.clock import utc_now
 from cortez.core.db.base import Base, Duplicate, in_range, one_of
-from cortez.core.db.classification import Privacy
+from cortez.core.db.classification import Audit, Privacy
 from cortez.core.db.types import Document, Items
 from cortez.enums import Choice
 
@@ -65,6 +65,13 @@ class Exercise(Base):
         constraints starter_code solution_code tags learning_objectives cognitive_level max_score version is_active
         deleted_at"""
     )
+    audit = Audit(
+        plain="subject_code title difficulty unit language max_score version is_active deleted_at",
+        masked=(
+            "description mission_markdown story_markdown constraints starter_code solution_code tags "
+            "learning_objectives cognitive_level time_min"
+        ),
+    )
 
     subject_code: Mapped[str] = mapped_column(String(50), ForeignKey("subjects.code", ondelete="CASCADE"))
     title: Mapped[str] = mapped_column(String(200))
@@ -106,6 +113,7 @@ class ExerciseHint(Base):
         UniqueConstraint("exercise_id", "hint_number", name="uq_exercise_hint_number"),
     )
     privacy = Privacy(keep="exercise_id hint_number title content penalty_points")
+    audit = Audit(plain="exercise_id hint_number penalty_points", masked="title content")
 
     exercise_id: Mapped[UUID] = mapped_column(ForeignKey("exercises.id", ondelete="CASCADE"))
     hint_number: Mapped[int]
@@ -149,6 +157,7 @@ class ExerciseTest(Base):
         UniqueConstraint("exercise_id", "test_number", name="uq_exercise_test_number"),
     )
     privacy = Privacy(keep="exercise_id test_number description input expected is_hidden timeout_seconds")
+    audit = Audit(plain="exercise_id test_number is_hidden timeout_seconds", masked="description input expected")
 
     exercise_id: Mapped[UUID] = mapped_column(ForeignKey("exercises.id", ondelete="CASCADE"))
     test_number: Mapped[int]
@@ -188,6 +197,16 @@ class ExerciseAttempt(Base):
         empty="""submitted_code stdout stderr ai_feedback_summary ai_feedback_detailed ai_suggestions
         rubric_evaluation""",
     )
+    audit = Audit(
+        "student_id",
+        people="student_id",
+        plain=(
+            "exercise_id session_id course_id attempt_number status tests_passed tests_total score "
+            "hints_used penalty_applied"
+        ),
+        masked="submitted_code rubric_evaluation",
+        unseen=("execution_time_ms stdout stderr ai_feedback_summary ai_feedback_detailed ai_suggestions submitted_at"),
+    )
 
     exercise_id: Mapped[UUID] = mapped_column(ForeignKey("exercises.id", ondelete="CASCADE"))
     student_id: Mapped[str] = mapped_column(String(100))
@@ -225,6 +244,7 @@ class RubricCriterion(Base):
         UniqueConstraint("exercise_id", "display_order", name="uq_exercise_criterion_order"),
     )
     privacy = Privacy(keep="exercise_id criterion_name description weight display_order")
+    audit = Audit(plain="exercise_id criterion_name weight display_order", masked="description")
 
     exercise_id: Mapped[UUID] = mapped_column(ForeignKey("exercises.id", ondelete="CASCADE"))
     criterion_name: Mapped[str] = mapped_column(String(100))
@@ -248,6 +268,7 @@ class RubricLevel(Base):
         Index("idx_rubric_levels_criterion", "criterion_id"),
     )
     privacy = Privacy(keep="criterion_id level_name description min_score max_score points")
+    audit = Audit(plain="criterion_id level_name min_score max_score points", masked="description")
 
     criterion_id: Mapped[UUID] = mapped_column(ForeignKey("exercise_rubric_criteria.id", ondelete="CASCADE"))
     level_name: Mapped[str] = mapped_column(String(50))

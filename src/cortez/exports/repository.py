@@ -21,6 +21,7 @@ from cortez.git.models import GitEventType, GitTrace
 from cortez.profiles.figures import SUPPORTED
 from cortez.risks.models import Risk, RiskDimension
 from cortez.sessions.access import on_visible_session
+from cortez.sessions.changes import mean_of
 from cortez.sessions.models import LearningSession
 from cortez.sessions.repository import SessionRepository
 from cortez.traces.models import InteractionType
@@ -95,7 +96,7 @@ def many(kind: InteractionType) -> ColumnElement[int]:
 
 
 STEPS = (
-    func.avg(TRACES.c.ai_involvement).label("ai_share"),
+    mean_of(TRACES.c.ai_involvement).label("ai_share"),
     many(InteractionType.STUDENT_PROMPT).label("student_prompts"),
     many(InteractionType.AI_RESPONSE).label("ai_responses"),
     *means(),

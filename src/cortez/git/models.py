@@ -8,7 +8,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, String, Text, UniqueConstrai
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from cortez.core.db.base import Base, one_of
-from cortez.core.db.classification import Privacy
+from cortez.core.db.classification import Audit, Privacy
 from cortez.core.db.types import Items
 from cortez.enums import Choice
 from cortez.traces.models import CognitiveState
@@ -45,6 +45,20 @@ class GitTrace(Base):
         pseudonymise="student_id commit_hash",
         empty="""commit_message author_name author_email branch_name parent_commits files_changed diff repo_path
         remote_url""",
+    )
+    audit = Audit(
+        "student_id",
+        people="student_id",
+        plain="session_id activity_id event_type timestamp total_lines_added total_lines_deleted late",
+        masked=(
+            "commit_hash commit_message author_name author_email branch_name parent_commits files_changed "
+            "diff repo_path remote_url"
+        ),
+        by_people="commit_hash commit_message author_name author_email",
+        unseen=(
+            "is_merge is_revert detected_patterns complexity_delta related_cognitive_traces "
+            "cognitive_state_during_commit time_since_last_interaction_minutes"
+        ),
     )
 
     session_id: Mapped[UUID] = mapped_column(ForeignKey("sessions.id", ondelete="CASCADE"))

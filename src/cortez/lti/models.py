@@ -7,7 +7,7 @@ from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, true
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from cortez.core.db.base import Base, Duplicate
-from cortez.core.db.classification import Privacy
+from cortez.core.db.classification import Audit, Privacy
 from cortez.core.db.types import Items
 
 if TYPE_CHECKING:
@@ -28,6 +28,12 @@ class LtiDeployment(Base):
     privacy = Privacy(
         keep="""platform_name issuer client_id deployment_id auth_login_url auth_token_url public_keyset_url
         access_token_url is_active course_ids"""
+    )
+    audit = Audit(
+        plain=(
+            "platform_name issuer client_id deployment_id auth_login_url auth_token_url public_keyset_url "
+            "access_token_url is_active course_ids"
+        ),
     )
 
     platform_name: Mapped[str] = mapped_column(String(100))

@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 EVERY = 1.0  # seconds between two looks at this worker, for whichever worker is asked
 FRESH = 15.0  # seconds for which what the database said is good enough
 PATIENCE = 2.0  # seconds that the database has to say it
+ALERTS_OPEN = metrics.gauge("alerts_open", "Alerts that nobody has closed", ("severity",), merge="newest")
 OPEN = (AlertStatus.OPEN, AlertStatus.ACKNOWLEDGED, AlertStatus.INVESTIGATING)
 
 
@@ -78,13 +79,13 @@ async def tell(session: AsyncSession) -> None:
     alerts = {row.severity: row.alerts for row in found}
     entries, oldest = await unsealed_since(session)
     for severity in AlertSeverity:
-        metrics.ALERTS_OPEN.labels(severity).set(alerts.get(severity, 0))
+        ALERTS_OPEN.labels(severity).set(alerts.get(severity, 0))
     metrics.AUDIT_UNSEALED.set(entries)
     metrics.AUDIT_UNSEALED_SECONDS.set((utc_now() - oldest).total_seconds() if oldest else 0)
 
 
 def forget() -> None:
     for severity in AlertSeverity:
-        metrics.ALERTS_OPEN.labels(severity).set(math.nan)
+        ALERTS_OPEN.labels(severity).set(math.nan)
     metrics.AUDIT_UNSEALED.set(math.nan)
     metrics.AUDIT_UNSEALED_SECONDS.set(math.nan)

@@ -16,6 +16,7 @@ from cortez.core.db.base import Base
 from cortez.evaluations.models import Evaluation
 from cortez.oversight.models import AlertSeverity, AlertType
 from cortez.risks.models import Resolution, Risk, RiskDimension, RiskLevel
+from cortez.sessions.changes import mean_of
 from cortez.sessions.models import LearningSession
 from cortez.traces.models import CognitiveTrace
 
@@ -64,7 +65,7 @@ GROUP = (LearningSession.course_id, LearningSession.student_id)
 
 def dependency(since: datetime, courses: ColumnElement[bool]) -> Select[Any]:
     recent = func.coalesce(CognitiveTrace.occurred_at, CognitiveTrace.created_at) >= since
-    share = func.avg(CognitiveTrace.ai_involvement)
+    share = mean_of(CognitiveTrace.ai_involvement.expression)
     grouped = of_course(CognitiveTrace, [share.label("value")], courses).where(recent).group_by(*GROUP)
     columns: list[Any] = [*GROUP, LearningSession.id.label("evidence"), LearningSession.created_at.label("at")]
     behind = select(*columns).where(courses)

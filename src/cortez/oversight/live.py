@@ -16,6 +16,7 @@ from cortez.oversight.repository import AlertRepository
 from cortez.oversight.schemas import AlertOut, LiveAlert
 from cortez.risks.models import Risk, RiskLevel
 from cortez.sessions.access import of_others
+from cortez.sessions.changes import mean_of
 from cortez.sessions.models import LearningSession, SessionStatus
 from cortez.sessions.repository import SessionRepository
 from cortez.traces.models import CognitiveTrace
@@ -43,7 +44,7 @@ def open_risks(level: RiskLevel) -> Any:
 
 CRITICAL, HIGH, MEDIUM = (open_risks(level) for level in (RiskLevel.CRITICAL, RiskLevel.HIGH, RiskLevel.MEDIUM))
 MEAN = (
-    select(func.coalesce(func.avg(CognitiveTrace.ai_involvement), 0.0))
+    select(func.coalesce(mean_of(CognitiveTrace.ai_involvement.expression), 0.0))
     .where(CognitiveTrace.session_id == LearningSession.id)
     .correlate(LearningSession)
     .scalar_subquery()

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from cortez.clock import utc_now
 from cortez.core.db.base import Base, one_of
-from cortez.core.db.classification import Privacy
+from cortez.core.db.classification import Audit, Privacy
 from cortez.core.db.types import Document, Items
 from cortez.enums import Choice
 
@@ -104,6 +104,15 @@ class RemediationPlan(Base):
         pseudonymise="student_id",
         empty="""trigger_risks description objectives recommended_actions progress_notes completion_evidence
         outcome_evaluation success_metrics""",
+    )
+    audit = Audit(
+        "student_id",
+        people="student_id teacher_id",
+        plain="activity_id course_id plan_type start_date target_completion_date actual_completion_date status",
+        masked=(
+            "trigger_risks description objectives recommended_actions progress_notes completion_evidence "
+            "outcome_evaluation success_metrics"
+        ),
     )
 
     student_id: Mapped[str] = mapped_column(String(100))
@@ -211,6 +220,12 @@ class TeacherIntervention(Base):
         keep="teacher_id session_id alert_id intervention_type status resolved_at",
         pseudonymise="student_id",
         empty="notes action_taken resolution_notes alert_context",
+    )
+    audit = Audit(
+        "student_id",
+        people="student_id teacher_id",
+        plain="session_id intervention_type status resolved_at",
+        masked="alert_id notes action_taken resolution_notes alert_context",
     )
 
     teacher_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))

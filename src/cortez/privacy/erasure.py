@@ -8,12 +8,12 @@ from msgspec import Struct
 from sqlalchemy import ColumnElement, String, Uuid, and_, case, cast, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from cortez.accounts.changes import student_changed
 from cortez.accounts.models import User
 from cortez.accounts.student_ids import digest_of, note_former
 from cortez.audit.models import SubjectKey
 from cortez.core.db.audit_context import keyed_digest, new_pads
 from cortez.core.db.classification import ERASED
-from cortez.core.db.engine import student_changed
 from cortez.core.web.idempotency import IdempotencyRecord
 from cortez.errors import Conflict
 from cortez.git.models import GitTrace

@@ -8,10 +8,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
+from cortez.accounts.changes import Changed, take_changed
 from cortez.accounts.models import User
 from cortez.clock import utc_now
 from cortez.core.db.classification import ERASED
-from cortez.core.db.engine import Changed, Database
+from cortez.core.db.engine import Database
 from cortez.profiles.figures import merged, renew
 from cortez.profiles.models import StudentFigures, StudentProfile
 from cortez.sessions.models import LearningSession
@@ -55,6 +56,12 @@ async def complete(database: Database) -> bool:
         students = list(await session.scalars(some.with_for_update(key_share=True, skip_locked=True)))
         await refresh(session, dict.fromkeys(students))
     return bool(students)
+
+
+async def follow(session: AsyncSession) -> None:
+    """Bring up to date what is kept about the students that this unit of work has changed."""
+    if changed := take_changed(session):
+        await refresh(session, changed)
 
 
 async def refresh(session: AsyncSession, changed: Changed) -> None:

@@ -33,6 +33,7 @@ from cortez.reports.rules import (
 )
 from cortez.reports.schemas import ReportIn
 from cortez.risks.models import Risk, RiskLevel
+from cortez.sessions.changes import mean_of, sum_of
 from cortez.sessions.models import LearningSession, SessionStatus
 from cortez.sessions.repository import SessionRepository
 from cortez.traces.models import CognitiveTrace
@@ -153,7 +154,7 @@ class ReportRepository(Repository[CourseReport]):
         counted = found.where(SUPPORTED).group_by(Risk.session_id).subquery()
         worked = steps(scope, scope.c.id).subquery()
         monday = monday_of(scope.c.start_time).label("monday")
-        sums = [func.sum(column) for column in (counted.c.risks, worked.c.steps, worked.c.share)]
+        sums = [func.sum(counted.c.risks), func.sum(worked.c.steps), sum_of(worked.c.share)]
         statement = (
             select(monday, func.count(), *sums)
             .select_from(scope)
@@ -178,7 +179,7 @@ class ReportRepository(Repository[CourseReport]):
         def on(level: CompetencyLevel) -> Any:
             return func.sum(case((Evaluation.overall_competency_level == level, 1), else_=0)).label(level.value)
 
-        columns = (scope.c.activity_id, func.count().label("evaluations"), func.avg(Evaluation.overall_score))
+        columns = (scope.c.activity_id, func.count().label("evaluations"), mean_of(Evaluation.overall_score.expression))
         statement = select(*columns, *map(on, CompetencyLevel)).join(scope, scope.c.id == Evaluation.session_id)
         grouped = statement.group_by(scope.c.activity_id).order_by(scope.c.activity_id)
         return [
@@ -201,7 +202,7 @@ def work(scope: CTE) -> Select[Any]:
 
 def steps(scope: CTE, key: ColumnElement[Any]) -> Select[Any]:
     """Steps and the sum of the AI's shares in them, by student or by session."""
-    columns = (func.count().label("steps"), func.sum(TRACES.c.ai_involvement).label("share"))
+    columns = (func.count().label("steps"), sum_of(TRACES.c.ai_involvement).label("share"))
     return select(key.label("key"), *columns).join(TRACES, TRACES.c.session_id == scope.c.id).group_by(key)
 
 
@@ -214,7 +215,7 @@ def risks(scope: CTE) -> Select[Any]:
 
 
 def evaluations(scope: CTE) -> Select[Any]:
-    columns = (func.count().label("evaluations"), func.avg(Evaluation.overall_score).label("score"))
+    columns = (func.count().label("evaluations"), mean_of(Evaluation.overall_score.expression).label("score"))
     joined = select(scope.c.student_id.label("key"), *columns).join(Evaluation, Evaluation.session_id == scope.c.id)
     return joined.group_by(scope.c.student_id)
 

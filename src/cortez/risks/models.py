@@ -8,7 +8,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, false, 
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from cortez.core.db.base import Base, Duplicate, one_of
-from cortez.core.db.classification import Privacy
+from cortez.core.db.classification import Audit, Privacy
 from cortez.core.db.types import Items
 from cortez.enums import Choice
 
@@ -124,6 +124,18 @@ class Risk(Base):
         pseudonymise="student_id subject",
         empty="""description impact evidence root_cause impact_assessment recommendations pedagogical_intervention
         resolution_notes""",
+    )
+    audit = Audit(
+        "student_id",
+        people="student_id",
+        plain=(
+            "session_id activity_id risk_type risk_level dimension resolved resolved_at resolution rule "
+            "rule_version threshold_value actual_value late"
+        ),
+        masked=(
+            "description impact evidence trace_ids root_cause impact_assessment recommendations "
+            "pedagogical_intervention resolution_notes detected_by subject"
+        ),
     )
 
     session_id: Mapped[UUID] = mapped_column(ForeignKey("sessions.id", ondelete="CASCADE"))

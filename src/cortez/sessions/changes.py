@@ -10,11 +10,11 @@ from datetime import datetime
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, Float, cast, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from cortez.accounts.changes import student_changed
 from cortez.core.db.base import Base
-from cortez.core.db.engine import student_changed
 from cortez.core.db.expressions import whole
 from cortez.sessions.models import LearningSession
 
@@ -45,6 +45,16 @@ def millionths(value: float) -> int:
 def in_millionths(column: ColumnElement[Any]) -> ColumnElement[int]:
     """The same in SQL."""
     return whole(column * MILLION + 0.5)
+
+
+def sum_of(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """The sum, from whole millionths: SUM of floats has other last digits where rows come in another order."""
+    return cast(func.sum(in_millionths(column)), Float) / float(MILLION)
+
+
+def mean_of(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """The mean of what is not NULL, from whole millionths; NULL where there is nothing."""
+    return sum_of(column) / func.count(column)
 
 
 def figures_changed(

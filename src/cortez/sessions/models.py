@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, Relationship, mapped_column, relationship
 
 from cortez.clock import utc_now
 from cortez.core.db.base import Base, one_of
-from cortez.core.db.classification import Privacy
+from cortez.core.db.classification import Audit, Privacy
 from cortez.core.db.types import Document
 from cortez.enums import Choice
 
@@ -88,6 +88,14 @@ class LearningSession(Base):
         keep="activity_id course_id mode simulator_type start_time end_time status trace_count trace_bytes",
         pseudonymise="student_id user_id",
         empty="learning_objective cognitive_status session_metrics",
+    )
+    audit = Audit(
+        "student_id",
+        people="student_id user_id",
+        plain="activity_id course_id mode simulator_type start_time end_time status",
+        masked="learning_objective cognitive_status session_metrics",
+        by_people="learning_objective cognitive_status session_metrics",
+        unseen="trace_count trace_bytes",
     )
 
     student_id: Mapped[str] = mapped_column(String(100))

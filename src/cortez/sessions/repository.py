@@ -19,9 +19,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from cortez.accounts.changes import student_changed
 from cortez.core.db.base import Base, shown
 from cortez.core.db.compiled_queries import once
-from cortez.core.db.engine import student_changed
 from cortez.core.db.expressions import within
 from cortez.core.db.pagination import Listing, Page
 from cortez.core.db.repository import LOT, MAX_BYTES, Listed, Place, gather, group_by, place_of, weight_of

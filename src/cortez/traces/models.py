@@ -8,7 +8,7 @@ from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text, false, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from cortez.core.db.base import Base, Duplicate, in_range, one_of
-from cortez.core.db.classification import Privacy
+from cortez.core.db.classification import Audit, Privacy
 from cortez.core.db.types import Document, Items
 from cortez.enums import Choice, aliases
 from cortez.sessions.models import LearningSession
@@ -101,6 +101,20 @@ class CognitiveTrace(Base):
         empty="""content context trace_metadata cognitive_intent decision_justification alternatives_considered
         strategy_type semantic_understanding algorithmic_evolution cognitive_reasoning interactional_data
         ethical_risk_data process_data ingest_digest""",
+    )
+    audit = Audit(
+        "student_id",
+        people="student_id",
+        plain=(
+            "session_id activity_id trace_level interaction_type cognitive_state ai_involvement "
+            "parent_trace_id occurred_at late"
+        ),
+        masked=(
+            "content context trace_metadata cognitive_intent decision_justification "
+            "alternatives_considered strategy_type semantic_understanding algorithmic_evolution "
+            "cognitive_reasoning interactional_data ethical_risk_data process_data agent_id ingest_digest"
+        ),
+        by_people="content context trace_metadata decision_justification alternatives_considered ingest_digest",
     )
 
     session_id: Mapped[UUID] = mapped_column(ForeignKey("sessions.id", ondelete="CASCADE"))

@@ -17,7 +17,7 @@ STRANGERS = 1  # places of all networks together that have not signed in, while 
 STRANGERS_PAUSE = 0.01  # seconds between two of their requests then: a worker answers at most a hundred a second
 MANY = 8  # requests of a person that wait: more than a page asks for at once
 MOST_WAITING, MOST_OF_ONE = 10_000, 500
-KEY, PERSON, NETWORK = "key:", "person:", "network:"  # of names: API keys, which serve whole classes, users, others
+KEY, PERSON, NETWORK = "key:", "person:", "network:"  # of names: API keys, which serve classes, accounts, others
 
 
 class Gate:

@@ -1,11 +1,12 @@
 """What the audit triggers need from a connection: who acts, in which request, and on SQLite the digests.
 
-The triggers themselves belong to the schema (revisions 0007, 0015 and 0018).
+The triggers themselves belong to the schema; each model says what they record (`audit`).
 """
 
 import hashlib
 import secrets
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
 import msgspec
 from sqlalchemy import event
@@ -13,18 +14,29 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session, SessionTransaction
 
+from cortez.core.db.base import models
 from cortez.core.db.lending import UnitSession
 
 ACTOR, SAID = "actor", "actor_said"
 
-# Whose inserts and updates the triggers see; a delete may cascade into any of them.
-INSERTS = frozenset(
-    """users api_keys course_members course_invitations evaluations risks teacher_interventions remediation_plans
-    exercise_attempts lti_deployments exercises exercise_hints exercise_tests exercise_rubric_criteria rubric_levels
-    subject_teachers""".split()
-)
-INSERTS_BY_PEOPLE = frozenset({"sessions", "cognitive_traces", "git_traces"})  # what machines insert is not recorded
-UPDATES = INSERTS | INSERTS_BY_PEOPLE
+
+class Audited(NamedTuple):
+    """Tables by the statements that the audit triggers see; a DELETE may cascade into any of them."""
+
+    inserts: frozenset[str]
+    inserts_by_people: frozenset[str]
+    updates: frozenset[str]
+
+
+@cache
+def audited() -> Audited:
+    """As the models say."""
+    audits = {table: model.audit for table, model in models().items() if model.audit}
+    return Audited(
+        frozenset(table for table, audit in audits.items() if audit.inserts),
+        frozenset(table for table, audit in audits.items() if audit.by_people is not None),
+        frozenset(table for table, audit in audits.items() if "UPDATE" in audit.events),
+    )
 
 
 class WritingSession(UnitSession):
@@ -67,8 +79,10 @@ def is_seen(context: Any, actor: str) -> bool:
     """Whether a trigger may see the statement of this actor."""
     if context.isinsert:
         table = context.compiled.statement.table.name
-        return table in INSERTS or (table in INSERTS_BY_PEOPLE and is_person(actor))
-    return bool(context.isdelete) or (bool(context.isupdate) and context.compiled.statement.table.name in UPDATES)
+        return table in audited().inserts or (table in audited().inserts_by_people and is_person(actor))
+    if context.isupdate:
+        return context.compiled.statement.table.name in audited().updates
+    return bool(context.isdelete)
 
 
 def add_functions(connection: Any, info: dict[str, Any]) -> None:

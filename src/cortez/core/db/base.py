@@ -20,7 +20,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from uuid_utils.compat import uuid7
 
 from cortez.clock import utc_now
-from cortez.core.db.classification import Privacy
+from cortez.core.db.classification import Audit, Privacy
 from cortez.core.db.types import Document, Items, Json, Undecoded, UtcDateTime
 
 # Options for an index over the rows that are not soft-deleted.
@@ -55,6 +55,7 @@ class Base(DeclarativeBase):
     type_annotation_map = {datetime: UtcDateTime(), UUID: Uuid(), Document: Json, Items: Json}
     sensitive: ClassVar[frozenset[str]] = frozenset()
     privacy: ClassVar[Privacy]
+    audit: ClassVar[Audit | None] = None  # a table without one leaves no entries in the audit log
     duplicates: ClassVar[dict[str, Duplicate]] = {}  # by the first column of a uniqueness
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7, sort_order=-1)
@@ -93,3 +94,8 @@ def one_of(name: str, column: str, values: type[StrEnum]) -> CheckConstraint:
 def in_range(name: str, column: str, low: float, high: float) -> CheckConstraint:
     """A named check that a number lies between `low` and `high`, both included."""
     return CheckConstraint(f"{column} >= {low} AND {column} <= {high}", name=name)
+
+
+def models() -> dict[str, type[Base]]:
+    """Every model by the name of its table."""
+    return {mapper.class_.__tablename__: mapper.class_ for mapper in Base.registry.mappers}

@@ -7,7 +7,7 @@
         privacy = Privacy("student_id", keep="risk_type …", pseudonymise="student_id", empty="description …")
 
 `id`, `created_at` and `updated_at` are kept everywhere and need not be named. A test refuses a column that is named
-nowhere, or twice.
+nowhere, or twice. The same holds for `Audit`, which lists the columns that the audit log records.
 """
 
 from msgspec import Struct
@@ -45,3 +45,26 @@ class Privacy(Struct, frozen=True):
     def columns(self) -> list[str]:
         """Every column that is named, as often as it is."""
         return " ".join((self.keep, self.pseudonymise, self.empty, self.mentions, self.removed)).split()
+
+
+class Audit(Struct, frozen=True):
+    """What the audit log records of a table, by triggers that a revision makes from this.
+
+    `about` is the column of the person whose key digests the `masked` values. `people` are recorded by alias, `plain`
+    values as they are, and a change of an `unseen` column makes no entry. `by_people`: the columns that are recorded of
+    an insert, and of inserts by people alone, since machines insert too many; None records every insert with every
+    column.
+    """
+
+    about: str = ""
+    people: str = ""
+    plain: str = ""
+    masked: str = ""
+    events: str = "INSERT UPDATE DELETE"
+    by_people: str | None = None
+    unseen: str = ""
+
+    @property
+    def inserts(self) -> bool:
+        """Whether every insert is recorded."""
+        return "INSERT" in self.events and self.by_people is None

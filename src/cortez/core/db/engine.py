@@ -2,7 +2,7 @@
 
 import sqlite3
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -31,13 +31,9 @@ from cortez.settings import Settings
 T = TypeVar("T")
 
 TURN, SINCE = "turn", "since"  # whose turn to write it is, among those of this process, and when that write began
-STUDENT_CHANGED, CHANGED, HELD = "student_changed", "changed_students", "held"
+BEFORE_COMMIT, HELD = "before_commit", "held"
 
-# By student what was added to the figures, nothing where only the account changed, or None: work all of them out.
-Changed = Mapping[str, Sequence[Any] | None]
-
-# Called in the unit of work that did it, before it commits.
-StudentChanged = Callable[[AsyncSession, Changed], Awaitable[None]]
+BeforeCommit = Callable[[AsyncSession], Awaitable[None]]
 
 
 class Database:
@@ -47,14 +43,13 @@ class Database:
     statement, on SQLite with the write lock. A request passes the `gate` before it takes a session.
     """
 
-    def __init__(
-        self, settings: Settings, student_changed: StudentChanged | None = None, actor: str = "service"
-    ) -> None:
+    def __init__(self, settings: Settings, before_commit: BeforeCommit | None = None, actor: str = "service") -> None:
+        """`before_commit` runs in each unit of work, and brings up to date what follows from its changes."""
         self.settings = settings
         self.gate = Gate(settings.db_pool_size + settings.db_max_overflow)
         info: dict[str, Any] = {ACTOR: (actor, None)}
-        if student_changed:
-            info[STUDENT_CHANGED] = student_changed
+        if before_commit:
+            info[BEFORE_COMMIT] = before_commit
         self.is_sqlite = settings.url.get_backend_name() == "sqlite"
         self.engine = _sqlite(settings) if self.is_sqlite else _postgresql(settings)
         read_url = settings.read_url
@@ -110,27 +105,6 @@ class Database:
             await self.replica.engine.dispose()
 
 
-def student_changed(session: AsyncSession, *student_ids: str | None, by: Sequence[Any] | None = None) -> None:
-    """Let what is kept about these students follow, once, before this unit of work commits.
-
-    `by` is what was added to their figures, as the listener knows it: that costs the same however much they have done.
-    Nothing in it means that only the account has changed. Without it all their figures are worked out.
-    """
-    changed: dict[str, list[Any] | None] = session.info.setdefault(CHANGED, {})
-    for student_id in student_ids:
-        if student_id:
-            before = changed.get(student_id, [])
-            changed[student_id] = None if by is None or before is None else [*before, *by]
-
-
-async def tell(session: AsyncSession) -> None:
-    """Have the listener bring up to date what it keeps about the students that the unit has changed."""
-    listener: StudentChanged | None = session.info.get(STUDENT_CHANGED)
-    changed: Changed | None = session.info.pop(CHANGED, None)
-    if listener and changed:
-        await listener(session, changed)
-
-
 async def commit(session: AsyncSession) -> None:
     """Commit, with what follows from the changes; where that fails, all of it is rolled back.
 
@@ -138,7 +112,9 @@ async def commit(session: AsyncSession) -> None:
     with the transaction open, and the next unit's commit would save these rows.
     """
     try:
-        await tell(session)
+        before_commit: BeforeCommit | None = session.info.get(BEFORE_COMMIT)
+        if before_commit:
+            await before_commit(session)
         await commit_transaction(session)
     except BaseException:
         await session.rollback()

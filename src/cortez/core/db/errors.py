@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from cortez.core.db.base import Base, Duplicate
+from cortez.core.db.base import Duplicate, models
 from cortez.errors import Conflict, CortezError, Invalid, Unavailable
 
 OURS = str(Path(__file__).parents[2])
@@ -83,7 +83,7 @@ def broken_uniqueness(error: BaseException | None) -> Duplicate | None:
 @cache
 def duplicates() -> dict[str, dict[str, Duplicate]]:
     """By table and the first column of a uniqueness, of every model."""
-    return {mapper.class_.__tablename__: mapper.class_.duplicates for mapper in Base.registry.mappers}
+    return {table: model.duplicates for table, model in models().items()}
 
 
 def _duplicate_key(error: BaseException | None) -> tuple[str, str] | None:

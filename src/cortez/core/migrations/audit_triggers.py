@@ -4,12 +4,27 @@ Revision 0007 has its own copy of this, since a landed revision does not change.
 one: if it has to change, they get a copy too.
 """
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from sqlalchemy import JSON, Boolean, LargeBinary, Uuid
+from sqlalchemy.types import TypeEngine
+
+from cortez.core.db.base import Base
+from cortez.core.db.types import UtcDateTime
 
 BY_A_PERSON = {
     "sqlite": "cortez_actor_kind() = 'person'",
     "postgresql": "current_setting('cortez.actor', true) LIKE 'person:%'",
+}
+
+
+KINDS: dict[type[TypeEngine[Any]], str] = {
+    Uuid: "uuid",
+    JSON: "doc",
+    Boolean: "bool",
+    UtcDateTime: "time",
+    LargeBinary: "blob",
 }
 
 
@@ -42,6 +57,28 @@ class Audited(NamedTuple):
         kept = self.by_people.split()
         masked = " ".join(one for one in self.masked.split() if one.partition(":")[0] in kept)
         return self._replace(masked=masked)
+
+
+def of_model(model: type[Base]) -> Audited:
+    """What a model says of its table; kinds follow from the types of columns.
+
+    Raises ValueError where the table is not audited.
+    """
+    audit = model.audit
+    if audit is None:
+        raise ValueError(f"{model.__tablename__} is not audited.")
+    about, people, plain = (with_kinds(model, part, KINDS) for part in (audit.about, audit.people, audit.plain))
+    masked = with_kinds(model, audit.masked, {LargeBinary: "blob"})  # others are digested as the column holds them
+    return Audited(model.__tablename__, audit.events, about, people, plain, masked, audit.by_people)
+
+
+def with_kinds(model: type[Base], columns: str, kinds: Mapping[type[TypeEngine[Any]], str]) -> str:
+    """Each name with the kind of its column's type, where there is one."""
+    found = []
+    for name in columns.split():
+        type_ = model.__table__.columns[name].type
+        found.append(next((f"{name}:{kind}" for known, kind in kinds.items() if isinstance(type_, known)), name))
+    return " ".join(found)
 
 
 def names(columns: str) -> list[str]:

@@ -80,7 +80,6 @@ BATCH_ITEMS = from_zero(
 )
 
 DATABASE_UP = gauge("database_up", "Whether the database answered what this page asked it", merge="newest")
-ALERTS_OPEN = gauge("alerts_open", "Alerts that nobody has closed", ("severity",), merge="newest")
 AUDIT_UNSEALED = gauge("audit_unsealed_entries", "Entries of the audit log without a seal", merge="newest")
 AUDIT_UNSEALED_SECONDS = gauge(
     "audit_oldest_unsealed_seconds", "Age of the oldest entry of the audit log without a seal", merge="newest"

@@ -1,11 +1,12 @@
 """Idempotency keys: the first committed answer is stored with its effect, and replayed."""
 
 import hashlib
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import ForeignKey, Index, LargeBinary, delete, literal, select, union_all, update
+from sqlalchemy import ForeignKey, Index, LargeBinary, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -43,16 +44,24 @@ class IdempotencyRecord(Base):
 RECORDS = IdempotencyRecord.__table__
 
 
+# Returns names of rights, or None for a principal whose answers depend on none.
+Rights = Callable[[AsyncSession], Awaitable[list[str] | None]]
+
+
+async def no_rights(session: AsyncSession) -> None:
+    return None
+
+
 class Claim(msgspec.Struct, frozen=True):
     """A key as sent: `digest` says whose and where, `fingerprint` what was asked.
 
-    `roles` are those of somebody who teaches, whose rights over others may end; nobody else has any.
+    `rights` finds those by which the principal is given an answer; they may end before a replay.
     """
 
     digest: bytes
     fingerprint: bytes
     user_id: UUID | None
-    roles: frozenset[str] = frozenset()
+    rights: Rights = no_rights
 
     @classmethod
     def of(
@@ -63,9 +72,9 @@ class Claim(msgspec.Struct, frozen=True):
         target: str,
         query: bytes,
         body: bytes,
-        roles: frozenset[str] = frozenset(),
+        rights: Rights = no_rights,
     ) -> "Claim":
-        return cls(_digest(key, principal, target), _digest(query, body), user_id, roles)
+        return cls(_digest(key, principal, target), _digest(query, body), user_id, rights)
 
 
 def _digest(*parts: str | bytes) -> bytes:
@@ -106,29 +115,9 @@ async def take(session: AsyncSession, claimed: Claim) -> list[Any] | None:
     ).one()
     if stored.fingerprint != claimed.fingerprint:
         raise Invalid("IDEMPOTENCY_KEY_REUSED", "This Idempotency-Key was used for another request. Take a new one.")
-    if stored.rights and set(stored.rights).difference(await rights_of(session, claimed) or ()):
+    if stored.rights and set(stored.rights).difference(await claimed.rights(session) or ()):
         raise NotFound("answer", "under this Idempotency-Key for you any more")
     return replay(stored.status, stored.headers, stored.body)
-
-
-async def rights_of(session: AsyncSession, claimed: Claim) -> list[str] | None:
-    """By which somebody who teaches is given an answer: the roles of the account, and `key:role` of what is theirs.
-
-    That is each course, each activity of their own outside of courses, and each subject that they look after.
-    """
-    if not claimed.roles:
-        return None
-    members, activities, subjects = (
-        Base.metadata.tables[name].c for name in ("course_members", "activities", "subject_teachers")
-    )
-    mine = union_all(
-        select(members.course_id, members.role).where(members.user_id == claimed.user_id),
-        select(activities.activity_id, literal("owner")).where(
-            activities.teacher_id == claimed.user_id, activities.course_id.is_(None)
-        ),
-        select(subjects.subject_code, literal("subject")).where(subjects.user_id == claimed.user_id),
-    )
-    return sorted([*claimed.roles, *(f"{key}:{role}" for key, role in await session.execute(mine))])
 
 
 def replay(status: int, headers: bytes, body: bytes) -> list[Any]:
@@ -150,5 +139,5 @@ async def store(session: AsyncSession, claimed: Claim, answer: "ASGIResponse") -
         return
     headers = msgspec.msgpack.encode(answer.encode_headers())
     values = {"status": answer.status_code, "headers": headers, "body": answer.body}
-    values["rights"] = await rights_of(session, claimed)
+    values["rights"] = await claimed.rights(session)
     await session.execute(update(IdempotencyRecord).where(mine).values(values))

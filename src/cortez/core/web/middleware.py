@@ -9,6 +9,7 @@ import random
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -51,11 +52,19 @@ class UnitOfWork(ASGIMiddleware):
     scopes = (ScopeType.HTTP,)
     exclude_opt_key = "outside"  # pages and health checks, which touch no data
 
-    def __init__(self, database: Database, identify: Identify, authenticate: Authenticate, note: Note) -> None:
+    def __init__(
+        self,
+        database: Database,
+        identify: Identify,
+        authenticate: Authenticate,
+        note: Note,
+        rights_of: Callable[[Principal, AsyncSession], Awaitable[list[str] | None]],
+    ) -> None:
         self.database = database
         self.identify = identify
         self.authenticate = authenticate
         self.note = note
+        self.rights_of = rights_of
         self.large = Turns(LARGE_BODIES, LARGE_WAITING)
 
     async def handle(self, scope: Any, receive: Receive, send: Send, next_app: ASGIApp) -> None:
@@ -104,7 +113,7 @@ class UnitOfWork(ASGIMiddleware):
                     await self.sign_in(scope, session)
             if before := scope["route_handler"].opt.get("before"):
                 scope["state"]["prepared"] = await before(scope, body, self.database)
-            await self.run(scope, body, receive, sending, next_app, claim_of(scope, headers, body))
+            await self.run(scope, body, receive, sending, next_app, self.claim(scope, headers, body))
 
     async def sign_in(self, scope: Any, session: AsyncSession) -> None:
         """By a session that reads; where the handler does not go on with it, its connection goes back.
@@ -162,7 +171,7 @@ class UnitOfWork(ASGIMiddleware):
             return
         try:
             scope["state"]["upload"] = upload
-            claimed = claim_of(scope, headers, upload.fingerprint())
+            claimed = self.claim(scope, headers, upload.fingerprint())
             async with self.admitted(scope, send) as sending:
                 scope["state"]["prepared"] = await scope["route_handler"].opt["before"](scope, b"", self.database)
                 await self.run(scope, b"", receive, sending, next_app, claimed)
@@ -238,6 +247,18 @@ class UnitOfWork(ASGIMiddleware):
             self.note_shown(scope, unit)
             return unit.sent or not unit.will_repeat(last)
 
+    def claim(self, scope: HTTPScope, headers: dict[bytes, bytes], body: bytes) -> idempotency.Claim | None:
+        """The idempotency key of the request, bound to who sent it and where."""
+        if b"idempotency-key" not in headers:
+            return None
+        key = headers[b"idempotency-key"].decode("latin-1")
+        if not KEY.fullmatch(key):
+            raise Invalid("IDEMPOTENCY_KEY_INVALID", "An Idempotency-Key has 1 to 200 printable ASCII characters.")
+        user: Principal = scope["user"]
+        target = f"{scope['method']} {scope['path']}"
+        whose, rights = f"{user.kind}:{user.id}", partial(self.rights_of, user)
+        return idempotency.Claim.of(key, whose, user.user_id, target, scope["query_string"], body, rights)
+
     @staticmethod
     def keep_place() -> None:
         """The unit has a connection from now on, also while its handler waits for something else."""
@@ -260,16 +281,3 @@ def actor_of(scope: Scope) -> str:
     """Who asks, in the words of the audit log."""
     user: Principal | None = scope["user"]
     return f"{user.kind}:{user.id}" if user else "anonymous"
-
-
-def claim_of(scope: HTTPScope, headers: dict[bytes, bytes], body: bytes) -> idempotency.Claim | None:
-    """The idempotency key of the request, bound to who sent it and where."""
-    if b"idempotency-key" not in headers:
-        return None
-    key = headers[b"idempotency-key"].decode("latin-1")
-    if not KEY.fullmatch(key):
-        raise Invalid("IDEMPOTENCY_KEY_INVALID", "An Idempotency-Key has 1 to 200 printable ASCII characters.")
-    user: Principal = scope["user"]
-    target = f"{scope['method']} {scope['path']}"
-    roles = user.roles if user.is_teaching else frozenset()
-    return idempotency.Claim.of(key, f"{user.kind}:{user.id}", user.user_id, target, scope["query_string"], body, roles)
