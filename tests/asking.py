@@ -10,13 +10,14 @@ from litestar import Litestar
 
 from corpus import RIGHT
 from cortez.core.openapi import document as operations
+from cortez.core.web.route_options import options_of
 from factory import Someone
 from routes import calls
 
 
 def guarded(app: Litestar) -> Iterator[tuple[str, str, Any]]:
     for _, verb, path, handler in calls(app):
-        if not handler.opt.get("public"):
+        if not options_of(handler).public:
             yield verb, path, handler
 
 
@@ -29,7 +30,7 @@ def absent(path: str) -> str:
 
 async def send(someone: Someone, verb: str, path: str, handler: Any) -> Any:
     """The call with a body that is right, where it takes one."""
-    if handler.opt.get("upload"):
+    if options_of(handler).upload:
         return await someone.post(path, files={"file": ("a.txt", b"text")})
     for media, type_ in operations.bodies(handler).items():
         body = json.dumps(RIGHT.get(getattr(type_, "__name__", ""), {})) if media == operations.JSON else "x"

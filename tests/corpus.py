@@ -12,6 +12,7 @@ from msgspec import Struct
 from cortez.clock import utc_now
 from cortez.content.models import Apuntes, ArchivoAdjunto, Subject, Unidad
 from cortez.core.openapi import document as operations
+from cortez.core.web.route_options import options_of
 from cortez.demo.material import POLICIES
 from cortez.exercises.models import ExerciseAttempt, ExerciseHint, ExerciseTest
 from cortez.lti.models import LtiDeployment, LtiSession
@@ -207,7 +208,7 @@ def corpus(app: Litestar, address: dict[str, str]) -> Iterator[Asked]:
             for name, values in HEADERS.items():
                 for value in values:
                     yield Asked(verb, here, f"{path} {name}", body, {**sent, name: value})
-        for name in handler.opt.get("query", ()):
+        for name in options_of(handler).query:
             for value in TEXTS if verb == "GET" else TEXTS[::6]:
                 yield Asked(verb, f"{here}?{name}={value}", f"{path} ?{name}", body, sent)
         yield Asked(verb, f"{here}?unknown=1", f"{path} ?", body, sent)

@@ -30,6 +30,7 @@ from cortez.audit.repository import AuditRepository
 from cortez.core.db.repository import Repository
 from cortez.core.openapi import document as operations
 from cortez.core.security.principal import Principal
+from cortez.core.web.route_options import options_of
 from cortez.lti.repository import DeploymentRepository
 from cortez.settings import Settings
 from factory import Make
@@ -154,7 +155,7 @@ class Matrix:
         """With a body that is right, where the call takes one."""
         client = self.world.who[who].client
         handler = self.handlers[row.verb, row.path]
-        if handler.opt.get("upload"):
+        if options_of(handler).upload:
             return await client.request(row.verb, path, files={"file": ("a.txt", b"text")})
         sent: dict[str, Any] = {"headers": {}}
         for media, type_ in operations.bodies(handler).items():
@@ -178,7 +179,7 @@ class Matrix:
 
     async def holds(self, row: Row, who: str, cell: str) -> str:
         """Whether the answer is what the cell says."""
-        listed = row.verb == "GET" and "count" in self.handlers[row.verb, row.path].opt["query"]
+        listed = row.verb == "GET" and "count" in options_of(self.handlers[row.verb, row.path]).query
         path = self.at(row)
         answer = await self.send(
             row, who, path + ("&" if "?" in path else "?") + "count=true&limit=200" if listed else path
@@ -220,7 +221,7 @@ class Matrix:
 
     def of_filters(self, row: Row) -> Iterator[Probe]:
         """Every filter that can name something of home, by those to whom home is nothing."""
-        query = self.handlers[row.verb, row.path].opt["query"]
+        query = options_of(self.handlers[row.verb, row.path]).query
         for name in sorted(FILTERS.keys() & query.keys()):
             for who, cell in row.cells.items():
                 if cell == "none" or (who, cell) == ("admin", "yes"):
@@ -229,7 +230,7 @@ class Matrix:
                         yield Probe(row.call, call, who, partial(self.filters, row, who, name, value))
 
     async def filters(self, row: Row, who: str, name: str, value: str) -> str:
-        counted = {"count": "true"} if "count" in self.handlers[row.verb, row.path].opt["query"] else {}
+        counted = {"count": "true"} if "count" in options_of(self.handlers[row.verb, row.path]).query else {}
         path = row.place.partition("?")[0]
         answer = await self.world.who[who].get(path, params={name: value, **counted})
         if answer.status_code == 404 and row.cells[who] == "none" and not self.tells(answer):

@@ -20,11 +20,13 @@ from types import CodeType, FunctionType, ModuleType
 from typing import Any, get_origin
 
 import msgspec
+from msgspec import structs
 from sqlalchemy import ColumnElement, CompoundSelect, Select, true, union
 
 import cortez
 from cortez.core.db.compiled_queries import STATEMENTS
 from cortez.core.db.repository import Repository
+from cortez.core.web.route_options import KEY, options_of
 from matrix import Matrix, Probe
 
 SOURCE = Path(cortez.__file__).parent
@@ -178,18 +180,18 @@ def there(owner: type, method: FunctionType, instead: Any = everything) -> Itera
 
 def guards(matrix: Matrix) -> Iterator[Mutant]:
     for (verb, path), handler in matrix.handlers.items():
-        if handler.opt.get("guards"):
+        if options_of(handler).guards:
             yield Mutant("guard", f"{verb} {path}", (verb, path), partial(unguarded, handler))
 
 
 @contextmanager
 def unguarded(handler: Any) -> Iterator[None]:
-    held = handler.opt["guards"]
-    handler.opt["guards"] = ()
+    held = handler.opt[KEY]
+    handler.opt[KEY] = structs.replace(held, guards=())
     try:
         yield
     finally:
-        handler.opt["guards"] = held
+        handler.opt[KEY] = held
 
 
 def checks() -> Iterator[Mutant]:

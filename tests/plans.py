@@ -21,6 +21,7 @@ from cortez import tables
 from cortez.accounts.models import Role
 from cortez.clock import utc_now
 from cortez.core.db.engine import Database
+from cortez.core.web.route_options import options_of
 from cortez.examples.values import example_of
 from cortez.exercises.models import HintReveal
 from cortez.privacy.retention import Totals, retain, sweep
@@ -155,7 +156,7 @@ async def reads(app: Litestar, who: Someone, address: dict[str, str], watch: Wat
         if verb != "GET":
             continue
         here = at(path, filled)
-        known = handler.opt.get("query", {})
+        known = options_of(handler).query
         filters = [f"{name}={value_for(name, field)}" for name, field in known.items() if name != "cursor"]
         for query in ("limit=2", *filters, *(f"{one}&order=created_at" for one in filters if "order" in known)):
             watch.call = f"GET {path}?{query}"

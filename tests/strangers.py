@@ -21,6 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from cortez import tables
 from cortez.accounts.models import CourseMember, User
 from cortez.activities.models import Activity
+from cortez.core.web.route_options import options_of
 from cortez.evaluations.models import CompetencyLevel
 from cortez.profiles import updates as profiles
 from cortez.profiles.models import StudentProfile
@@ -217,7 +218,7 @@ class Strangers(Matrix):
 
     def of_named(self, row: Row) -> Iterator[Probe]:
         """Every filter of a list that can name home."""
-        query = self.handlers[row.verb, row.path].opt["query"]
+        query = options_of(self.handlers[row.verb, row.path]).query
         for who, name in product(STAFF, sorted(FILTERS.keys() & query.keys())):
             for value in FILTERS[name](self.world):
                 call = f"{row.verb} {row.place} by {name}={value}"
@@ -230,7 +231,7 @@ class Strangers(Matrix):
 
     async def is_kept_from(self, row: Row, who: str, *, secret: bool) -> str:
         """Nothing is shown or changed; whom they enrol apart, they are who the table calls far."""
-        listed = row.verb == "GET" and "count" in self.handlers[row.verb, row.path].opt["query"]
+        listed = row.verb == "GET" and "count" in options_of(self.handlers[row.verb, row.path]).query
         path = self.at(row)
         if listed:
             path += ("&" if "?" in path else "?") + "count=true&limit=200"

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from litestar import Litestar, post
 from litestar.di import NamedDependency
-from sqlalchemy import event, func, select, text, update
+from sqlalchemy import Float, event, false, func, literal, select, text, union_all, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.accounts.models import Course
@@ -20,6 +20,7 @@ from cortez.core.web.problems import Problem
 from cortez.core.web.requests import StrictRequest
 from cortez.core.web.responses import Answer, refused
 from cortez.errors import Conflict
+from cortez.sessions.changes import mean_of, sum_of
 from cortez.settings import Settings
 from factory import Make
 from running import client_of, live
@@ -249,3 +250,13 @@ async def test_a_write_conflict_repeats_the_unit(probe: httpx.AsyncClient, make:
     answers = await asyncio.gather(*[probe.post(path) for path in paths * 2])
     assert {answer.status_code for answer in answers} <= {201, 503}
     assert sum(answer.status_code == 201 for answer in answers) >= 3
+
+
+@pytest.mark.parametrize("count", [1, 3, 11])
+async def test_the_mean_of_equal_shares_is_that_share(database: Database, count: int) -> None:
+    """An alert at more than 0.7 is not raised at exactly that; floats that are added up come to a little more."""
+    shares = union_all(*[select(literal(0.7, Float).label("share"))] * count).subquery()
+    async with database.reading() as session:
+        assert await session.scalar(select(mean_of(shares.c.share))) == 0.7
+        assert await session.scalar(select(mean_of(shares.c.share)).where(false())) is None
+        assert await session.scalar(select(sum_of(shares.c.share))) == round(0.7 * count, 6)

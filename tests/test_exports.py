@@ -23,6 +23,7 @@ from cortez.commands.cli import cli
 from cortez.core.db.engine import Database
 from cortez.core.db.repository import LOT
 from cortez.core.security.principal import SYSTEM
+from cortez.core.web.route_options import options_of
 from cortez.exercises.models import ExerciseAttempt
 from cortez.exports.streams import PIECE, trace_lots
 from cortez.git.models import GitTrace
@@ -167,7 +168,7 @@ async def test_the_export_is_the_list(make: Make) -> None:
 
 def test_the_export_has_the_filters_of_the_list(app: Litestar) -> None:
     taken = {
-        route.path: set(route.route_handler_map["GET"][0].opt["query"])
+        route.path: set(options_of(route.route_handler_map["GET"][0]).query)
         for route in app.routes
         if isinstance(route, HTTPRoute) and route.path in ("/api/v1/traces", "/api/v1/exports/traces")
     }

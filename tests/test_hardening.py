@@ -11,6 +11,7 @@ from litestar.routes import HTTPRoute
 from msgspec.structs import replace
 
 from cortez.app import create_app
+from cortez.core.web.route_options import options_of
 from cortez.core.web.schemas import Input
 from cortez.settings import Settings, SettingsError, load
 from factory import Make
@@ -148,7 +149,7 @@ def inputs(app: Litestar) -> set[type[Input]]:
             for handler, _ in route.route_handler_map.values():
                 data = handler.parsed_fn_signature.parameters.get("data")
                 visit(data.annotation if data else None)
-                for body in (handler.opt.get("bodies") or {}).values() if handler.opt.get("bodies") else ():
+                for body in options_of(handler).bodies.values():
                     visit(body)
     return found
 

@@ -24,6 +24,7 @@ from cortez.audit.seals import seal_all
 from cortez.content.models import Subject, Unidad
 from cortez.core.db.engine import Database
 from cortez.core.observability.metrics import REGISTRY
+from cortez.core.web.route_options import route
 from cortez.errors import Forbidden, Unauthorized
 from cortez.ops.gauges import FRESH
 from cortez.oversight.models import RiskAlert
@@ -73,14 +74,14 @@ async def test_requests_are_counted_by_their_template(make: Make, client: httpx.
     await client.delete("http://test/health/live")
     await client.request("BREW", "/sessions")
     after = await scrape(client)
-    for method, route, status in (
+    for method, template, status in (
         ("GET", "/api/v1/sessions/{session_id}", 404),
         ("HEAD", "/api/v1/sessions", 200),
         ("GET", "unknown", 404),
         ("DELETE", "unknown", 405),
         ("unknown", "unknown", 405),
     ):
-        assert requests(after, method, route, status) == requests(before, method, route, status) + 1, route
+        assert requests(after, method, template, status) == requests(before, method, template, status) + 1, template
     name, labels = "request_duration_seconds_count", {"method": "HEAD", "route": "/api/v1/sessions"}
     assert after(name, **labels) == before(name, **labels) + 1
     assert str(teacher.id) not in str(after.samples)
@@ -99,13 +100,13 @@ async def test_replays_streams_uploads_and_who_has_gone_are_counted(make: Make, 
     await leave(make, f"/api/v1/sessions/{session.id}/traces")
     after = await scrape(client)
     traces = "/api/v1/sessions/{session_id}/traces"
-    for times, method, route, status in (
+    for times, method, template, status in (
         (2, "POST", traces, 201),
         (1, "GET", "/api/v1/exports/traces", 200),
         (1, "POST", "/api/v1/unidades/{unidad_id}/archivos", 201),
         (1, "POST", traces, 499),
     ):
-        assert requests(after, method, route, status) == requests(before, method, route, status) + times, route
+        assert requests(after, method, template, status) == requests(before, method, template, status) + times, template
 
 
 async def leave(make: Make, path: str) -> None:
@@ -147,7 +148,7 @@ async def test_the_pool_is_measured(settings: Settings, make: Make) -> None:
     assert after("pool_timeouts_total", where="gate") == before("pool_timeouts_total", where="gate") + 1
 
 
-@get("/empty", opt={"public": True})
+@get("/empty", opt=route(public=True))
 async def empty() -> None:
     raise PoolTimeout("QueuePool limit")
 
@@ -183,7 +184,7 @@ CAUSES = {
 }
 
 
-@post("/fails/{cause:str}", opt={"public": True})
+@post("/fails/{cause:str}", opt=route(public=True))
 async def fails(cause: FromPath[str], session: NamedDependency[AsyncSession]) -> None:
     raise DBAPIError("a statement", None, CAUSES[cause]())
 

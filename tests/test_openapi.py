@@ -15,6 +15,7 @@ from cortez.app import create_app
 from cortez.core.openapi import document as published_routes
 from cortez.core.web.decoding import decode
 from cortez.core.web.requests import StrictRequest
+from cortez.core.web.route_options import options_of, route
 from cortez.core.web.schemas import Input
 from cortez.enums import Choice
 from cortez.examples.types import EXAMPLES
@@ -132,7 +133,7 @@ def test_only_what_needs_no_login_is_published_without_one(app: Litestar, publis
     assert published["security"] == [{"bearer": []}]
     assert "bearer" in published["components"]["securitySchemes"]
     for path, verb, handler in published_routes.routes(app):
-        public = bool(handler.opt.get("public") or handler.opt.get("outside"))
+        public = options_of(handler).public or options_of(handler).outside
         assert (published["paths"][path][verb.lower()].get("security") == []) is public, path
 
 
@@ -273,12 +274,12 @@ def test_the_types_of_bodies_are_closed_structures_or_lists_of_them(app: Litesta
 FILE = {"type": "object", "properties": {"file": {"type": "string", "format": "binary"}}, "required": ["file"]}
 
 
-@post("/probe/files", opt={"bodies": {"multipart/form-data": FILE}, "also": (202,)}, tags=["traces"])
+@post("/probe/files", opt=route(bodies={"multipart/form-data": FILE}, also=(202,)), tags=["traces"])
 async def store_file(request: StrictRequest) -> Live:
     return Live("ok")
 
 
-@get("/probe/table", opt={"answers": {"text/csv": {"type": "string"}}}, tags=["traces"])
+@get("/probe/table", opt=route(answers={"text/csv": {"type": "string"}}), tags=["traces"])
 async def read_table() -> Response[bytes]:
     return Response(b"")
 

@@ -12,6 +12,7 @@ from cortez.accounts.models import User
 from cortez.app import BrokenOff, create_app
 from cortez.core.db.errors import described
 from cortez.core.observability.logging import as_json, told
+from cortez.core.web.route_options import route
 from cortez.settings import Settings
 from factory import Make
 from running import client_of, live
@@ -19,12 +20,12 @@ from running import client_of, live
 PLANTED = "planted-secret"
 
 
-@get("/fails", opt={"public": True})
+@get("/fails", opt=route(public=True))
 async def fails() -> None:
     raise ValueError(PLANTED)
 
 
-@get("/breaks", opt={"public": True})
+@get("/breaks", opt=route(public=True))
 async def breaks() -> Stream:
     async def pieces() -> AsyncGenerator[bytes]:
         yield b"begun"

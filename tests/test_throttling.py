@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
-from litestar import Litestar
+from litestar import Litestar, get
 from sqlalchemy import delete, update
 
 from cortez.accounts.attempts import (
@@ -32,6 +32,7 @@ from cortez.core.security.passwords import Passwords
 from cortez.core.web.client_address import client_network
 from cortez.core.web.rate_limit_store import SECOND, Allowance, LoginAttempt, Meters, RateLimit, prune
 from cortez.core.web.rate_limits import MAX_LEASES, Kind, Lease, Rates
+from cortez.core.web.route_options import options_of, route
 from cortez.errors import TooManyRequests
 from cortez.pages import openapi
 from cortez.settings import Settings, SettingsError, load
@@ -215,6 +216,24 @@ async def test_strangers_lock_nobody_out_of_where_they_sign_in(
             await session.execute(update(LoginAttempt).values(spent_until=LoginAttempt.spent_until - month))
         behind.state.refusals.clear()
         assert [await sign_in(HERE, **wrong) for _ in range(5)] == [401] * 4 + [429]  # a stranger again
+
+
+@get("/nothing", opt=route(public=True))
+async def nothing() -> None: ...
+
+
+async def test_a_network_is_known_to_a_worker_once_somebody_signs_in_there(
+    app: Litestar, client: httpx.AsyncClient, ana: User
+) -> None:
+    """What comes from there without a token, such as a refresh, does not wait among those who guess."""
+    callers = app.state.callers
+    callers.homes.clear()
+    scope: Any = {"client": ("127.0.0.1", 1), "headers": [], "route_handler": nothing}
+    assert callers.identify(scope) == "network:127.0.0.1"
+    assert (await guess(client))[0] == 401
+    assert callers.identify(scope) == "network:127.0.0.1"
+    assert (await client.post("/auth/login", json=RIGHT)).status_code == 200
+    assert callers.identify(scope) == "home:127.0.0.1"
 
 
 async def test_the_table_says_nothing_about_who_tried_what(client: httpx.AsyncClient, make: Make) -> None:
@@ -449,7 +468,7 @@ async def test_a_database_that_takes_no_writes_is_still_read(app: Litestar) -> N
 
 async def test_what_reads_or_writes_much_at_once_is_heavy(app: Litestar) -> None:
     heavy = {
-        f"{verb} {path.removeprefix('/api/v1')}" for path, verb, one in operations.routes(app) if one.opt.get("heavy")
+        f"{verb} {path.removeprefix('/api/v1')}" for path, verb, one in operations.routes(app) if options_of(one).heavy
     }
     assert {
         "GET /exports/traces",

@@ -14,7 +14,7 @@ from sqlalchemy import update
 
 from cortez.accounts.models import Course
 from cortez.core.concurrency import worker_pools
-from cortez.core.concurrency.admission import ADMISSION, AMONG_OTHERS, MANY, STRANGERS, STRANGERS_PAUSE, Admission, Gate
+from cortez.core.concurrency.admission import ADMISSION, AMONG_OTHERS, MANY, Admission, Gate
 from cortez.core.concurrency.fair_queue import LATELY, Company, Crowded, Turns
 from cortez.core.concurrency.worker_pools import BESIDE, Pool, in_process
 from cortez.core.db.engine import Database
@@ -162,45 +162,34 @@ async def test_a_person_has_two_places_among_others_and_waits_longer_for_their_o
     assert other.leave()
 
 
-async def test_all_networks_share_one_place_while_others_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_unknown_networks_follow_each_other_with_a_pause_while_others_ask(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Guesses come from a network each, so that no share of one holds them."""
+    monkeypatch.setattr("cortez.core.concurrency.admission.STRANGERS_PAUSE", 0.2)
     gate = Gate(60, patience=0.01)
     morning = [await gate.admit(f"network:{i}") for i in range(20)]  # a school signs in, and nobody else asks
     assert (await gate.admit("key:y")).leave()
     first = await gate.admit("network:a")
     waiting = [asyncio.create_task(gate.admit(f"network:{name}")) for name in "aab"]
-    await asyncio.sleep(0.1)  # longer than one waits for a place that others have
-    assert (gate.waiting, (await gate.admit("person:x")).leave()) == (3, True)
-    first.leave()
-    await asyncio.sleep(STRANGERS_PAUSE / 2)
+    await asyncio.sleep(0.05)
+    others = [await gate.admit(name) for name in ("person:x", "home:c", "home:c")]
     assert not any(task.done() for task in waiting)
-    await asyncio.sleep(STRANGERS_PAUSE)
+    await asyncio.sleep(0.2)  # the first still has its place: nobody waits for what it waits for
     assert [task.done() for task in waiting] == [True, False, False]
-    waiting[0].result().leave()
-    await asyncio.sleep(2 * STRANGERS_PAUSE)
-    assert [task.done() for task in waiting] == [True, False, True]  # name by name
+    await asyncio.sleep(0.2)
+    assert [task.done() for task in waiting] == [True, False, True]  # network by network
     waiting[1].cancel()
-    waiting[2].result().leave()
     await asyncio.gather(*waiting, return_exceptions=True)
-    last = await gate.admit("network:a")
     monkeypatch.setattr("cortez.core.concurrency.admission.OWN_PATIENCE", 0.01)
     with pytest.raises(Unavailable):
         await gate.admit("network:b")
-    for one in (last, *morning):
+    assert first.leave()
+    await first.enter()  # after work outside: what it has done must not be lost
+    for one in (first, *(waiting[place].result() for place in (0, 2)), *others, *morning):
         assert one.leave()
-    await asyncio.sleep(2 * STRANGERS_PAUSE)
-    assert (gate.strangers.free, gate.turns.free, gate.waiting) == (STRANGERS, 54, 0)
-
-
-async def test_a_stranger_who_gets_no_place_keeps_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cortez.core.concurrency.admission.OWN_PATIENCE", 0.01)
-    gate = Gate(1, patience=0.01)
-    with_the_place = await gate.admit("key:y")
-    with pytest.raises(Unavailable):
-        await gate.admit("network:a")
-    assert with_the_place.leave()
-    await asyncio.sleep(2 * STRANGERS_PAUSE)
-    assert (await gate.admit("network:b")).leave()
+    await asyncio.sleep(0.4)
+    assert (gate.strangers.free, gate.strangers.waiting) == (1, 0)
 
 
 async def test_a_person_with_many_who_wait_rests_as_long_as_they_worked() -> None:

@@ -41,7 +41,7 @@ from cortez.core.web.rate_limits import Rates, limited
 from cortez.core.web.request_attempt import provide_session
 from cortez.core.web.requests import StrictRequest
 from cortez.core.web.responses import Answer
-from cortez.core.web.route_options import learn_routes
+from cortez.core.web.route_options import compile_route_options
 from cortez.core.web.security_headers import add_headers, cors
 from cortez.evaluations import handlers as evaluations
 from cortez.exercises import attempt_handlers, part_handlers
@@ -130,6 +130,7 @@ def create_app(settings: Settings | None = None, extra: Sequence[ControllerRoute
             "settings": constant(settings),
             "journal": constant(journal),
             "refusals": constant(refusals),
+            "callers": constant(callers),
             "quotas": constant(Quotas(settings)),
         },
         middleware=[UnitOfWork(database, callers.identify, limited(sign_in, Rates(database)), journal.note, rights_of)],
@@ -146,17 +147,18 @@ def create_app(settings: Settings | None = None, extra: Sequence[ControllerRoute
                 "upkeep": Upkeep(database, journal),
                 "gauges": Gauges(database, journal),
                 "refusals": refusals,
+                "callers": callers,
                 "stopping": False,
             },
             deep_copy=False,
         ),
         cors_config=cors(settings),
         logging_config=None,  # whoever runs the service says where it logs to
-        openapi_config=None,  # openapi.py makes the document from the types that decode
+        openapi_config=None,  # pages/openapi.py makes the document from the types that decode
         request_max_body_size=None,  # the unit of work bounds every body, by route
         signature_types=[AsyncSession],
     )
-    learn_routes(app)
+    compile_route_options(app)
     return app
 
 

@@ -49,6 +49,7 @@ TOPS = {
     "app": {"bootstrap", "ops", "pages"},
     "commands": {"bootstrap", "ops"},
     "server": {"app", "ops"},
+    "worker": {"server"},  # the name by which supervisors of other releases start one
     "__main__": {"commands"},
 }
 

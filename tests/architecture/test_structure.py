@@ -1,5 +1,6 @@
 """What every module and every route has in common, and what `make structure` prints."""
 
+import ast
 import inspect
 from collections import defaultdict
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from litestar import Litestar
 from litestar.routes import HTTPRoute
 
 import cortez
+from cortez.core.web.route_options import options_of
 from structure import figures
 
 SOURCE = Path(cortez.__file__).parent
@@ -54,9 +56,17 @@ def test_there_is_one_generator_dependency(app: Litestar) -> None:
 
 def test_every_route_denies_unless_it_is_public_or_guarded(app: Litestar) -> None:
     for verb, path, handler, _ in routes(app):
-        opt = handler.opt
-        if verb != "OPTIONS" and not (opt.get("outside") or opt.get("public")):
-            assert opt["guards"], (verb, path)
+        options = options_of(handler)
+        if verb != "OPTIONS" and not (options.outside or options.public):
+            assert options.guards, (verb, path)
+
+
+@pytest.mark.parametrize("file", sorted(SOURCE.rglob("*handlers.py")), ids=lambda file: str(file.relative_to(SOURCE)))
+def test_options_are_those_of_a_route(file: Path) -> None:
+    """The options of a route replace those of its router as a whole."""
+    calls = [node for node in ast.walk(ast.parse(file.read_text("utf-8"))) if isinstance(node, ast.Call)]
+    routers = [call for call in calls if ast.unparse(call.func) == "Router"]
+    assert [one.arg for call in routers for one in call.keywords if one.arg == "opt"] == []
 
 
 def test_a_place_in_a_path_takes_one_type(app: Litestar) -> None:

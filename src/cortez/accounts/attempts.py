@@ -67,7 +67,7 @@ class Refusals:
         self._keep(self.until, one, time.time() + seconds)
 
     def account(self, one: Try) -> UUID | None:
-        """Whose the login is, where it was looked up of late."""
+        """Whose the login is, where it was looked up in the last minute; for so long it counts as before."""
         account, until = self.accounts.get(one.key, (None, 0.0))
         return account if time.time() < until else None
 

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
 from cortez.accounts.attempts import NO_ACCOUNT, Attempts, Refusals
+from cortez.accounts.authentication import Callers
 from cortez.accounts.models import RefreshToken, Role
 from cortez.accounts.repository import NO_TOKEN, RefreshTokenRepository, UserRepository
 from cortez.accounts.schemas import (
@@ -30,15 +31,15 @@ from cortez.core.security.tokens import Tokens
 from cortez.core.web.dependencies import provided
 from cortez.core.web.guards import people
 from cortez.core.web.problems import Problem
-from cortez.core.web.rate_limits import UNMETERED
 from cortez.core.web.requests import StrictRequest
 from cortez.core.web.responses import Answer, created, refused
+from cortez.core.web.route_options import route
 from cortez.errors import Forbidden, Unauthorized
 from cortez.settings import Settings
 
-PUBLIC = {"public": True, "no_key": True}
-DOOR = PUBLIC | {UNMETERED: True}  # one client of an address cannot lock the others out
-NO_KEY = {"no_key": True}
+PUBLIC = route(public=True, takes_key=False)
+DOOR = route(PUBLIC, unmetered=True)  # one client of an address cannot lock the others out
+NO_KEY = route(takes_key=False)
 
 
 class SignIns:
@@ -98,6 +99,7 @@ async def login(
     database: NamedDependency[Database],
     passwords: NamedDependency[Passwords],
     tokens: NamedDependency[Tokens],
+    callers: NamedDependency[Callers],
 ) -> TokensOut:
     """Takes as long, and answers the same, for an unknown account as for a wrong password."""
     await attempts.refuse_strangers(data.login)
@@ -115,6 +117,7 @@ async def login(
         raise Unauthorized("LOGIN_FAILED", "The login or the password is wrong.")
     await attempts.give_back(anyones.users.session, *tries)
     await attempts.note_known(anyones.users.session, user.id)
+    callers.note_home(attempts.network)
     family = uuid7()
     return TokensOut(tokens.access(user.id, family), await anyones.tokens.issue(user.id, family))
 
@@ -127,6 +130,7 @@ async def refresh(
     attempts: Trying,
     database: NamedDependency[Database],
     tokens: NamedDependency[Tokens],
+    callers: NamedDependency[Callers],
 ) -> TokensOut | Answer[Problem]:
     """A new pair for the old one. A token used twice was stolen once: its whole sign-in ends.
 
@@ -151,6 +155,7 @@ async def refresh(
     else:
         heir = heirs[0]
         await anyones.tokens.follow(token, heir, attempts.clients[0])
+    callers.note_home(attempts.network)
     return TokensOut(tokens.access(user.id, token.family_id), heir)
 
 

@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 from litestar.types import Scope
 from sqlalchemy import bindparam, exists, or_, select
@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.accounts.models import ApiKey, RefreshToken, Role, User
 from cortez.clock import utc_now
-from cortez.core.concurrency.admission import KEY, NETWORK, PERSON
+from cortez.core.concurrency.admission import HOME, KEY, NETWORK, PERSON
 from cortez.core.db.compiled_queries import Kept
 from cortez.core.db.driver import fetch
 from cortez.core.db.expressions import holds
@@ -19,10 +19,13 @@ from cortez.core.db.replica import HERE, POSITION
 from cortez.core.security.principal import Principal
 from cortez.core.security.tokens import KEY_PREFIX, Claims, Tokens, digest
 from cortez.core.web.client_address import client_network
+from cortez.core.web.route_options import options_of
 from cortez.errors import Unauthorized
 from cortez.settings import Settings
 
-MOST_KNOWN = 10_000  # keys
+T = TypeVar("T")
+
+MOST_KNOWN = 10_000  # keys, and as many networks
 
 USERS, KEYS, TOKENS = User.__table__.c, ApiKey.__table__.c, RefreshToken.__table__.c
 LIVING_KEY = select(KEYS.id, KEYS.scopes, KEYS.course_ids).where(
@@ -43,17 +46,19 @@ SIGNED_IN = select(USERS.id, USERS.student_id, USERS.roles).where(
 class Callers:
     """The caller of a request, as far as it is known without the database: by a token's claims, or a key used before.
 
-    `known` holds digests of keys, the most recently used ones. Any other caller counts as its network.
+    `known` holds digests of keys, the most recently used ones. Any other caller counts as its network. `homes` are the
+    networks that somebody has signed in from, the latest ones, as this worker knows.
     """
 
     def __init__(self, tokens: Tokens, settings: Settings) -> None:
         self.tokens = tokens
         self.settings = settings
         self.known: OrderedDict[bytes, None] = OrderedDict()
+        self.homes: OrderedDict[str, None] = OrderedDict()
 
     def identify(self, scope: Any) -> str:
         """A name for the gate. The claims of a token are kept for who authenticates the request."""
-        if not scope["route_handler"].opt.get("public"):
+        if not options_of(scope["route_handler"]).public:
             with suppress(Unauthorized):
                 secret = bearer(scope)
                 if not secret.startswith(KEY_PREFIX):
@@ -61,14 +66,23 @@ class Callers:
                     return f"{PERSON}{claims.sub}"
                 if (hashed := digest(secret)) in self.known:
                     return f"{KEY}{hashed.hex()}"
-        return f"{NETWORK}{client_network(scope, self.settings)}"
+        network = client_network(scope, self.settings)
+        return f"{HOME if network in self.homes else NETWORK}{network}"
 
     def remember(self, secret: str) -> None:
-        hashed = digest(secret)
-        self.known[hashed] = None
-        self.known.move_to_end(hashed)
-        if len(self.known) > MOST_KNOWN:
-            self.known.popitem(last=False)
+        keep(self.known, digest(secret))
+
+    def note_home(self, network: str) -> None:
+        """Somebody has signed in from there."""
+        keep(self.homes, network)
+
+
+def keep(kept: OrderedDict[T, None], one: T) -> None:
+    """As the latest; the oldest goes where there are too many."""
+    kept[one] = None
+    kept.move_to_end(one)
+    if len(kept) > MOST_KNOWN:
+        kept.popitem(last=False)
 
 
 def authenticator(
@@ -82,7 +96,7 @@ def authenticator(
     living_key, signed_in = Kept(LIVING_KEY.add_columns(*more)), Kept(SIGNED_IN.add_columns(*more))
 
     async def authenticate(scope: Scope, session: AsyncSession) -> Principal | None:
-        if scope["route_handler"].opt.get("public"):
+        if options_of(scope["route_handler"]).public:
             return None
         secret = bearer(scope)
         if secret.startswith(KEY_PREFIX):

@@ -18,13 +18,13 @@ from cortez.core.web.dependencies import provided
 from cortez.core.web.guards import teachers, teaching
 from cortez.core.web.parameters import PathKey
 from cortez.core.web.preconditions import Match
-from cortez.core.web.rate_limits import HEAVY
 from cortez.core.web.requests import StrictRequest
 from cortez.core.web.responses import Answer, created
+from cortez.core.web.route_options import HEAVY, route
 from cortez.errors import Forbidden, NotFound
 from cortez.settings import Settings
 
-CLASS_LIST = {"bodies": {"application/json": list[EnrolIn], "text/csv": CSV}, "max_items": MAX_ITEMS}
+CLASS_LIST = route(HEAVY, bodies={"application/json": list[EnrolIn], "text/csv": CSV}, max_items=MAX_ITEMS)
 provide_courses = provided(CourseRepository)
 provide_members = provided(MemberRepository)
 Courses = NamedDependency[CourseRepository]
@@ -78,7 +78,7 @@ async def list_members(
     return await members.page(statement, page, lambda row: MemberOut(*row))
 
 
-@put("/{course_id:str}/members/{user_id:uuid}", guards=[teachers], opt={"also": (HTTP_202_ACCEPTED,)})
+@put("/{course_id:str}/members/{user_id:uuid}", guards=[teachers], opt=route(also=(HTTP_202_ACCEPTED,)))
 async def put_member(
     course_id: PathKey,
     user_id: FromPath[UUID],
@@ -102,7 +102,7 @@ async def put_member(
     return Answer(MemberOut.of(await members.put(course_id, user_id, role), student_id), status_code=HTTP_200_OK)
 
 
-@post("/{course_id:str}/members/batch", guards=[teachers], status_code=HTTP_200_OK, opt=CLASS_LIST | HEAVY)
+@post("/{course_id:str}/members/batch", guards=[teachers], status_code=HTTP_200_OK, opt=CLASS_LIST)
 async def enrol_members(
     course_id: PathKey,
     request: StrictRequest,

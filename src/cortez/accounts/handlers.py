@@ -37,6 +37,7 @@ from cortez.core.web.guards import admins
 from cortez.core.web.parameters import QueryKey, QueryText
 from cortez.core.web.preconditions import Match
 from cortez.core.web.responses import Answer, created
+from cortez.core.web.route_options import route
 from cortez.errors import Conflict
 from cortez.settings import Settings
 
@@ -171,7 +172,7 @@ async def reactivate_user(user_id: FromPath[UUID], users: Users, match: NamedDep
     return UserOut.of(await users.change(user, {"is_active": True}))
 
 
-@post("/{user_id:uuid}/password-reset", guards=[admins], status_code=HTTP_200_OK, opt={"no_key": True})
+@post("/{user_id:uuid}/password-reset", guards=[admins], status_code=HTTP_200_OK, opt=route(takes_key=False))
 async def offer_reset(user_id: FromPath[UUID], users: Users, match: NamedDependency[Match]) -> ResetOut:
     """A one-time token for the person, good for 24 hours while the account is active; it ends an older one."""
     return ResetOut(*await users.offer_reset(await locked(users, user_id, match)))
@@ -182,7 +183,7 @@ async def list_keys(keys: Keys, page: NamedDependency[Page]) -> Listing[ApiKeyOu
     return await keys.page(keys.select(), page, ApiKeyOut.of)
 
 
-@post("/", guards=[admins], opt={"no_key": True})
+@post("/", guards=[admins], opt=route(takes_key=False))
 async def create_key(data: JSONBody[ApiKeyIn], keys: Keys) -> Answer[NewApiKeyOut]:
     """The answer holds the whole key, this once. It works as long as its maker is an active admin."""
     if data.course_ids:

@@ -11,7 +11,7 @@ from msgspec import UNSET, Meta, UnsetType
 from cortez.analysis.access import readers
 from cortez.analysis.rules import CognitivePath, cognitive_path
 from cortez.core.security.principal import Principal
-from cortez.core.web.rate_limits import HEAVY
+from cortez.core.web.route_options import HEAVY
 from cortez.errors import Forbidden, Invalid
 from cortez.evaluations.dependencies import Evaluations, provide_evaluations
 from cortez.evaluations.schemas import EvaluationOut

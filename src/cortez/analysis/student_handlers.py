@@ -17,7 +17,7 @@ from cortez.analysis.student_schemas import Comparison, PastSession, RiskStatist
 from cortez.core.db.pagination import Listing, Page
 from cortez.core.web.dependencies import provided
 from cortez.core.web.parameters import PathKey
-from cortez.core.web.rate_limits import HEAVY
+from cortez.core.web.route_options import HEAVY
 from cortez.core.web.schemas import KEY_PATTERN
 from cortez.sessions.models import LearningSession
 

@@ -6,6 +6,7 @@ from functools import partial
 import click
 from alembic.util import CommandError
 
+from cortez import tables  # noqa: F401 - the schema is compared with every table
 from cortez.commands.common import coroutine
 from cortez.core.db.diagnostics import name_of
 from cortez.core.migrations import runner

@@ -34,6 +34,7 @@ from cortez.core.web.guards import teachers
 from cortez.core.web.preconditions import Match
 from cortez.core.web.requests import StrictRequest
 from cortez.core.web.responses import Answer
+from cortez.core.web.route_options import route
 from cortez.core.web.uploads import MEDIA
 from cortez.errors import CortezError, Invalid, NotFound
 from cortez.settings import Settings
@@ -103,7 +104,7 @@ async def unit_of(session: AsyncSession, principal: Principal, places: dict[str,
     return found
 
 
-UPLOAD: dict[str, Any] = {"upload": True, "bodies": {MEDIA: FORM}, "before": taken}
+UPLOAD = route(upload=True, bodies={MEDIA: FORM}, before=taken)
 
 
 @post("/unidades/{unidad_id:uuid}/archivos", guards=[teachers], opt=UPLOAD)
@@ -178,7 +179,7 @@ async def restore_file(file_id: FromPath[UUID], files: Files, unidades: Unidades
     return ArchivoOut.of(await files.change(archivo, {"deleted_at": None}))
 
 
-@get("/archivos/{file_id:uuid}/content", guards=[readers], opt={"answers": BYTES, "also": (206,)})
+@get("/archivos/{file_id:uuid}/content", guards=[readers], opt=route(answers=BYTES, also=(206,)))
 async def download_file(
     file_id: FromPath[UUID], request: StrictRequest, files: Files, settings: NamedDependency[Settings]
 ) -> Stream:

@@ -9,8 +9,8 @@ from litestar.params import FromPath, FromQuery, JSONBody
 
 from cortez.core.db.pagination import Listing, Page
 from cortez.core.web.parameters import QueryKey
-from cortez.core.web.rate_limits import HEAVY
 from cortez.core.web.responses import Answer, created
+from cortez.core.web.route_options import HEAVY
 from cortez.errors import Invalid
 from cortez.evaluations.access import judges, readers
 from cortez.evaluations.dependencies import Evaluations, provide_evaluations

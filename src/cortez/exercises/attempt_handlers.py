@@ -12,7 +12,8 @@ from cortez.core.web.dependencies import provided
 from cortez.core.web.guards import allow
 from cortez.core.web.parameters import QueryKey
 from cortez.core.web.preconditions import Match
-from cortez.core.web.responses import SENT_BACK, Answer, created
+from cortez.core.web.responses import Answer, created
+from cortez.core.web.route_options import route
 from cortez.exercises.access import readers
 from cortez.exercises.dependencies import Exercises, provide_exercises
 from cortez.exercises.models import AttemptStatus
@@ -24,7 +25,7 @@ provide_attempts = provided(AttemptRepository)
 Attempts = NamedDependency[AttemptRepository]
 
 
-@post("/exercises/{exercise_id:uuid}/attempts", guards=[allow("student")], opt={SENT_BACK: HTTP_201_CREATED})
+@post("/exercises/{exercise_id:uuid}/attempts", guards=[allow("student")], opt=route(sent_back=HTTP_201_CREATED))
 async def submit_attempt(
     exercise_id: FromPath[UUID],
     data: JSONBody[AttemptIn],

@@ -17,8 +17,8 @@ from cortez.core.db.engine import Database
 from cortez.core.observability.request_ids import request_id
 from cortez.core.security.principal import Principal
 from cortez.core.web.guards import teachers
-from cortez.core.web.rate_limits import HEAVY
 from cortez.core.web.request_attempt import position_of
+from cortez.core.web.route_options import HEAVY, route
 from cortez.core.web.spreadsheets import CSV, csv_lines
 from cortez.examples.values import example_of
 from cortez.exports.access import readers
@@ -47,7 +47,7 @@ LINES = {
 }
 
 
-@get("/traces", guards=[trace_readers], opt={"answers": LINES})
+@get("/traces", guards=[trace_readers], opt=route(HEAVY, answers=LINES))
 async def export_traces(
     database: NamedDependency[Database],
     principal: NamedDependency[Principal],
@@ -63,7 +63,7 @@ async def export_traces(
     return Stream(encoded(noted, TraceOut, format), headers=headers, media_type=MEDIA[format])
 
 
-@get("/sessions/{session_id:uuid}", guards=[readers], opt={"answers": {"application/json": SessionExport}})
+@get("/sessions/{session_id:uuid}", guards=[readers], opt=route(HEAVY, answers={"application/json": SessionExport}))
 async def export_session(
     session_id: FromPath[UUID], database: NamedDependency[Database], principal: NamedDependency[Principal], scope: Scope
 ) -> Stream:
@@ -72,7 +72,7 @@ async def export_session(
     return Stream(document, media_type="application/json")
 
 
-@post("/research", guards=[teachers], status_code=HTTP_200_OK)
+@post("/research", guards=[teachers], status_code=HTTP_200_OK, opt=HEAVY)
 async def export_research(
     data: JSONBody[ResearchIn],
     session: NamedDependency[AsyncSession],
@@ -103,6 +103,5 @@ router = Router(
     "/exports",
     route_handlers=[export_traces, export_session, export_research],
     dependencies={"wanted": Provide(provide_filter)},
-    opt=HEAVY,
     tags=["exports"],
 )

@@ -16,9 +16,9 @@ from cortez.core.db.pagination import Listing, Page
 from cortez.core.security.principal import Principal
 from cortez.core.web.batches import BatchResult, batch_of, items_of
 from cortez.core.web.dependencies import provided
-from cortez.core.web.rate_limits import HEAVY
 from cortez.core.web.requests import StrictRequest
-from cortez.core.web.responses import SENT_BACK, STORED_ONCE, Answer, created
+from cortez.core.web.responses import STORED_ONCE, Answer, created
+from cortez.core.web.route_options import HEAVY, route
 from cortez.git.access import readers, writers
 from cortez.git.bundle import Found
 from cortez.git.importing import PARSERS, GitIngest, read_history
@@ -80,10 +80,10 @@ async def parsed(scope: Any, body: bytes, database: Database) -> Found:
     return await read_history(body, Request[Any, Any, Any](scope).content_type[0].strip().lower(), window)
 
 
-HISTORY = {"bodies": FILES, "max_body": 20_000_000, SENT_BACK: HTTP_200_OK, "before": parsed}
+HISTORY = route(HEAVY, bodies=FILES, max_body=20_000_000, sent_back=HTTP_200_OK, before=parsed)
 
 
-@post("/sessions/{session_id:uuid}/git-traces/import", guards=[writers], status_code=HTTP_200_OK, opt=HISTORY | HEAVY)
+@post("/sessions/{session_id:uuid}/git-traces/import", guards=[writers], status_code=HTTP_200_OK, opt=HISTORY)
 async def import_git_history(session_id: FromPath[UUID], request: StrictRequest, git_ingest: Ingesting) -> ImportResult:
     """The commits of a repository that were made during the session (five minutes of grace at either end).
 

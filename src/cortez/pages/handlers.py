@@ -19,6 +19,7 @@ from cortez.analysis.rules import cognitive_path
 from cortez.core.db.engine import Database
 from cortez.core.security.principal import SYSTEM
 from cortez.core.web.requests import StrictRequest
+from cortez.core.web.route_options import OUTSIDE
 from cortez.demo.people import ADMIN, FIRST_STUDENT, PASSWORD, TEACHER, TUTOR
 from cortez.errors import NotFound
 from cortez.pages.drawing import draw
@@ -54,7 +55,7 @@ def html(text: str) -> Response[str]:
     return Response(text, media_type=MediaType.HTML, headers={"Content-Security-Policy": POLICY})
 
 
-@get("/", include_in_schema=False)
+@get("/", include_in_schema=False, opt=OUTSIDE)
 async def front(database: NamedDependency[Database], settings: NamedDependency[Settings]) -> Response[str]:
     """In development with the demo logins and one student's path; in production only what this is and where to go."""
     demo = await demonstration(database) if settings.env == "development" else ""
@@ -82,12 +83,12 @@ async def demonstration(database: Database) -> str:
     )
 
 
-@get("/docs", include_in_schema=False)
+@get("/docs", include_in_schema=False, opt=OUTSIDE)
 async def docs() -> Response[str]:
     return html(DOCS)
 
 
-@get("/docs/{asset:str}", include_in_schema=False)
+@get("/docs/{asset:str}", include_in_schema=False, opt=OUTSIDE)
 async def docs_asset(asset: FromPath[str]) -> Response[bytes]:
     """A file of Swagger UI, from the package."""
     if asset not in ASSETS:
@@ -96,7 +97,7 @@ async def docs_asset(asset: FromPath[str]) -> Response[bytes]:
     return Response(content, media_type=ASSETS[asset], headers={"Cache-Control": "public, max-age=86400"})
 
 
-@get("/schema/openapi.json", include_in_schema=False, media_type=OpenAPIMediaType.OPENAPI_JSON)
+@get("/schema/openapi.json", include_in_schema=False, opt=OUTSIDE, media_type=OpenAPIMediaType.OPENAPI_JSON)
 async def schema(request: StrictRequest) -> bytes:
     """The OpenAPI document, made when it is first asked for."""
     state = request.app.state
@@ -107,6 +108,6 @@ async def schema(request: StrictRequest) -> bytes:
 
 
 routers = [
-    Router("/", route_handlers=[front, docs, docs_asset, schema, metrics], opt={"outside": True}),
-    Router("/health", route_handlers=[live, ready], opt={"outside": True}),
+    Router("/", route_handlers=[front, docs, docs_asset, schema, metrics]),
+    Router("/health", route_handlers=[live, ready]),
 ]

@@ -5,6 +5,7 @@ from typing import Any
 from litestar import Request, Response, get
 from msgspec import Struct
 
+from cortez.core.web.route_options import OUTSIDE, route
 from cortez.ops.readiness import Condition, condition_of
 
 
@@ -23,13 +24,13 @@ class Ready(Struct, frozen=True):
     reasons: list[str]
 
 
-@get("/live", tags=["operations"])
+@get("/live", tags=["operations"], opt=OUTSIDE)
 async def live() -> Live:
     """The process answers."""
     return Live("ok")
 
 
-@get("/ready", tags=["operations"], opt={"also": (503,)})
+@get("/ready", tags=["operations"], opt=route(OUTSIDE, also=(503,)))
 async def ready(request: Request[Any, Any, Any]) -> Response[Ready]:
     """503 with the reasons where a request would fail now; a schema newer than this version needs is none."""
     state = request.app.state

@@ -10,12 +10,13 @@ from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from cortez.accounts.authentication import bearer
 from cortez.core.observability.metrics import exposition
 from cortez.core.web.requests import StrictRequest
+from cortez.core.web.route_options import OUTSIDE
 from cortez.errors import Forbidden, Unauthorized
 from cortez.ops.gauges import Gauges
 from cortez.settings import Settings
 
 
-@get("/metrics", include_in_schema=False)
+@get("/metrics", include_in_schema=False, opt=OUTSIDE)
 async def metrics(request: StrictRequest, settings: NamedDependency[Settings]) -> Response[bytes]:
     """With CORTEZ_METRICS_TOKEN as bearer token; without such a setting open in development, closed in production."""
     admit(request.scope, settings)

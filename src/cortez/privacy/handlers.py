@@ -10,6 +10,7 @@ from cortez.core.db.engine import Database
 from cortez.core.security.principal import Principal
 from cortez.core.web.guards import admins, allow
 from cortez.core.web.parameters import PathKey
+from cortez.core.web.route_options import HEAVY, route
 from cortez.errors import Conflict, NotFound
 from cortez.exports.streams import ARCHIVES, begun, resting
 from cortez.privacy.archive import archive
@@ -26,7 +27,7 @@ ZIP = {
 }
 
 
-@get("/{student_id:str}/data", guards=[allow("student")], opt={"answers": ZIP, "heavy": True})
+@get("/{student_id:str}/data", guards=[allow("student")], opt=route(HEAVY, answers=ZIP))
 async def read_data(
     student_id: PathKey, principal: NamedDependency[Principal], database: NamedDependency[Database]
 ) -> Stream:

@@ -13,6 +13,7 @@ from cortez.core.web.dependencies import provided
 from cortez.core.web.guards import allow, people, teaching
 from cortez.core.web.parameters import PathKey, QueryKey
 from cortez.core.web.preconditions import Match
+from cortez.core.web.route_options import route
 from cortez.errors import Forbidden, Invalid
 from cortez.evaluations.models import CompetencyLevel
 from cortez.profiles.access import readers
@@ -24,7 +25,7 @@ provide_profiles = provided(ProfileRepository)
 Profiles = NamedDependency[ProfileRepository]
 
 
-@get("/", guards=[teaching], opt={"names": True})  # a course that one does not teach is not there
+@get("/", guards=[teaching], opt=route(names=True))  # a course that one does not teach is not there
 async def list_students(
     profiles: Profiles,
     page: NamedDependency[Page],

@@ -15,8 +15,8 @@ from cortez.core.web.dependencies import provided
 from cortez.core.web.guards import teachers, teaching
 from cortez.core.web.parameters import QueryKey
 from cortez.core.web.preconditions import Match
-from cortez.core.web.rate_limits import HEAVY
 from cortez.core.web.responses import Answer, created
+from cortez.core.web.route_options import HEAVY, route
 from cortez.core.web.spreadsheets import CSV, XLSX
 from cortez.errors import Conflict, Invalid
 from cortez.reports.files import MEDIA, file_name, render
@@ -77,7 +77,7 @@ async def export_report(
     return ReportOut.of(await reports.change(report, changes))
 
 
-@get("/{report_id:uuid}/download", guards=[teaching], opt={"answers": FILES} | HEAVY)
+@get("/{report_id:uuid}/download", guards=[teaching], opt=route(HEAVY, answers=FILES))
 async def download_report(report_id: FromPath[UUID], reports: Reports) -> Answer[bytes]:
     """The file in the format it was exported in, made from the stored report."""
     report = await reports.get(report_id)

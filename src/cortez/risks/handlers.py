@@ -13,9 +13,9 @@ from cortez.core.db.pagination import Listing, Page
 from cortez.core.web.guards import teachers
 from cortez.core.web.parameters import QueryKey
 from cortez.core.web.preconditions import Match
-from cortez.core.web.rate_limits import HEAVY
 from cortez.core.web.requests import StrictRequest
 from cortez.core.web.responses import Answer, created
+from cortez.core.web.route_options import HEAVY, route
 from cortez.errors import Invalid
 from cortez.risks.access import judged, judges, readers
 from cortez.risks.analysis import NAMES, Material, look, material_of
@@ -68,7 +68,7 @@ async def findings(scope: Any, body: bytes, database: Database) -> list[Finding]
     "/sessions/{session_id:uuid}/risks/analyze",
     guards=[judges],
     status_code=HTTP_200_OK,
-    opt=HEAVY | {"before": findings},
+    opt=route(HEAVY, before=findings),
 )
 async def analyze_session(
     session_id: FromPath[UUID], request: StrictRequest, sessions: Sessions, risks: Risks

@@ -8,8 +8,8 @@ from litestar.params import FromPath
 
 from cortez.core.db.pagination import Listing, Page
 from cortez.core.web.dependencies import provided
-from cortez.core.web.rate_limits import HEAVY
 from cortez.core.web.responses import Answer, created
+from cortez.core.web.route_options import HEAVY
 from cortez.sequences.access import readers, rollers
 from cortez.sequences.repository import TraceSequenceRepository
 from cortez.sequences.schemas import TraceSequenceOut

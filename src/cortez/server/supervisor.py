@@ -3,7 +3,7 @@
     SIGTERM, SIGINT   stop: the workers finish what they have begun; asked again, they are killed
     SIGHUP            roll: as many new workers, with the code and settings of now, then the old ones stop
 
-It runs `python -m cortez.server.worker` and knows nothing of the service, so that it stays small and never has to be
+It runs `python -m cortez.worker` and knows nothing of the service, so that it stays small and never has to be
 changed while it runs.
 """
 
@@ -75,7 +75,7 @@ class Worker:
         with theirs:
             descriptors = (listener.fileno(), theirs.fileno())
             told = [*map(str, descriptors), str(stop_timeout), *(["look"] if looks else [])]
-            command = [sys.executable, "-m", "cortez.server.worker", *told]
+            command = [sys.executable, "-m", "cortez.worker", *told]
             place = places.take()
             figures = {"PROMETHEUS_MULTIPROC_DIR": str(places.folder), "CORTEZ_WORKER_PLACE": str(place)}
             process = await asyncio.create_subprocess_exec(

@@ -9,9 +9,6 @@ import sys
 from types import FrameType
 from typing import Any
 
-if __name__ == "__main__":
-    gc.disable()  # until `settle`: nothing is garbage while modules load, and looking takes a tenth of the time
-
 import uvicorn
 from litestar import Litestar
 from litestar.types import ASGIApp, Receive, Send
@@ -24,7 +21,7 @@ from cortez.server.connection import SAFE, Connection
 from cortez.server.supervisor import GRACE
 from cortez.settings import Settings, SettingsError, load
 
-logger = logging.getLogger("cortez.server.worker")  # it is run by name
+logger = logging.getLogger(__name__)
 KEEP_ALIVE = 30  # seconds
 LAST_CALL = 0.3  # seconds between the last connection that is taken and the end of those that are idle
 YOUNG = 5_000  # objects made between two looks for garbage: those of a few requests
@@ -146,7 +143,3 @@ def main() -> None:
     settle()
     worker = Worker(config, app, serving, socket.socket(fileno=int(link)), looks=bool(looks))
     worker.run(sockets=[socket.socket(fileno=int(listener))])
-
-
-if __name__ == "__main__":
-    main()

@@ -53,8 +53,8 @@ def sum_of(column: ColumnElement[Any]) -> ColumnElement[Any]:
 
 
 def mean_of(column: ColumnElement[Any]) -> ColumnElement[Any]:
-    """The mean of what is not NULL, from whole millionths; NULL where there is nothing."""
-    return sum_of(column) / func.count(column)
+    """The mean of what is not NULL, from whole millionths, rounded once; NULL where there is nothing."""
+    return cast(func.sum(in_millionths(column)), Float) / (func.count(column) * MILLION)
 
 
 def figures_changed(

@@ -13,11 +13,11 @@ OWN_PATIENCE = 5.0  # seconds, for a request that waits for others of its own pr
 SHARE = 6  # of the places one principal, or one network that has not signed in, has at most a sixth at once
 LEAST = 8  # places, where there are so many
 AMONG_OTHERS = 2  # places of a person while others ask too: the more are at work, the longer each of them takes
-STRANGERS = 1  # places of all networks together that have not signed in, while principals ask
-STRANGERS_PAUSE = 0.01  # seconds between two of their requests then: a worker answers at most a hundred a second
+STRANGERS_PAUSE = 0.01  # seconds between two requests of networks unknown here, all together, while principals ask
 MANY = 8  # requests of a person that wait: more than a page asks for at once
 MOST_WAITING, MOST_OF_ONE = 10_000, 500
-KEY, PERSON, NETWORK = "key:", "person:", "network:"  # of names: API keys, which serve classes, accounts, others
+# Prefixes of names: API keys, which serve whole classes; accounts; networks, without a sign-in and with one lately.
+KEY, PERSON, NETWORK, HOME = "key:", "person:", "network:", "home:"
 
 
 class Gate:
@@ -32,16 +32,26 @@ class Gate:
         self.patience = patience
         self.places = max(1, connections - max(1, connections // 10))
         self.turns = Turns(self.places, MOST_WAITING, MOST_OF_ONE)
-        self.strangers = Turns(STRANGERS, MOST_WAITING, MOST_OF_ONE)
+        self.strangers = Turns(1, MOST_WAITING, MOST_OF_ONE)
         self.company = Company()
 
     @property
     def waiting(self) -> int:
-        return self.turns.waiting + self.strangers.waiting
+        return self.turns.waiting
 
-    def is_stranger_among_others(self, whose: str) -> bool:
-        """Whether it shares few places with all that have not signed in, who may ask from any number of networks."""
-        return whose.startswith(NETWORK) and self.company.is_shared(NETWORK)
+    async def pace(self, whose: str) -> None:
+        """While principals ask, hold back a network that nobody has signed in from lately: a hundred requests a second.
+
+        They are served network by network. An attacker has any number of addresses, so that no share of one limits
+        guesses at passwords; and the cheaper a guess is to refuse, the more are sent. Raises Unavailable.
+        """
+        if not (whose.startswith(NETWORK) and self.company.is_shared(NETWORK)):
+            return
+        try:
+            await self.strangers.take(whose, 1, OWN_PATIENCE)
+        except (TimeoutError, Crowded):
+            raise refused("strangers") from None
+        asyncio.get_running_loop().call_later(STRANGERS_PAUSE, self.strangers.release, whose)
 
     def share(self, whose: str) -> int:
         """How many requests of this name may be at work."""
@@ -74,26 +84,24 @@ class Admission:
         self.inside = False
         self.since = 0.0
         self.is_kept = False  # while a connection is held
-        self.is_among_strangers = False  # while one of their places is held
 
     async def enter(self, patience: float | None = None) -> None:
         """A request that did its work outside waits as long as it may take, so that the work is not lost."""
         gate, whose = self.gate, self.whose
         gate.company.note(NETWORK if whose.startswith(NETWORK) else whose)
+        if patience is not None:
+            await gate.pace(whose)
+        turns, share = gate.turns, gate.share(whose)
+        if patience is not None and whose.startswith(PERSON) and turns.waits_for_itself(whose, share):
+            patience = max(patience, OWN_PATIENCE)
         try:
-            if gate.is_stranger_among_others(whose):
-                await wait_for(gate.strangers, whose, STRANGERS, patience and max(patience, OWN_PATIENCE))
-                self.is_among_strangers = True
-            share = gate.share(whose)
-            if patience is not None and whose.startswith(PERSON) and gate.turns.waits_for_itself(whose, share):
-                patience = max(patience, OWN_PATIENCE)
-            await wait_for(gate.turns, whose, share, patience)
-        except BaseException as error:
-            self._leave_strangers()
-            if not isinstance(error, TimeoutError | Crowded):
-                raise
-            POOL_TIMEOUTS.labels("gate").inc()
-            raise Unavailable("POOL_EXHAUSTED", "All database connections are busy; try again.") from None
+            if turns.has_room(whose, share):
+                await turns.take(whose, share, patience)
+            else:
+                with POOL_WAIT_SECONDS.time():
+                    await turns.take(whose, share, patience)
+        except (TimeoutError, Crowded):
+            raise refused("gate") from None
         self.inside, self.since = True, time.monotonic()
 
     def leave(self) -> bool:
@@ -101,23 +109,12 @@ class Admission:
         was_inside, self.inside = self.inside, False
         if was_inside:
             self.gate.turns.release(self.whose, self.gate.rest(self.whose, time.monotonic() - self.since))
-            self._leave_strangers()
         return was_inside
 
-    def _leave_strangers(self) -> None:
-        """The next of them follows after a pause: the cheaper a guess is to refuse, the more would be sent."""
-        if self.is_among_strangers:
-            self.is_among_strangers = False
-            asyncio.get_running_loop().call_later(STRANGERS_PAUSE, self.gate.strangers.release, self.whose)
 
-
-async def wait_for(turns: Turns, whose: str, share: int, patience: float | None) -> None:
-    """A place; the time is measured where it is not free at once. Raises TimeoutError or Crowded."""
-    if turns.has_room(whose, share):
-        await turns.take(whose, share, patience)
-    else:
-        with POOL_WAIT_SECONDS.time():
-            await turns.take(whose, share, patience)
+def refused(where: str) -> Unavailable:
+    POOL_TIMEOUTS.labels(where).inc()
+    return Unavailable("POOL_EXHAUSTED", "All database connections are busy; try again.")
 
 
 ADMISSION: ContextVar[Admission | None] = ContextVar("admission", default=None)  # of the request at work

@@ -48,7 +48,7 @@ def run_all(connection: Connection) -> None:
 
     with EnvironmentContext(config, script, fn=steps, destination_rev="head") as environment:
         is_sqlite = connection.dialect.name == "sqlite"
-        environment.configure(connection=connection, render_as_batch=is_sqlite, at_once=True)  # as schema_changes asks
+        environment.configure(connection=connection, render_as_batch=is_sqlite, at_once=True)  # as operations asks
         environment.run_migrations()
 
 

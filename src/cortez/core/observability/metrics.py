@@ -64,8 +64,8 @@ POOL_WAIT_SECONDS = histogram(
     "pool_wait_seconds", "How long those waited that had to, refused ones included", buckets=WAIT_BUCKETS
 )
 POOL_TIMEOUTS = from_zero(
-    counter("pool_timeouts", "Requests that got no connection in time, at the gate or from the pool", ("where",)),
-    *("gate", "pool"),
+    counter("pool_timeouts", "Requests that got no connection in time", ("where",)),
+    *("gate", "pool", "strangers"),
 )
 
 TRANSACTIONS = counter("transactions", "Transactions that have ended", ("outcome",))

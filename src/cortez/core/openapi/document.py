@@ -1,11 +1,6 @@
 """The OpenAPI document, from the route table and the types that decode and encode: what is published is what holds.
 
-A route says in its `opt` what its signature cannot:
-
-- `bodies`: media type -> type, or a schema, of a body that the handler reads raw;
-- `max_items`: how many items a list among these may have;
-- `answers`: media type -> type, or a schema, of an answer that is not the returned type as JSON;
-- `also`: statuses of success besides the usual one.
+A route says in its options (`core/web/route_options.py`) what its signature cannot.
 """
 
 import inspect
@@ -23,9 +18,9 @@ from msgspec import Meta, Struct
 
 from cortez.core.db.pagination import Listing
 from cortez.core.openapi.json_schema import Json, Shapes
-from cortez.core.web.guards import allow
 from cortez.core.web.problems import PROBLEM_JSON, Problem
 from cortez.core.web.responses import Answer
+from cortez.core.web.route_options import options_of
 from cortez.core.web.schemas import Resource
 
 UNIONS = (Union, UnionType)
@@ -141,21 +136,21 @@ def types_of(handler: Any, path: str) -> Iterator[Any]:
     """Every type that needs a schema for this route."""
     yield Problem
     yield from (kind for kind in (*bodies(handler).values(), *answers(handler).values()) if not isinstance(kind, dict))
-    yield from (parameter_type(field) for field in (*places(handler, path), *handler.opt["query"].values()))
+    yield from (parameter_type(field) for field in (*places(handler, path), *options_of(handler).query.values()))
 
 
 def bodies(handler: Any) -> dict[str, Any]:
     """The type of the body by media type."""
     data = handler.parsed_fn_signature.parameters.get("data")
-    given = handler.opt.get("bodies") or ({JSON: data.annotation} if data else {})
-    most = Meta(max_length=handler.opt.get("max_items"))
+    given = dict(options_of(handler).bodies) or ({JSON: data.annotation} if data else {})
+    most = Meta(max_length=options_of(handler).max_items)
     return {media: Annotated[kind, most] if get_origin(kind) is list else kind for media, kind in given.items()}
 
 
 def answers(handler: Any) -> dict[str, Any]:
     """The type of a successful answer by media type; nothing for 204."""
-    if "answers" in handler.opt:
-        return dict(handler.opt["answers"])
+    if answers := options_of(handler).answers:
+        return dict(answers)
     type_ = answer_type(handler)
     return {} if type_ is NoneType else {JSON: type_}
 
@@ -170,13 +165,13 @@ def answer_type(handler: Any) -> Any:
 
 def roles_of(handler: Any) -> list[str]:
     """The roles and scopes (`key:…`) that may call it, besides admins."""
-    held = [guard.roles for guard in handler.opt.get("guards", ()) if isinstance(guard, allow)]
+    held = [guard.roles for guard in options_of(handler).guards]
     return [role for roles in held for role in roles if role != "admin"]
 
 
 def callers(handler: Any) -> str:
     """In words, who may make the call."""
-    if handler.opt.get("public") or handler.opt.get("outside"):
+    if options_of(handler).public or options_of(handler).outside:
         return "everybody"
     roles = [role for role in roles_of(handler) if not role.startswith("key:")]
     scopes = [role.removeprefix("key:") for role in roles_of(handler) if role.startswith("key:")]
@@ -194,7 +189,7 @@ def operation(handler: Any, path: str, verb: str, shapes: Shapes) -> Json:
         "parameters": [*parameters(handler, path, shapes), *headers(handler, verb)],
         "responses": responses(handler, path, verb, shapes),
     }
-    if handler.opt.get("public") or handler.opt.get("outside"):
+    if options_of(handler).public or options_of(handler).outside:
         made["security"] = []
     if given := bodies(handler):
         made["requestBody"] = {"required": must_be_sent(given), "content": content(given, shapes)}
@@ -226,7 +221,7 @@ def parameters(handler: Any, path: str, shapes: Shapes) -> Iterator[Json]:
     for field in places(handler, path):
         yield {"name": field.name, "in": "path", "required": True, "schema": parameter(field, shapes)}
     own = list(handler.parsed_fn_signature.parameters)
-    query = handler.opt["query"]
+    query = options_of(handler).query
     for name in sorted(query, key=lambda name: (own.index(name) if name in own else len(own), name)):
         field = query[name]
         said = {"description": QUERY[name]} if name in QUERY else {}
@@ -259,7 +254,7 @@ def parameter_type(field: FieldDefinition) -> Any:
 
 def headers(handler: Any, verb: str) -> Iterator[Json]:
     taken = {
-        "Idempotency-Key": verb == "POST" and not handler.opt.get("no_key"),
+        "Idempotency-Key": verb == "POST" and options_of(handler).takes_key,
         "If-Match": "match" in handler.parsed_fn_signature.parameters,
         "If-None-Match": verb == "GET" and is_resource(answer_type(handler)),
     }
@@ -274,7 +269,7 @@ def is_resource(type_: Any) -> bool:
 
 def responses(handler: Any, path: str, verb: str, shapes: Shapes) -> Json:
     found: Json = {}
-    for status in (handler.status_code, *handler.opt.get("also", ())):
+    for status in (handler.status_code, *options_of(handler).also):
         found[str(int(status))] = success(handler, status, shapes)
     if verb == "GET" and is_resource(answer_type(handler)):
         said = "The answer would be the same as the one you have."
@@ -325,14 +320,11 @@ def problem(status: HTTPStatus, shapes: Shapes) -> Json:
 
 def errors(handler: Any, path: str, verb: str) -> list[HTTPStatus]:
     """What a route can answer besides its success."""
-    if handler.opt.get("outside"):
+    options = options_of(handler)
+    if options.outside:
         return []
-    public = bool(handler.opt.get("public"))
-    names = (
-        "{" in path
-        or handler.opt.get("names", False)
-        or any(field.is_required for field in handler.opt["query"].values())
-    )
+    public = options.public
+    names = "{" in path or options.names or any(field.is_required for field in options.query.values())
     writes, takes_body = verb != "GET", verb in ("POST", "PUT", "PATCH")
     can = {
         HTTPStatus.BAD_REQUEST: takes_body,

@@ -20,7 +20,7 @@ from cortez.core.concurrency.worker_pools import BESIDE
 from cortez.core.observability.request_context import note_batch
 from cortez.core.web.decoding import decoder, explain, refuse_nul
 from cortez.core.web.requests import StrictRequest
-from cortez.core.web.responses import SENT_BACK
+from cortez.core.web.route_options import RouteOptions, route
 from cortez.errors import Conflict, CortezError, FieldError, Invalid
 
 T = TypeVar("T")
@@ -43,11 +43,11 @@ Items = msgspec.defstruct(
 )
 
 
-def batch_of(type_: Any) -> dict[str, Any]:
+def batch_of(type_: Any) -> dict[str, RouteOptions]:
     """The options of a route that takes many of these as JSON or NDJSON."""
     lines = {"type": "string", "description": f"One {type_.__name__} a line, at most {MAX_ITEMS:,}."}
     bodies = {"application/json": list[type_], "application/x-ndjson": lines}
-    return {"bodies": bodies, "max_items": MAX_ITEMS, "max_body": MAX_BODY, SENT_BACK: HTTP_200_OK}
+    return route(bodies=bodies, max_items=MAX_ITEMS, max_body=MAX_BODY, sent_back=HTTP_200_OK)
 
 
 class ItemResult(Struct, frozen=True, kw_only=True, omit_defaults=True):

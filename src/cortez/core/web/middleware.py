@@ -32,6 +32,7 @@ from cortez.core.web import idempotency
 from cortez.core.web.request_attempt import Unit, copy_scope_state
 from cortez.core.web.request_body import SAFE, check_headers, check_query, is_large, read_body
 from cortez.core.web.responses import shown_again, subjects_of
+from cortez.core.web.route_options import is_outside, options_of
 from cortez.core.web.uploads import receive_upload
 from cortez.errors import Invalid, Unavailable
 
@@ -50,7 +51,7 @@ class UnitOfWork(ASGIMiddleware):
     """Buffers the body, authenticates, and runs the request in a unit of work, repeated where that may help."""
 
     scopes = (ScopeType.HTTP,)
-    exclude_opt_key = "outside"  # pages and health checks, which touch no data
+    should_bypass_for_scope = staticmethod(is_outside)
 
     def __init__(
         self,
@@ -73,7 +74,7 @@ class UnitOfWork(ASGIMiddleware):
             return
         request_id(scope)  # made before the state is copied, so that every attempt has the same
         headers = dict(scope["headers"])
-        if scope["route_handler"].opt.get("upload"):
+        if options_of(scope["route_handler"]).upload:
             await self.handle_upload(scope, receive, send, next_app, headers)
             return
         async with self.room(scope, headers):
@@ -111,7 +112,7 @@ class UnitOfWork(ASGIMiddleware):
             if scope["method"] not in SAFE:
                 async with self.database.session(writes=False) as session:
                     await self.sign_in(scope, session)
-            if before := scope["route_handler"].opt.get("before"):
+            if before := options_of(scope["route_handler"]).before:
                 scope["state"]["prepared"] = await before(scope, body, self.database)
             await self.run(scope, body, receive, sending, next_app, self.claim(scope, headers, body))
 
@@ -124,9 +125,10 @@ class UnitOfWork(ASGIMiddleware):
         scope["user"] = principal = await self.authenticate(scope, session)
         if principal and principal.is_key:
             self.note(principal, call_of(scope), set(), request_id(scope))
-        for guard in handler.opt["guards"]:
+        options = options_of(handler)
+        for guard in options.guards:
             await guard(ASGIConnection(scope), handler)
-        if scope["method"] not in SAFE or not handler.opt["reads"]:
+        if scope["method"] not in SAFE or not options.reads:
             await close(session)
 
     @asynccontextmanager
@@ -173,7 +175,8 @@ class UnitOfWork(ASGIMiddleware):
             scope["state"]["upload"] = upload
             claimed = self.claim(scope, headers, upload.fingerprint())
             async with self.admitted(scope, send) as sending:
-                scope["state"]["prepared"] = await scope["route_handler"].opt["before"](scope, b"", self.database)
+                if before := options_of(scope["route_handler"]).before:
+                    scope["state"]["prepared"] = await before(scope, b"", self.database)
                 await self.run(scope, b"", receive, sending, next_app, claimed)
         finally:
             upload.discard()
@@ -228,7 +231,7 @@ class UnitOfWork(ASGIMiddleware):
                 else:
                     await self.sign_in(scope, session)
                     replica = self.database.replica
-                    if replica and number == 0 and scope["route_handler"].opt["reads"]:
+                    if replica and number == 0 and options_of(scope["route_handler"]).reads:
                         unit.replica = replica if await replica.take_over(session) else None
                 if claimed:
                     self.keep_place()

@@ -17,6 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from cortez.core.db.errors import AWAY, DAMAGED, described, of_database
 from cortez.core.observability.metrics import POOL_TIMEOUTS
 from cortez.core.observability.request_ids import request_id
+from cortez.core.web.route_options import options_of
 from cortez.enums import listed
 from cortez.errors import CortezError, FieldError, Invalid, NotFound, Unavailable
 
@@ -101,7 +102,7 @@ def on_exception(request: Request[Any, Any, Any], error: Exception) -> Response[
     route = request.scope.get("route_handler")  # none where no route matched
     if isinstance(error, PoolTimeout):
         POOL_TIMEOUTS.labels("pool").inc()
-    known = answer_to(error, route.opt.get("query", {}) if route else {})
+    known = answer_to(error, options_of(route).query if route else {})
     if known.status == HTTPStatus.INTERNAL_SERVER_ERROR or known in (AWAY, DAMAGED):
         logger.error("%s: %s, request %s", known.code, described(error), request_id(request.scope))
     body = problem_of(request, known)

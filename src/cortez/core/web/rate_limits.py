@@ -25,14 +25,12 @@ from cortez.core.observability.request_context import note_principal
 from cortez.core.security.principal import Principal
 from cortez.core.web.client_address import client_network
 from cortez.core.web.rate_limit_store import Allowance, Meters, RateLimit
+from cortez.core.web.route_options import options_of
 from cortez.errors import TooManyRequests, Unauthorized
 
 MINUTE = 60
 BLOCKS = 20
 MAX_LEASES = 10_000
-HEAVY = {"heavy": True}  # option of a route that reads or writes much at once: exports, reports, analysis, imports
-
-UNMETERED = "unmetered"  # option of a route whose attempts are counted otherwise, or cannot be guessed
 
 Authenticate = Callable[[Scope, AsyncSession], Awaitable[Principal | None]]
 
@@ -49,7 +47,7 @@ class Kind(StrEnum):
     def of(cls, scope: Any, principal: Principal | None) -> "Kind":
         if principal is None:
             return cls.ANONYMOUS
-        if scope["route_handler"].opt.get("heavy"):
+        if options_of(scope["route_handler"]).heavy:
             return cls.HEAVY
         return cls.READ if scope["method"] == "GET" else cls.WRITE
 
@@ -130,7 +128,7 @@ def limited(authenticate: Authenticate, rates: Rates) -> Authenticate:
             raise
         scope["user"] = principal  # known to whoever notes the answer, also where it is a refusal
         note_principal(f"{principal.kind}:{principal.id}" if principal else None)
-        if principal or not scope["route_handler"].opt.get(UNMETERED):
+        if principal or not options_of(scope["route_handler"]).unmetered:
             await rates.take(scope, principal)
         return principal
 

@@ -8,11 +8,11 @@ from litestar.types import HTTPScope, Receive, Scope
 from cortez.core.db.pagination import pairs_of
 from cortez.core.web.decoding import decode
 from cortez.core.web.pagination import with_filters
+from cortez.core.web.route_options import options_of
 from cortez.core.web.schemas import Input
 from cortez.errors import Invalid, TooLarge, TooSlow, UnsupportedMediaType
 
 SAFE = {"GET", "HEAD", "OPTIONS"}
-MAX_BODY = 1_000_000
 LARGE = 2_000_000  # bytes, from which on a body waits for its turn
 DIGITS = 15  # of a length that makes sense
 LEAST_RATE = 32_000  # bytes a second
@@ -29,7 +29,7 @@ def exceeds(declared: bytes, limit: int) -> bool:
 
 def is_large(scope: HTTPScope, headers: dict[bytes, bytes]) -> bool:
     """Whether the body may be larger than most: by what the route takes, and what the sender says of it."""
-    if scope["route_handler"].opt.get("max_body", MAX_BODY) <= LARGE:
+    if options_of(scope["route_handler"]).max_body <= LARGE:
         return False
     return exceeds(headers.get(b"content-length", b""), LARGE)
 
@@ -70,7 +70,7 @@ async def read_body(scope: HTTPScope, headers: dict[bytes, bytes], receive: Rece
 
     Raises TooLarge, or TooSlow (`Body`).
     """
-    limit = scope["route_handler"].opt.get("max_body", MAX_BODY)
+    limit = options_of(scope["route_handler"]).max_body
     declared = headers.get(b"content-length", b"0")
     if exceeds(declared, limit):
         raise TooLarge(None, f"A body may have at most {limit} bytes here.")
@@ -96,7 +96,8 @@ def takes_body(scope: HTTPScope) -> bool:
 def check_headers(scope: HTTPScope, headers: dict[bytes, bytes], body: bytes) -> None:
     """Refuse what a route would otherwise silently ignore: a media type, a key or a precondition."""
     handler = scope["route_handler"]
-    media_types = handler.opt.get("bodies", ("application/json",))
+    options = options_of(handler)
+    media_types = options.bodies or ("application/json",)
     given = headers.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
     if body and given not in media_types:
         raise UnsupportedMediaType(None, f"Send {' or '.join(media_types)}.")
@@ -106,7 +107,7 @@ def check_headers(scope: HTTPScope, headers: dict[bytes, bytes], body: bytes) ->
         raise Invalid("HEADER_NOT_SUPPORTED", "If-None-Match has a meaning for reading only.")
     if b"if-match" in headers and "match" not in handler.parsed_fn_signature.parameters:
         raise Invalid("HEADER_NOT_SUPPORTED", "If-Match has no meaning on this route.")
-    if b"idempotency-key" in headers and (scope["method"] != "POST" or handler.opt.get("no_key")):
+    if b"idempotency-key" in headers and (scope["method"] != "POST" or not options.takes_key):
         raise Invalid("HEADER_NOT_SUPPORTED", "Idempotency-Key has no meaning on this route.")
 
 
@@ -115,7 +116,7 @@ def check_query(scope: Scope) -> bytes:
     given = scope["query_string"]
     if not given:
         return given
-    query, known = pairs_of(given), scope["route_handler"].opt["query"]
+    query, known = pairs_of(given), options_of(scope["route_handler"]).query
     if unknown := sorted({name for name, _ in query} - known.keys()):
         raise Invalid.at(unknown[0], f"This route has no query parameter {unknown[0]!r}.", "UNKNOWN_PARAMETER")
     if b"%00" in given:

@@ -15,16 +15,15 @@ from cortez.core.db.pagination import Listing
 from cortez.core.web.pagination import next_link
 from cortez.core.web.preconditions import etag
 from cortez.core.web.problems import PROBLEM_JSON, Problem, problem_of
+from cortez.core.web.route_options import options_of, route
 from cortez.core.web.schemas import Resource
 from cortez.errors import CortezError
 
 T = TypeVar("T")
 
 SHOWING = frozenset(range(200, 300)) - {HTTPStatus.NO_CONTENT}  # statuses of answers in which something is shown
-# Of a route: the status of an answer that shows nothing but what the caller sent, and so is no reading of it.
-SENT_BACK = "sent_back"
 # The options of a route that stores a thing once: the same again answers 200 with what is stored, which is shown.
-STORED_ONCE = {"also": (HTTP_200_OK,), SENT_BACK: HTTP_201_CREATED}
+STORED_ONCE = route(also=(HTTP_200_OK,), sent_back=HTTP_201_CREATED)
 
 
 class Answer(Response[T]):
@@ -44,7 +43,7 @@ class Answer(Response[T]):
         if isinstance(self.content, Listing) and self.content.next_cursor:
             rendered.headers["Link"] = next_link(request.scope, self.content.next_cursor)
         if unit := request.scope["state"].get("unit"):
-            sent_back = request.scope["route_handler"].opt.get(SENT_BACK) == rendered.status_code
+            sent_back = options_of(request.scope["route_handler"]).sent_back == rendered.status_code
             unit.answer, unit.shown = rendered, set() if sent_back else shown_in(self.about)
         return rendered
 
@@ -100,7 +99,7 @@ def key_of_session(named: object) -> UUID | None:
 
 def subjects_of(scope: Any, status: int, shown: set[str | UUID]) -> set[str | UUID]:
     """Whose data the answer to a request has shown, by its path and what is in it; nobody's that only sends back."""
-    if status not in SHOWING or scope["route_handler"].opt.get(SENT_BACK) == status:
+    if status not in SHOWING or options_of(scope["route_handler"]).sent_back == status:
         return set()
     places = scope["path_params"]
     if "student_id" in places:

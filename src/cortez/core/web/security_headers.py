@@ -6,6 +6,7 @@ from litestar.config.cors import CORSConfig
 from litestar.types import Message, Scope
 
 from cortez.core.observability.request_ids import request_id
+from cortez.core.web.route_options import options_of
 from cortez.settings import Settings
 
 EVERYWHERE = [
@@ -42,7 +43,7 @@ def allowed(headers: Iterable[tuple[bytes, bytes]], scope: Scope) -> Iterator[tu
     route = scope.get("route_handler")
     for name, value in headers:
         if name == b"allow":
-            methods = route.opt.get("methods") if route else None
+            methods = options_of(route).methods if route else None
             named = {*(methods or value.decode().split(", "))}
             yield name, ", ".join(sorted(named | ({"HEAD"} if "GET" in named else set()))).encode()
 
