@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import runpy
 import signal
 import socket
 import subprocess
@@ -92,6 +93,11 @@ def test_a_worker_that_dies_is_replaced_and_all_of_it_is_logged_in_one_form(serv
     (death,) = [line for line in lines if "starting another" in line["message"]]
     assert (death["level"], death["logger"]) == ("ERROR", "cortez.server.supervisor")
     assert "planted" not in said
+
+
+def test_a_process_beside_a_worker_does_not_become_one() -> None:
+    """It loads the main module of the worker under this name, and would begin to serve in place of its work."""
+    assert "main" not in runpy.run_module("cortez.worker.__main__", run_name="__mp_main__")
 
 
 def test_workers_whose_parent_is_gone_stop(server: Server) -> None:

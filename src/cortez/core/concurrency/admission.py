@@ -13,7 +13,7 @@ OWN_PATIENCE = 5.0  # seconds, for a request that waits for others of its own pr
 SHARE = 6  # of the places one principal, or one network that has not signed in, has at most a sixth at once
 LEAST = 8  # places, where there are so many
 AMONG_OTHERS = 2  # places of a person while others ask too: the more are at work, the longer each of them takes
-STRANGERS_PAUSE = 0.01  # seconds between two requests of networks unknown here, all together, while principals ask
+STRANGERS_PAUSE = 0.02  # seconds between two requests of networks unknown here, all together, while principals ask
 MANY = 8  # requests of a person that wait: more than a page asks for at once
 MOST_WAITING, MOST_OF_ONE = 10_000, 500
 # Prefixes of names: API keys, which serve whole classes; accounts; networks, without a sign-in and with one lately.
@@ -40,7 +40,7 @@ class Gate:
         return self.turns.waiting
 
     async def pace(self, whose: str) -> None:
-        """While principals ask, hold back a network that nobody has signed in from lately: a hundred requests a second.
+        """While principals ask, hold back a network that nobody has signed in from lately: fifty requests a second.
 
         They are served network by network. An attacker has any number of addresses, so that no share of one limits
         guesses at passwords; and the cheaper a guess is to refuse, the more are sent. Raises Unavailable.
