@@ -75,6 +75,7 @@ async def app(running_app: Litestar) -> AsyncGenerator[Litestar]:
     yield running_app
     running_app.state.upkeep.journal.forget()
     running_app.state.refusals.clear()
+    running_app.state.callers.homes.clear()
     await empty(running_app.state.database)
 
 

@@ -227,7 +227,6 @@ async def test_a_network_is_known_to_a_worker_once_somebody_signs_in_there(
 ) -> None:
     """What comes from there without a token, such as a refresh, does not wait among those who guess."""
     callers = app.state.callers
-    callers.homes.clear()
     scope: Any = {"client": ("127.0.0.1", 1), "headers": [], "route_handler": nothing}
     assert callers.identify(scope) == "network:127.0.0.1"
     assert (await guess(client))[0] == 401
