@@ -11,9 +11,8 @@ behind one address. A token of 256 bits cannot be guessed and needs no allowance
 import hashlib
 import hmac
 import time
-from collections import OrderedDict
 from datetime import timedelta
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from msgspec import Struct
@@ -21,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.clock import utc_now
 from cortez.core.db.engine import Database
+from cortez.core.latest import Latest
 from cortez.core.security.identifiers import folded
 from cortez.core.web.client_address import client_network
 from cortez.core.web.rate_limit_store import Allowance, LoginAttempt, Meters
@@ -39,8 +39,6 @@ ACCOUNT_KNOWN = 60.0  # seconds for which a worker knows whose a login is
 NO_ACCOUNT = UUID(int=0)  # whose a login is that no account has, so that it costs as much to ask for it
 REGISTRATIONS = Allowance(burst=600, seconds=4)
 
-T = TypeVar("T")
-
 
 class Try(Struct, frozen=True):
     """One attempt, by what it is counted."""
@@ -53,8 +51,8 @@ class Refusals:
     """What this worker knows to be used up, and until when: a storm of guesses then costs no statements."""
 
     def __init__(self) -> None:
-        self.until: OrderedDict[bytes, float] = OrderedDict()
-        self.accounts: OrderedDict[bytes, tuple[UUID, float]] = OrderedDict()  # by login: whose it is, and known until
+        self.until: Latest[bytes, float] = Latest(MAX_KNOWN)
+        self.accounts: Latest[bytes, tuple[UUID, float]] = Latest(MAX_KNOWN)  # by login: whose it is, and known until
 
     def clear(self) -> None:
         self.until.clear()
@@ -64,7 +62,7 @@ class Refusals:
         return self.until.get(one.key, 0) - time.time()
 
     def note(self, one: Try, seconds: float) -> None:
-        self._keep(self.until, one, time.time() + seconds)
+        self.until[one.key] = time.time() + seconds
 
     def account(self, one: Try) -> UUID | None:
         """Whose the login is, where it was looked up in the last minute; for so long it counts as before."""
@@ -72,13 +70,7 @@ class Refusals:
         return account if time.time() < until else None
 
     def note_account(self, one: Try, account: UUID) -> None:
-        self._keep(self.accounts, one, (account, time.time() + ACCOUNT_KNOWN))
-
-    def _keep(self, kept: OrderedDict[bytes, T], one: Try, value: T) -> None:
-        kept[one.key] = value
-        kept.move_to_end(one.key)
-        if len(kept) > MAX_KNOWN:
-            kept.popitem(last=False)
+        self.accounts[one.key] = account, time.time() + ACCOUNT_KNOWN
 
 
 class Attempts:
@@ -116,7 +108,7 @@ class Attempts:
             refuse_for(seconds)
 
     def guesses(self, login: str, account: UUID, *, is_known: bool) -> tuple[Try, ...]:
-        """What a guess takes at this login, whose account was looked up; NO_ACCOUNT where nobody has it.
+        """What a guess takes at this login, whose account was looked up. It is NO_ACCOUNT if the login is unknown.
 
         `is_known`: whether this network is known to the account.
         """

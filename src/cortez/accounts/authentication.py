@@ -1,9 +1,8 @@
 """Who asks: an access token of a person, or a machine's key, looked up anew for every request."""
 
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any
 
 from litestar.types import Scope
 from sqlalchemy import bindparam, exists, or_, select
@@ -16,14 +15,13 @@ from cortez.core.db.compiled_queries import Kept
 from cortez.core.db.driver import fetch
 from cortez.core.db.expressions import holds
 from cortez.core.db.replica import HERE, POSITION
+from cortez.core.latest import Latest
 from cortez.core.security.principal import Principal
 from cortez.core.security.tokens import KEY_PREFIX, Claims, Tokens, digest
 from cortez.core.web.client_address import client_network
 from cortez.core.web.route_options import options_of
 from cortez.errors import Unauthorized
 from cortez.settings import Settings
-
-T = TypeVar("T")
 
 MOST_KNOWN = 10_000  # keys, and as many networks
 
@@ -46,15 +44,15 @@ SIGNED_IN = select(USERS.id, USERS.student_id, USERS.roles).where(
 class Callers:
     """The caller of a request, as far as it is known without the database: by a token's claims, or a key used before.
 
-    `known` holds digests of keys, the most recently used ones. Any other caller counts as its network. `homes` are the
-    networks that somebody has signed in from, the latest ones, as this worker knows.
+    `known` holds digests of keys, the most recently used ones. Any other caller counts as its network. `homes` holds
+    the networks of the latest sign-ins and refreshes that this worker answered.
     """
 
     def __init__(self, tokens: Tokens, settings: Settings) -> None:
         self.tokens = tokens
         self.settings = settings
-        self.known: OrderedDict[bytes, None] = OrderedDict()
-        self.homes: OrderedDict[str, None] = OrderedDict()
+        self.known: Latest[bytes, None] = Latest(MOST_KNOWN)
+        self.homes: Latest[str, None] = Latest(MOST_KNOWN)
 
     def identify(self, scope: Any) -> str:
         """A name for the gate. The claims of a token are kept for who authenticates the request."""
@@ -70,19 +68,11 @@ class Callers:
         return f"{HOME if network in self.homes else NETWORK}{network}"
 
     def remember(self, secret: str) -> None:
-        keep(self.known, digest(secret))
+        self.known[digest(secret)] = None
 
     def note_home(self, network: str) -> None:
         """Somebody has signed in from there."""
-        keep(self.homes, network)
-
-
-def keep(kept: OrderedDict[T, None], one: T) -> None:
-    """As the latest; the oldest goes where there are too many."""
-    kept[one] = None
-    kept.move_to_end(one)
-    if len(kept) > MOST_KNOWN:
-        kept.popitem(last=False)
+        self.homes[network] = None
 
 
 def authenticator(

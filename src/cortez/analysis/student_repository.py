@@ -7,8 +7,8 @@ from sqlalchemy import ColumnElement, Select, and_, case, distinct, func, litera
 
 from cortez.accounts.access import taught_courses
 from cortez.accounts.models import CourseMember, CourseRole, User
-from cortez.analysis.sql import members, utc_day
 from cortez.analysis.student_schemas import Deliveries, Dialogue, Late, Reasoning, Technique, Traceability
+from cortez.core.db.expressions import members, utc_day
 from cortez.errors import NotFound
 from cortez.evaluations.models import Evaluation
 from cortez.exercises.models import ExerciseAttempt

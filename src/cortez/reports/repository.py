@@ -9,8 +9,8 @@ from sqlalchemy import CTE, ColumnElement, Select, case, false, func, select, tr
 from cortez.accounts.access import taught_courses
 from cortez.accounts.models import CourseMember, CourseRole, User
 from cortez.accounts.repository import MemberRepository
-from cortez.analysis.sql import monday_of
 from cortez.analysis.student_rules import week_of
+from cortez.core.db.expressions import monday_of
 from cortez.core.db.repository import Repository
 from cortez.core.db.types import stored
 from cortez.errors import FieldError, Invalid

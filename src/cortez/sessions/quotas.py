@@ -6,7 +6,6 @@ other processes, is seen late: a little more may get through, and nothing is ref
 """
 
 import time
-from collections import OrderedDict
 from collections.abc import Collection
 
 from msgspec import Struct
@@ -14,6 +13,7 @@ from msgspec.structs import replace
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from cortez.core.latest import Latest
 from cortez.errors import TooManyRequests
 from cortez.sessions.models import LearningSession
 from cortez.settings import Settings
@@ -59,7 +59,7 @@ class Quotas:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.known: OrderedDict[str, Held] = OrderedDict()
+        self.known: Latest[str, Held] = Latest(MOST_KNOWN)
 
     def of_session(self, steps: int, size: int) -> Held:
         limits = (self.settings.session_steps, self.settings.session_bytes)
@@ -80,9 +80,6 @@ class Quotas:
             known |= await self._read(unit, stale)
         for one, held in known.items():
             self.known[one] = held
-            self.known.move_to_end(one)
-        while len(self.known) > MOST_KNOWN:
-            self.known.popitem(last=False)
         return {one: replace(held) for one, held in known.items()}
 
     def count(self, student_id: str, size: int) -> None:

@@ -40,7 +40,7 @@ class Gate:
         return self.turns.waiting
 
     async def pace(self, whose: str) -> None:
-        """While principals ask, hold back a network that nobody has signed in from lately: fifty requests a second.
+        """While principals ask, admit networks without a recent sign-in at fifty requests a second, all together.
 
         They are served network by network. An attacker has any number of addresses, so that no share of one limits
         guesses at passwords; and the cheaper a guess is to refuse, the more are sent. Raises Unavailable.

@@ -11,7 +11,6 @@ import asyncio
 import hashlib
 import hmac
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from typing import Any
@@ -21,6 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.core.db.engine import Database
+from cortez.core.latest import Latest
 from cortez.core.observability.request_context import note_principal
 from cortez.core.security.principal import Principal
 from cortez.core.web.client_address import client_network
@@ -69,7 +69,7 @@ class Rates:
         self.database = database
         self.secret = hashlib.sha256(b"rates:" + settings.secret_key.encode()).digest()
         self.clock = clock
-        self.leases: OrderedDict[tuple[Kind, str], Lease] = OrderedDict()
+        self.leases: Latest[tuple[Kind, str], Lease] = Latest(MAX_LEASES)
         self.limits = {
             Kind.READ: settings.rate_reads,
             Kind.WRITE: settings.rate_writes,
@@ -95,10 +95,8 @@ class Rates:
         lease.left -= 1
 
     def lease(self, kind: Kind, who: str, block: int) -> Lease:
-        lease = self.leases.pop((kind, who), None) or Lease(block)
+        lease = self.leases.get((kind, who)) or Lease(block)
         self.leases[kind, who] = lease
-        if len(self.leases) > MAX_LEASES:
-            self.leases.popitem(last=False)
         return lease
 
     async def renew(self, lease: Lease, name: str, allowance: Allowance, block: int) -> None:
