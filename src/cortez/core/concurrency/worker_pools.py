@@ -23,7 +23,8 @@ from cortez.errors import Invalid, Unavailable
 
 T = TypeVar("T")
 
-PROCESSES, MEMORY, SECONDS = 2, 512_000_000, 30.0  # how many at once, and what each may take
+PROCESSES = min(2, max(1, (os.cpu_count() or 1) - 1))  # at once; one processor stays free for the event loop
+MEMORY, SECONDS = 512_000_000, 30.0  # what each may take
 WAITING = 200  # for one pool
 NICENESS = 10
 
