@@ -23,8 +23,7 @@ from sqlalchemy.pool import NullPool
 
 from cortez import tables
 from cortez.core.db import diagnostics
-from cortez.core.db.driver import BEGIN
-from cortez.core.db.engine import immediately, prepare_sqlite
+from cortez.core.db.sqlite import begin_each, prepare_sqlite
 from cortez.core.db.types import UtcDateTime
 from cortez.core.migrations import grants, runner
 from cortez.core.migrations.downgrade_guard import FLAG, refuse_losses
@@ -215,13 +214,14 @@ def sqlite(url: URL) -> AsyncEngine:
     """
     engine = create_async_engine(url, poolclass=NullPool, connect_args={"timeout": EMBEDDED_PATIENCE})
     prepare_sqlite(engine)
+    begin_each(engine, "BEGIN IMMEDIATE")
 
     @event.listens_for(engine.sync_engine, "connect")
     def off(connection: Any, record: Any) -> None:
         for pragma in REMAKING:
             connection.execute(pragma)
 
-    return engine.execution_options(**{BEGIN: immediately(engine)})
+    return engine
 
 
 def postgresql(url: URL, patience: float) -> AsyncEngine:

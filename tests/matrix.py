@@ -28,6 +28,7 @@ from cortez.accounts.repository import (
 )
 from cortez.audit.repository import AuditRepository
 from cortez.core.db.repository import Repository
+from cortez.core.db.unit_of_work import UnitOfWork
 from cortez.core.openapi import document as operations
 from cortez.core.security.principal import Principal
 from cortez.core.web.route_options import options_of
@@ -69,16 +70,16 @@ def undone(look: Callable[[AsyncSession], Awaitable[str]] | None = None) -> Iter
     """
     seen: list[str] = []
 
-    async def undo(session: AsyncSession) -> None:
+    async def undo(unit: UnitOfWork) -> None:
         if look:
-            seen.append(await look(session))
-        await session.rollback()
+            seen.append(await look(unit.session))
+        await unit.close()
 
     logger = logging.getLogger("httpx")
     before = logger.level
     logger.setLevel(logging.WARNING)
     try:
-        with patch("cortez.core.db.engine.commit_transaction", undo):
+        with patch.object(UnitOfWork, "end", undo):
             yield seen
     finally:
         logger.setLevel(before)

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from cortez.core.db.engine import prepare_sqlite
+from cortez.core.db.sqlite import begin_each, prepare_sqlite
 from cortez.core.migrations.runner import configuration
 from cortez.settings import Settings
 from postgres import binaries
@@ -76,6 +76,7 @@ def look(url: str, function: Callable[[Connection], T]) -> T:
         engine = create_async_engine(address, poolclass=NullPool)
         if address.get_backend_name() == "sqlite":
             prepare_sqlite(engine)
+            begin_each(engine)
         async with engine.begin() as connection:
             found = await connection.run_sync(function)
         await engine.dispose()

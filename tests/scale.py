@@ -44,11 +44,11 @@ async def multiply(database: Database, rows: int, parents: int = 200) -> None:
                 connection.execute(insert(table).on_conflict_do_nothing(), copies)
             made[table.name] = list(connection.scalars(select(table.c.id).order_by(table.c.id)))
 
-    async with database.engine.begin() as connection:
-        await connection.run_sync(copy)
-    async with database.engine.connect() as connection:
-        await connection.execution_options(isolation_level="AUTOCOMMIT")
-        await connection.execute(text("ANALYZE"))
+    async with database.unit() as session:
+        await (await session.connection()).run_sync(copy)
+    if not database.is_sqlite:  # whose planner works without figures of the tables, as it does for the service
+        async with database.engine.connect() as connection:
+            await connection.execute(text("ANALYZE"))
 
 
 def copied(table: Table, template: RowMapping, number: int, made: Ids) -> dict[str, Any]:

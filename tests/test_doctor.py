@@ -23,8 +23,7 @@ from cortez.commands.cli import cli
 from cortez.content.models import Subject
 from cortez.content.storage import Storage
 from cortez.core.db import diagnostics
-from cortez.core.db.driver import BEGIN
-from cortez.core.db.engine import Database, immediately
+from cortez.core.db.engine import Database
 from cortez.core.migrations import runner
 from cortez.core.migrations.revisions import CHECKOUT, revision_of, revisions
 from cortez.ops.doctor import BAD, GOOD, glance, of_clocks, of_sqlite
@@ -143,15 +142,10 @@ async def test_a_lock_that_is_not_given_is_one_line_and_changes_nothing(
     monkeypatch.setattr("cortez.core.migrations.operations.TRIES", 2)
     monkeypatch.setattr("cortez.core.migrations.operations.EMBEDDED_PATIENCE", 0.2)
     await asyncio.to_thread(command.upgrade, runner.configuration(fresh), "0008")
-    async with opened(fresh) as database, database.engine.connect() as connection:
-        statement = "BEGIN IMMEDIATE" if database.is_sqlite else "LOCK TABLE api_keys IN ACCESS SHARE MODE"
-        if database.is_sqlite:
-            await connection.rollback()
-            connection = await connection.execution_options(**{BEGIN: immediately(database.engine)})
-            statement = "SELECT 1"
-        await connection.execute(text(statement))
+    async with opened(fresh) as database, database.session(writes=True) as session:
+        lock = "SELECT 1" if database.is_sqlite else "LOCK TABLE api_keys IN ACCESS SHARE MODE"
+        await session.execute(text(lock))
         refused = await run(fresh, "migrate")
-        await connection.rollback()
     assert refused.exit_code == 1
     said = "holds a lock that was not given in time" if fresh.url.get_backend_name() == "sqlite" else "was not free"
     assert [line for line in refused.output.splitlines() if said in line] == refused.output.splitlines()[-1:]
@@ -189,10 +183,9 @@ async def test_a_newer_schema_may_add_what_need_not_be_written(database: Databas
         "varchar(5) DEFAULT 'x' NOT NULL": [],
         "varchar(5) NOT NULL": ["It wants erasures.more, which this version does not write."],
     }.items():
-        async with database.engine.connect() as connection:
-            await connection.execute(text(f"ALTER TABLE erasures ADD COLUMN more {type_}"))
-            assert await connection.run_sync(hindrances_of) == said
-            await connection.rollback()
+        async with database.session(writes=True) as session:
+            await session.execute(text(f"ALTER TABLE erasures ADD COLUMN more {type_}"))
+            assert await (await session.connection()).run_sync(hindrances_of) == said
 
 
 async def test_a_schema_that_is_behind_is_not_served(settings: Settings, client: httpx.AsyncClient) -> None:

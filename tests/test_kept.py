@@ -1,7 +1,6 @@
 """Kept statements on the driver: they find, raise and take part in transactions as SQLAlchemy's own execution does."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any
 from uuid import uuid4
@@ -11,14 +10,16 @@ from sqlalchemy import Integer, Uuid, bindparam, func, insert, select, sql, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, PendingRollbackError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from cortez.accounts.models import ApiKey, Course
+from cortez.accounts.models import Course, CourseMember
+from cortez.audit.models import AuditEntry
 from cortez.clock import utc_now
+from cortez.core.db.audit_context import SERVICE, Author
 from cortez.core.db.compiled_queries import STATEMENTS, Kept
-from cortez.core.db.driver import fetch
-from cortez.core.db.engine import Database, commit
+from cortez.core.db.engine import Database
 from cortez.core.db.errors import sqlstate
 from cortez.core.db.expressions import within
 from cortez.core.db.types import ListOf
+from cortez.core.db.unit_of_work import unit_of
 from cortez.core.observability.metrics import TRANSACTIONS
 from cortez.core.security.principal import SYSTEM
 from cortez.sessions.access import SESSIONS
@@ -36,6 +37,14 @@ LATE = Kept(
     )
 )
 WAIT, PID = Kept(select(func.pg_sleep(30))), Kept(select(func.pg_backend_pid().label("pid")))
+
+
+async def fetch(session: AsyncSession, kept: Kept, values: dict[str, Any]) -> list[Any]:
+    return await unit_of(session).fetch(kept, values)
+
+
+async def commit(session: AsyncSession) -> None:
+    await unit_of(session).commit()
 
 
 def lent(database: Database) -> int:
@@ -143,7 +152,7 @@ async def test_a_crowded_pool_closes_what_comes_back(database: Database) -> None
 
 @pytest.mark.parametrize("commits", [True, False])
 async def test_a_unit_s_first_statement_begins_its_transaction(database: Database, commits: bool) -> None:
-    async with database.writing() as session:
+    async with database.session(writes=True) as session:
         await fetch(session, STORE, row("new"))
         assert await titles(database, "new") == []
         if commits:
@@ -170,29 +179,43 @@ async def test_sqlalchemy_joins_a_transaction_that_has_begun(database: Database,
     assert lent(database) == 0
 
 
-@pytest.mark.parametrize("whole", [commit, AsyncSession.commit])
-async def test_a_transaction_is_committed_however_little_sqlalchemy_had_to_do(
-    database: Database, whole: Callable[[AsyncSession], Awaitable[None]]
-) -> None:
-    """Asked for its dialect only; given something and nothing to flush; or only told to commit."""
+async def test_a_transaction_is_committed_however_little_sqlalchemy_had_to_do(database: Database) -> None:
+    """Asked for its connection only; given something and nothing to flush; or given nothing at all."""
     async with database.session(writes=True) as session:
         await fetch(session, STORE, row("asked"))
-        assert session.get_bind().dialect.name
+        assert (await session.connection()).dialect.name
         assert [found.title for found in await fetch(session, TITLES, {"key": "asked"})] == ["Kept"]
         assert lent(database) == 1
-        await whole(session)
-        await fetch(session, STORE, row("only asked"))
-        assert session.get_bind().dialect.name
-        await whole(session)
+        await commit(session)
         await fetch(session, STORE, row("idle"))
         session.add(idle := Course(course_id="none", title="None"))
         session.expunge(idle)
-        await whole(session)
-        await fetch(session, STORE, row("told"))
-        await whole(session)
-    assert [await titles(database, key) for key in ("asked", "only asked", "idle", "told", "none")] == [
-        ["Kept"]
-    ] * 4 + [[]]
+        await commit(session)
+        await fetch(session, STORE, row("alone"))
+        await commit(session)
+        await commit(session)
+    assert [await titles(database, key) for key in ("asked", "idle", "alone", "none")] == [["Kept"]] * 3 + [[]]
+    assert lent(database) == 0
+
+
+async def test_entities_stay_in_the_session_after_a_commit(database: Database) -> None:
+    """What is changed in them later is stored by the next commit, in a transaction of its own."""
+    async with database.session(writes=True) as session:
+        session.add(course := Course(course_id="c", title="First"))
+        await commit(session)
+        assert lent(database) == 0
+        course.title = "Second"
+        await commit(session)
+        course.title = "Third"
+    assert await titles(database, "c") == ["Second"]
+
+
+async def test_a_session_cannot_commit_by_itself(database: Database) -> None:
+    async with database.session(writes=True) as session:
+        session.add(Course(course_id="c", title="Lost"))
+        with pytest.raises(TypeError, match="unit of work"):
+            await session.commit()
+    assert await titles(database, "c") == []
     assert lent(database) == 0
 
 
@@ -312,7 +335,7 @@ async def test_commits_and_rollbacks_are_counted_whoever_makes_them(database: Da
 
 
 async def test_what_is_not_flushed_yet_is_found(database: Database) -> None:
-    async with database.writing() as session:
+    async with database.session(writes=True) as session:
         session.add(Course(course_id="new", title="New"))
         assert [found.title for found in await fetch(session, TITLES, {"key": "new"})] == ["New"]
 
@@ -320,7 +343,7 @@ async def test_what_is_not_flushed_yet_is_found(database: Database) -> None:
 async def test_an_error_is_one_of_sqlalchemy_s(make: Make, database: Database) -> None:
     """And says no value; the session goes on after a rollback."""
     await make.course("there")
-    async with database.writing() as session:
+    async with database.session(writes=True) as session:
         with pytest.raises(IntegrityError) as broken:
             await fetch(session, STORE, row("there"))
         assert sqlstate(broken.value) == "23505"
@@ -340,9 +363,22 @@ async def test_observers_see_it_once_with_its_places(make: Make, database: Datab
     assert key not in sent[0]
 
 
-async def test_who_is_audited_is_not_written_past_the_log(database: Database) -> None:
-    with pytest.raises(TypeError, match="audit log"):
-        Kept(insert(ApiKey).values(name=bindparam("name"))).form(database.engine.dialect)
+async def test_the_audit_log_names_who_runs_one(make: Make, database: Database) -> None:
+    """Whatever is in the name, and only in this transaction."""
+    actor = "command:it's \\'; SELECT 1; --"
+    members = [CourseMember.__table__.c[name] for name in ("id", "course_id", "user_id", "role")]
+    moments = {name: utc_now() for name in ("joined_at", "created_at", "updated_at")}
+    join = Kept(insert(CourseMember).values({column.name: bindparam(column.name) for column in members} | moments))
+    given = {"course_id": await make.course(), "role": "student"}
+    for author in (Author(actor, "r"), SERVICE):
+        async with database.unit() as session:
+            unit_of(session).author = author
+            await fetch(session, join, given | {"id": uuid4(), "user_id": (await make.student()).id})
+    entries = sorted(await make.all(AuditEntry), key=lambda one: int(one.position))
+    assert [(one.actor_kind, one.actor, one.request_id) for one in entries if one.table_name == "course_members"] == [
+        ("command", actor.partition(":")[2], "r"),
+        ("service", None, None),
+    ]
 
 
 @pytest.mark.parametrize("writes", [False, True])

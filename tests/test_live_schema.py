@@ -241,15 +241,16 @@ def repairs(found: Comparison) -> list[str]:
 
 
 async def test_a_migrated_database_has_no_difference(database: Database) -> None:
-    async with database.engine.connect() as connection:
+    async with database.session(writes=True) as session:
+        connection = await session.connection()
         found = await connection.run_sync(diff.compare)
         assert found == Comparison([], [])
         assert await connection.run_sync(snapshot.read)
 
 
 async def test_revisions_and_models_make_the_same_but_for_triggers(database: Database) -> None:
-    async with database.engine.connect() as connection:
-        both = await connection.run_sync(needed)
+    async with database.session(writes=True) as session:
+        both = await (await session.connection()).run_sync(needed)
     apart = {thing.kind for thing, _ in both.revisions.items() ^ both.models.items()}
     assert apart == {"trigger"} | (set() if database.is_sqlite else {"function", "sequence"})
     assert len(both.models) > 800
@@ -277,9 +278,8 @@ async def test_every_difference_is_named_and_its_repair_repairs(database: Databa
                     connection.exec_driver_sql(statement)
             assert compare(connection) == Comparison([], [])
 
-    async with database.engine.connect() as connection:
-        await connection.run_sync(play)
-        await connection.rollback()
+    async with database.session(writes=True) as session:
+        await (await session.connection()).run_sync(play)
 
 
 async def test_tables_and_indexes_of_an_operator_are_notes(database: Database) -> None:
@@ -288,9 +288,8 @@ async def test_tables_and_indexes_of_an_operator_are_notes(database: Database) -
         connection.exec_driver_sql("CREATE INDEX idx_mine ON users (full_name)")
         return compare(connection)
 
-    async with database.engine.connect() as connection:
-        found = await connection.run_sync(play)
-        await connection.rollback()
+    async with database.session(writes=True) as session:
+        found = await (await session.connection()).run_sync(play)
     assert found.differences == []
     assert found.notes == [
         "index idx_mine on users is not of this version; it does no harm.",
@@ -307,9 +306,8 @@ async def test_what_was_repaired_by_hand_in_other_words_is_the_same(database: Da
         )
         return compare(connection)
 
-    async with database.engine.connect() as connection:
-        found = await connection.run_sync(play)
-        await connection.rollback()
+    async with database.session(writes=True) as session:
+        found = await (await session.connection()).run_sync(play)
     assert found == Comparison([], [])
 
 
@@ -331,9 +329,8 @@ async def test_a_database_that_was_dumped_and_restored_is_the_same(database: Dat
 
     if database.is_sqlite:
         return  # whose copy is the same file
-    async with database.engine.connect() as connection:
-        found = await connection.run_sync(play)
-        await connection.rollback()
+    async with database.session(writes=True) as session:
+        found = await (await session.connection()).run_sync(play)
     assert found == Comparison([], [])
 
 
@@ -346,8 +343,8 @@ async def test_what_the_models_have_and_no_revision_makes_is_this_version_s_faul
         live = {thing: told for thing, told in snapshot.read(connection).items() if thing.name != "deleted_at"}
         return weigh(live, Needed(forgotten, both.models), connection.dialect.name)
 
-    async with database.engine.connect() as connection:
-        found = await connection.run_sync(play)
+    async with database.session(writes=True) as session:
+        found = await (await session.connection()).run_sync(play)
     assert [str(one.thing) for one in found.differences] == [
         f"column {table}.deleted_at" for table in ("apuntes", "archivos_adjuntos", "exercises", "unidades")
     ]
@@ -373,6 +370,5 @@ async def test_a_role_that_may_only_read_and_write_rows_can_compare_unless_tempo
         with pytest.raises(CannotCompare, match=f"GRANT TEMP ON DATABASE {name} TO {role}; or compare as the owner"):
             diff.compare(connection)
 
-    async with database.engine.connect() as connection:
-        await connection.run_sync(play)
-        await connection.rollback()
+    async with database.session(writes=True) as session:
+        await (await session.connection()).run_sync(play)

@@ -23,12 +23,11 @@ from running import client_of, live, settings_for
 @asynccontextmanager
 async def locked(make: Make, session: LearningSession) -> AsyncIterator[None]:
     """While somebody else writes to this session, without an end."""
-    async with make.database.writing() as other:
+    async with make.database.session(writes=True) as other:
         await other.execute(
             update(LearningSession).where(LearningSession.id == session.id).values(updated_at=utc_now())
         )
         yield
-        await other.rollback()
 
 
 @asynccontextmanager
@@ -75,13 +74,13 @@ async def test_a_key_whose_first_request_goes_on_too_long_is_refused(settings: S
     session = await make.session()
     path, step = f"/sessions/{session.id}/traces", b'{"interaction_type":"student_prompt","content":"x"}'
     key = {"Idempotency-Key": "k", "Content-Type": "application/json"}
-    async with set_to(settings, db_lock_timeout=0.3) as hasty, make.database.writing() as other:
+    async with set_to(settings, db_lock_timeout=0.3) as hasty, make.database.session(writes=True) as other:
         admin = await hasty.admin()
         await idempotency.take(
             other, idempotency.Claim.of("k", f"person:{admin.id}", admin.id, f"POST /api/v1{path}", b"", step)
         )
         answer = await admin.post(path, content=step, headers=key)
-        await other.rollback()
+        await other.close()
         assert (await admin.post(path, content=step, headers=key)).status_code == 201
     assert problem(answer)[:2] == ((503, "LOCK_TIMEOUT") if make.database.is_sqlite else (409, "REQUEST_IN_PROGRESS"))
 

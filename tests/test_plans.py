@@ -13,7 +13,8 @@ async def test_each_query_has_its_index_and_each_index_its_query(app: Litestar, 
     sent = await everything(app, make)
     used: set[str] = set()
     unserved: dict[str, set[str]] = {}
-    async with database.engine.connect() as connection:
+    async with database.session(writes=True) as session:
+        connection = await session.connection()
         if not database.is_sqlite:
             await connection.exec_driver_sql("ANALYZE")  # what was asked has written, too
             await connection.exec_driver_sql("SET LOCAL enable_seqscan = off")

@@ -176,4 +176,4 @@ def test_a_repository_that_does_not_say_what_is_visible_cannot_be_made(database:
         noun = "course"
 
     with pytest.raises(TypeError):
-        Careless(database.reading(), SYSTEM)  # type: ignore[abstract]
+        Careless(database.reading().session, SYSTEM)  # type: ignore[abstract]

@@ -13,6 +13,7 @@ from cortez.accounts.repository import UserRepository
 from cortez.app import create_app
 from cortez.clock import utc_now
 from cortez.core.db.engine import Database
+from cortez.core.db.unit_of_work import unit_of
 from cortez.core.security.principal import SYSTEM
 from cortez.sessions.models import LearningSession, SessionStatus
 from cortez.traces.models import CognitiveTrace
@@ -129,13 +130,13 @@ async def test_a_session_starts_under_no_student_id_that_is_being_changed(make: 
     admin, key = await make.admin(), await make.key()
     student = await make.student(course=await make.course("c"))
     body = {"activity_id": (await make.activity(course_id="c")).activity_id, "student_id": student.student_id}
-    async with database.writing() as unit:
+    async with database.session(writes=True) as unit:
         users = UserRepository(unit, SYSTEM)
         await users.update(await users.get(student.id, lock=True), {"student_id": "new"})
         starting = asyncio.create_task(key.post("/sessions", json=body))
         await asyncio.sleep(0.3)
         assert not starting.done()
-        await unit.commit()
+        await unit_of(unit).commit()
     assert (await starting).json()["errors"][0]["pointer"] == "/student_id"
     assert (await key.post("/sessions", json=body | {"student_id": "new"})).status_code == 201
     changed = await admin.patch(f"/users/{student.id}", json={"student_id": "newer"})

@@ -23,10 +23,8 @@ from bench.programs import ROOT
 from bench.stage import Bench, Line
 from cortez.accounts.authentication import Callers, authenticator
 from cortez.app import create_app
-from cortez.core.db.audit_context import act_for
-from cortez.core.db.driver import line_of
-from cortez.core.db.engine import commit
 from cortez.core.db.pagination import Listing, Page
+from cortez.core.db.unit_of_work import unit_of
 from cortez.core.security.principal import Principal
 from cortez.core.security.tokens import Tokens
 from cortez.sessions.repository import SessionRepository
@@ -104,7 +102,7 @@ def ours(app: Any, settings: Settings, place: Place) -> dict[tuple[str, str], Pa
 
     async def connection() -> None:
         async with database.session(writes=False) as session:
-            await greenlet_spawn(line_of, session.sync_session)
+            await greenlet_spawn(unit_of(session).open)
 
     async def who() -> None:
         async with database.session(writes=False) as session:
@@ -122,10 +120,9 @@ def ours(app: Any, settings: Settings, place: Place) -> dict[tuple[str, str], Pa
 
     async def unit() -> None:
         async with database.session(writes=True) as session:
-            act_for(session, "service", "bench")
             sessions = SessionRepository(session, known["principal"])
             await sessions.run(sessions.locking(*JUDGED), session_ids=[place.open[0]])
-            await commit(session)
+            await unit_of(session).commit()
 
     parts = {"connection": connection, "who": who, "page": rows, "json": json, "unit": unit, **asked_of(app, place)}
     return {("ours", name): part for name, part in parts.items()}

@@ -23,7 +23,6 @@ from typing import Any, NamedTuple
 import httpx
 from litestar import Litestar
 from sqlalchemy import delete, event, select, update
-from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import AsyncSession
 
 import routes
@@ -31,7 +30,7 @@ from corpus import RIGHT
 from cortez import tables
 from cortez.accounts.models import RefreshToken, User
 from cortez.clock import utc_now
-from cortez.core.db import driver
+from cortez.core.db import unit_of_work
 from cortez.core.db.engine import Database
 from cortez.core.security.passwords import Passwords
 from cortez.core.security.tokens import digest, new_secret
@@ -112,11 +111,8 @@ class Fault:
 
     def commit(self, connection: Any) -> None:
         if not self.struck and self.strikes():
-            if isinstance(connection, Connection):
-                connection.exec_driver_sql(REFUSED)
-            else:  # a unit of work on the driver, which sends its own at once
-                driver.COMMIT = REFUSED
-                asyncio.get_running_loop().call_soon(setattr, driver, "COMMIT", "COMMIT")
+            unit_of_work.COMMIT = REFUSED  # which it sends at once
+            asyncio.get_running_loop().call_soon(setattr, unit_of_work, "COMMIT", "COMMIT")
 
 
 async def everything(session: AsyncSession) -> str:

@@ -49,13 +49,13 @@ async def run(stage: Stage) -> Outcome:
         stage.server(**SMALL) as server,
         ProcessPoolExecutor(1, get_context("spawn"), initializer=os.nice, initargs=(10,)) as pool,
     ):
-        async with stage.app(db_statement_timeout=120.0) as app, app.state.database.writing() as locking:
+        async with stage.app(db_statement_timeout=120.0) as app, app.state.database.session(writes=True) as locking:
             own = update(LearningSession).where(LearningSession.id == place.aside).values(updated_at=utc_now())
             await locking.execute(own)
             storming = loop.run_in_executor(pool, rage, server.address, place, clients, seconds)
             live = await probe(server.address, storming.done)
             found = await storming
-            await locking.rollback()
+            await locking.close()
         recovered = await recover(server.address, place)
     p99 = quantiles(live, n=100)[98]
     said = f"{clients} of each: fast {shown(found.fast)}, waiting {shown(found.slow)}, {found.broken} broken off; "

@@ -55,7 +55,7 @@ async def abandon(stage: Stage, place: Place, count: int, chance: random.Random)
     """How many statements are still at work, while the table is locked, and how many requests are answered then."""
     own = f"/api/v1/sessions/{place.sessions[0]}"
     with stage.server(DB_POOL_SIZE="8", DB_MAX_OVERFLOW="0") as server:
-        async with stage.app() as app, app.state.database.writing() as locking:
+        async with stage.app() as app, app.state.database.session(writes=True) as locking:
             if stage.database != SQLITE:
                 await locking.execute(text("LOCK TABLE git_traces IN ACCESS EXCLUSIVE MODE"))
             for start in range(0, count, 25):
@@ -67,7 +67,7 @@ async def abandon(stage: Stage, place: Place, count: int, chance: random.Random)
             await asyncio.sleep(SETTLE)
             left = await at_work(app.state.database) - (stage.database != SQLITE)
             answered = await asyncio.gather(*[ask(server.address, place, f"{own}/traces") for _ in range(AFTER)])
-            await locking.rollback()
+            await locking.close()
     return left, sum(answered)
 
 

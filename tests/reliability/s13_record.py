@@ -153,9 +153,8 @@ def forged(database: Database, days: int, position: str) -> str:
 async def as_a_role(database: Database, statement: str) -> bool:
     """By a connection as the service has them; whether it is refused."""
     try:
-        async with database.engine.connect() as connection:
-            await connection.execute(text(statement))
-            await connection.rollback()
+        async with database.session(writes=True) as session:
+            await session.execute(text(statement))
     except DBAPIError:
         return True
     return False
@@ -193,12 +192,11 @@ def by_sqlite(path: str, statement: str) -> bool:
 
 async def is_found(database: Database, statement: str) -> bool:
     """By an owner who puts the triggers out of the way; whether `verify` sees it then. It is taken back."""
-    async with unguarded(database) as connection:
-        nested = await connection.begin_nested()
+    async with unguarded(database) as session:
+        nested = await session.begin_nested()
         try:
-            await connection.execute(text(statement))
-            async with database.reading(bind=connection) as session:
-                return not (await verify(session)).intact
+            await session.execute(text(statement))
+            return not (await verify(session)).intact
         except DBAPIError:
             return True  # a constraint of the table
         finally:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import select, text, type_coerce, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.types import NullType
 
 from cortez.audit.models import AuditEntry, AuditLeaf, AuditSeal
@@ -31,8 +31,8 @@ async def run(stage: Stage) -> Outcome:
     async with stage.app() as app, Make(app, client_of) as make:
         for _ in range(3):
             await fill(make)
-        async with unguarded(make.database) as connection:
-            found = sum([await is_found(make.database, connection, chance) for _ in range(tries)])
+        async with unguarded(make.database) as session:
+            found = sum([await is_found(session, chance) for _ in range(tries)])
         intact = await is_intact(make.database)
         refused = sum([await is_refused(make.database, statement) for statement in statements(make.database)])
     asked = len(statements(make.database))
@@ -56,35 +56,31 @@ async def waiting(database: Database) -> int:
         return await backlog(session)
 
 
-async def is_intact(database: Database, connection: AsyncConnection | None = None) -> bool:
-    """As `connection` sees it, where one is given that has changed something."""
-    if connection is None:
-        async with database.reading() as session:
-            return (await verify(session)).intact
-    async with database.reading(bind=connection) as session:
+async def is_intact(database: Database) -> bool:
+    async with database.reading() as session:
         return (await verify(session)).intact
 
 
-async def is_found(database: Database, connection: AsyncConnection, chance: random.Random) -> bool:
+async def is_found(session: AsyncSession, chance: random.Random) -> bool:
     """Change one byte of one value, verify, and put it back."""
     model = chance.choice(MODELS)
     columns = [type_coerce(column, NullType()).label(column.name) for column in model.__table__.columns]
-    row = chance.choice((await connection.execute(select(*columns))).all())
+    row = chance.choice((await session.execute(select(*columns))).all())
     name = chance.choice([column for column, value in row._mapping.items() if value is not None])
-    nested = await connection.begin_nested()
+    nested = await session.begin_nested()
     try:
-        await change(connection, model, row.id, name, changed(row._mapping[name], chance))
-        return not await is_intact(database, connection)
+        await change(session, model, row.id, name, changed(row._mapping[name], chance))
+        return not (await verify(session)).intact
     except IntegrityError:
         return True  # a check of the table has seen it already
     finally:
         await nested.rollback()
 
 
-async def change(connection: AsyncConnection, model: type[Base], id_: Any, name: str, value: Any) -> None:
+async def change(session: AsyncSession, model: type[Base], id_: Any, name: str, value: Any) -> None:
     plain = value if isinstance(value, dict) else type_coerce(value, NullType())
     values = {"updated_at": model.__table__.c.updated_at, name: plain}
-    await connection.execute(update(model).where(type_coerce(model.id, NullType()) == id_).values(values))
+    await session.execute(update(model).where(type_coerce(model.id, NullType()) == id_).values(values))
 
 
 def changed(value: Any, chance: random.Random) -> Any:

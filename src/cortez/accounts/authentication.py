@@ -12,9 +12,9 @@ from cortez.accounts.models import ApiKey, RefreshToken, Role, User
 from cortez.clock import utc_now
 from cortez.core.concurrency.admission import HOME, KEY, NETWORK, PERSON
 from cortez.core.db.compiled_queries import Kept
-from cortez.core.db.driver import fetch
 from cortez.core.db.expressions import holds
 from cortez.core.db.replica import HERE, POSITION
+from cortez.core.db.unit_of_work import unit_of
 from cortez.core.latest import Latest
 from cortez.core.security.principal import Principal
 from cortez.core.security.tokens import KEY_PREFIX, Claims, Tokens, digest
@@ -112,7 +112,7 @@ def bearer(scope: Scope) -> str:
 
 
 async def machine(session: AsyncSession, living_key: Kept, secret: str) -> tuple[Any, Principal]:
-    found = await fetch(session, living_key, {"hash": digest(secret), "now": utc_now()})
+    found = await unit_of(session).fetch(living_key, {"hash": digest(secret), "now": utc_now()})
     if not found:
         raise Unauthorized("API_KEY_INVALID", "The API key is unknown, revoked or expired, or its maker is gone.")
     (key,) = found
@@ -121,7 +121,7 @@ async def machine(session: AsyncSession, living_key: Kept, secret: str) -> tuple
 
 
 async def person(session: AsyncSession, signed_in: Kept, claims: Claims) -> tuple[Any, Principal]:
-    found = await fetch(session, signed_in, {"user": claims.sub, "family": claims.sid})
+    found = await unit_of(session).fetch(signed_in, {"user": claims.sub, "family": claims.sid})
     if not found:
         raise Unauthorized("TOKEN_REVOKED", "This sign-in has ended; sign in again.")
     (user,) = found

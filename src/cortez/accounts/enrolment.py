@@ -20,6 +20,7 @@ from cortez.accounts.models import Course, CourseInvitation, CourseMember, Cours
 from cortez.accounts.repository import NO_PASSWORD, InvitationRepository, MemberRepository, UserRepository
 from cortez.accounts.schemas import AccountInput, Email
 from cortez.accounts.student_ids import carried, former
+from cortez.core.db.unit_of_work import unit_of
 from cortez.core.security.identifiers import folded
 from cortez.core.security.principal import SYSTEM
 from cortez.core.web.batches import bounded, errors_of, items_of, read
@@ -182,7 +183,7 @@ class Enrolment:
 
     async def _wait_for_others(self) -> None:
         """Two courses may take in the same new people at once: the later list finds the accounts of the earlier."""
-        if self.session.get_bind().dialect.name == "postgresql":
+        if not unit_of(self.session).is_embedded:
             await self.session.execute(select(func.pg_advisory_xact_lock(LOCK)))
 
     async def _room_for(self, lines: list[EnrolIn]) -> int:

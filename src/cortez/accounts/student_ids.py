@@ -5,12 +5,12 @@ from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import Select, select, union
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.accounts.models import FormerStudent
 from cortez.core.db.base import Base
 from cortez.core.db.expressions import within
+from cortez.core.db.upsert import insert_into
 from cortez.core.security.tokens import key_id
 from cortez.errors import Conflict
 
@@ -25,8 +25,7 @@ def digest_of(secret: str, student_id: str) -> bytes:
 
 async def note_former(session: AsyncSession, secret: str, student_id: str) -> None:
     """Remember that the student_id was that of a deleted account or an erased student; twice is once."""
-    dialect: Any = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
-    statement = dialect.insert(FormerStudent).values(digest=digest_of(secret, student_id), key_id=key_id(secret))
+    statement = insert_into(session, FormerStudent).values(digest=digest_of(secret, student_id), key_id=key_id(secret))
     await session.execute(statement.on_conflict_do_nothing(index_elements=["digest"]))
 
 

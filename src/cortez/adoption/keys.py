@@ -7,14 +7,13 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert as insert_postgresql
-from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
 from cortez.adoption.models import LegacyId
 from cortez.adoption.values import plain
 from cortez.core.db.classification import ERASED
+from cortez.core.db.upsert import insert_into
 from cortez.core.web.schemas import KEY_PATTERN
 
 NAMESPACE = UUID(
@@ -79,8 +78,9 @@ class Register:
         rows = [
             {"id": uuid7(), "place": place, "old_key": old, **values} for (place, old), values in self.waiting.items()
         ]
-        insert = insert_sqlite if session.get_bind().dialect.name == "sqlite" else insert_postgresql
-        await session.execute(insert(LegacyId).on_conflict_do_nothing(index_elements=["place", "old_key"]), rows)
+        await session.execute(
+            insert_into(session, LegacyId).on_conflict_do_nothing(index_elements=["place", "old_key"]), rows
+        )
         if len(self.noted) + len(rows) > KNOWN:
             self.noted.clear()
         self.noted.update(self.waiting)

@@ -24,6 +24,7 @@ from cortez.clock import utc_now
 from cortez.core.db.base import Base
 from cortez.core.db.engine import Database
 from cortez.core.db.types import instant_of
+from cortez.core.db.unit_of_work import unit_of
 
 LOCK = 0x7365616C  # any number, the same for every worker
 LOT = 10_000  # entries under one seal
@@ -64,7 +65,7 @@ def raw(model: type[Base]) -> list[Any]:
 
 def stored(model: type[Base], values: dict[str, Any], session: AsyncSession) -> list[Any]:
     """The values as `raw` will read them."""
-    dialect = session.get_bind().dialect
+    dialect = unit_of(session).engine.dialect
     forms = []
     for column in model.__table__.columns:
         process = column.type.dialect_impl(dialect).bind_processor(dialect)
@@ -120,7 +121,7 @@ async def seal_all(database: Database) -> int:
 
 async def seal(session: AsyncSession) -> int:
     """One more seal over the oldest unsealed entries, at most 10,000; how many there were. One worker at a time."""
-    if session.get_bind().dialect.name == "postgresql":
+    if not unit_of(session).is_embedded:
         await session.execute(select(func.pg_advisory_xact_lock(LOCK)))
     last = await session.scalar(select(AuditSeal).order_by(AuditSeal.number.desc()).limit(1))
     entries = (await session.execute(unsealed(session, await horizon(session)))).all()
@@ -161,7 +162,7 @@ def unsealed(session: AsyncSession, since: datetime | None) -> Any:
     statement = select(*raw(AuditEntry)).where(~SEALED)
     if since:
         statement = statement.where(AuditEntry.created_at > since)
-    if session.get_bind().dialect.name == "postgresql":
+    if not unit_of(session).is_embedded:
         snapshot = func.pg_current_snapshot()
         ends = (func.pg_snapshot_xmin(snapshot), func.pg_snapshot_xmax(snapshot))
         ended, newest = (cast(cast(end, Text), BigInteger) for end in ends)
@@ -282,7 +283,7 @@ async def loose_faults(session: AsyncSession, sealed: Sealed, since: datetime | 
 
 async def gap_faults(session: AsyncSession) -> list[Fault]:
     """SQLite, where no position is lost: PostgreSQL's counter also counts what is rolled back."""
-    if session.get_bind().dialect.name != "sqlite":
+    if not unit_of(session).is_embedded:
         return []
     before = func.lag(AuditEntry.position, 1, 0).over(order_by=AuditEntry.position).label("before")
     places = select(type_coerce(AuditEntry.id, NullType()).label("id"), AuditEntry.position, before).subquery()

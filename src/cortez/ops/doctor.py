@@ -23,6 +23,7 @@ from cortez.core.db import diagnostics
 from cortez.core.db.base import Base
 from cortez.core.db.engine import Database
 from cortez.core.db.replica import HERE, Behind, Position, Unfit
+from cortez.core.db.unit_of_work import unit_of
 from cortez.core.migrations.revisions import revision_of
 from cortez.ops.readiness import by_revision
 from cortez.settings import DEVELOPMENT_KEY, Settings
@@ -82,6 +83,8 @@ async def ask(make: Callable[[], AsyncEngine], url: URL, *looks: Look) -> list[F
         return [Finding(BAD, "database", f"There is no file {url.database}. Run: cortez migrate")]
     found: list[Finding] = []
     engine = make()
+    if url.get_backend_name() == "postgresql":
+        engine = engine.execution_options(isolation_level="READ COMMITTED")  # schemas are compared in a transaction
     try:
         async with engine.connect() as connection:
             for look in looks:
@@ -213,11 +216,12 @@ async def of_replica(settings: Settings, url: URL) -> Finding:
 async def compare_replica(database: Database) -> None:
     """Raises Unfit."""
     assert database.replica  # noqa: S101 - for the type checker
-    async with database.engine.connect() as primary, database.replica.engine.connect() as connection:
+    async with database.engine.connect() as primary, database.reading() as session:
+        await unit_of(session).move_to(database.replica.engine)
         told = await primary.scalar(select(HERE))
         if told is None:
             raise Unfit("DATABASE_URL leads to a replica too")
-        await database.replica.come_to(Position.of(told), connection)
+        await database.replica.come_to(Position.of(told), session)
 
 
 def of_clocks(theirs: datetime, ours: datetime) -> Finding:

@@ -14,6 +14,7 @@ from cortez.accounts.student_ids import digest_of, note_former
 from cortez.audit.models import SubjectKey
 from cortez.core.db.audit_context import keyed_digest, new_pads
 from cortez.core.db.classification import ERASED
+from cortez.core.db.unit_of_work import unit_of
 from cortez.core.web.idempotency import IdempotencyRecord
 from cortez.errors import Conflict
 from cortez.git.models import GitTrace
@@ -87,7 +88,7 @@ async def pseudonym_of(session: AsyncSession, student_id: str) -> str:
 
 async def make_key(session: AsyncSession, subject: str) -> None:
     """As the audit log does when it first mentions somebody; on PostgreSQL its owner alone may."""
-    if session.get_bind().dialect.name == "postgresql":
+    if not unit_of(session).is_embedded:
         await session.execute(select(func.cortez_make_key(subject)))
     else:
         session.add(SubjectKey(subject=subject, alias=uuid4().hex, pads=new_pads()))
@@ -150,7 +151,7 @@ async def forget_answers(session: AsyncSession, person: Person) -> int:
     names = [f'"{name}"'.encode() for name in (*person.subjects, person.email) if name]
     for model in before_sessions():  # answered without a student_id, so found by the row's own id
         names += [f'"{id_}"'.encode() for id_ in await session.scalars(select(model.id).where(rows_of(model, person)))]
-    if session.get_bind().dialect.name == "sqlite":
+    if unit_of(session).is_embedded:
         found = [func.instr(body, name) > 0 for name in names]
     else:
         found = [func.strpos(func.encode(body, "hex"), name.hex()) > 0 for name in names]

@@ -4,7 +4,6 @@ from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import delete, func, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
@@ -13,6 +12,7 @@ from cortez.accounts.models import User
 from cortez.clock import utc_now
 from cortez.core.db.classification import ERASED
 from cortez.core.db.engine import Database
+from cortez.core.db.upsert import insert_into
 from cortez.profiles.figures import merged, renew
 from cortez.profiles.models import StudentFigures, StudentProfile
 from cortez.sessions.models import LearningSession
@@ -127,10 +127,11 @@ async def forget(session: AsyncSession, pseudonyms: Collection[str]) -> None:
 
 async def locked(session: AsyncSession, student_ids: Collection[str]) -> dict[str, StudentProfile]:
     """The profiles, those that are missing made, held in the order of their keys until the unit ends."""
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     now = utc_now()
     rows = [{"id": uuid7(), "student_id": one, "created_at": now, "updated_at": now} for one in sorted(student_ids)]
-    await session.execute(insert(StudentProfile).on_conflict_do_nothing(index_elements=["student_id"]), rows)
+    await session.execute(
+        insert_into(session, StudentProfile).on_conflict_do_nothing(index_elements=["student_id"]), rows
+    )
     statement = select(StudentProfile).where(StudentProfile.student_id.in_(student_ids))
     held = statement.order_by(StudentProfile.student_id).with_for_update(key_share=True)
     found = await session.scalars(held.execution_options(populate_existing=True))

@@ -14,9 +14,9 @@ from cortez.clock import utc_now
 from cortez.core.db.bulk_insert import copy_rows
 from cortez.core.db.classification import ERASED
 from cortez.core.db.compiled_queries import Kept
-from cortez.core.db.driver import fetch, name_author
 from cortez.core.db.expressions import within
 from cortez.core.db.types import ListOf
+from cortez.core.db.unit_of_work import unit_of
 from cortez.core.security.principal import Principal
 from cortez.core.web.batches import BatchResult, ItemResult, answer_of, refuse_rejections
 from cortez.errors import Conflict, CortezError, Forbidden, Invalid, NotFound
@@ -119,8 +119,7 @@ class Ingest:
             raise result
         if not rows:
             return None
-        await name_author(self.session)
-        (stored,) = await fetch(self.session, STORE, dict(zip(COLUMNS, rows[0], strict=True)), TraceOut)
+        (stored,) = await unit_of(self.session).fetch(STORE, dict(zip(COLUMNS, rows[0], strict=True)), TraceOut)
         new: TraceOut = stored
         return new
 
@@ -141,7 +140,6 @@ class Ingest:
         if atomic:
             refuse_rejections(outcomes)
         if rows:
-            await name_author(self.session)
             await copy_rows(self.session, TRACES, COLUMNS, rows)
         return answer_of(outcomes)
 
@@ -175,7 +173,7 @@ class Ingest:
         locked = await self.sessions.run(self.sessions.locking(*JUDGED), session_ids=list(session_ids))
         sessions = {row.id: row for row in locked}
         ids = ({item.trace.id for item in items} | {item.trace.parent_trace_id for item in items}) - {None}
-        found = await fetch(self.session, STORED, {"ids": list(ids)}) if ids else ()
+        found = await unit_of(self.session).fetch(STORED, {"ids": list(ids)}) if ids else ()
         traces = {row.id: Whose(row.session_id, row.ingest_digest) for row in found}
         own = [row.id for row in locked if self._is_own(row)]
         judged = await judgements_of(self.session, own) if own else {}

@@ -1,100 +1,50 @@
-"""What the audit triggers need from a connection: who acts, in which request, and on SQLite the digests.
+"""What the audit triggers need from a connection: who writes, in which request, and on SQLite the digests.
 
 The triggers themselves belong to the schema; each model says what they record (`audit`).
 """
 
 import hashlib
 import secrets
-from functools import cache
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import event
-from sqlalchemy.engine import Connection
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
-from sqlalchemy.orm import Session, SessionTransaction
 
-from cortez.core.db.base import models
-from cortez.core.db.lending import UnitSession
-
-ACTOR, SAID = "actor", "actor_said"
+AUTHOR = "author"  # of a pooled connection: who writes on it
 
 
-class Audited(NamedTuple):
-    """Tables by the statements that the audit triggers see; a DELETE may cascade into any of them."""
+class Author(NamedTuple):
+    """Who makes the changes of a unit of work (`kind:id`), and in which request."""
 
-    inserts: frozenset[str]
-    inserts_by_people: frozenset[str]
-    updates: frozenset[str]
-
-
-@cache
-def audited() -> Audited:
-    """As the models say."""
-    audits = {table: model.audit for table, model in models().items() if model.audit}
-    return Audited(
-        frozenset(table for table, audit in audits.items() if audit.inserts),
-        frozenset(table for table, audit in audits.items() if audit.by_people is not None),
-        frozenset(table for table, audit in audits.items() if "UPDATE" in audit.events),
-    )
+    actor: str
+    request_id: str | None
 
 
-class WritingSession(UnitSession):
-    """A session whose changes the audit log knows the author of."""
+SERVICE = Author("service", None)
 
 
-def act_for(session: AsyncSession, actor: str, request_id: str) -> None:
-    """Say who makes the changes of this unit of work (`kind:id`), and in which request."""
-    session.info[ACTOR] = (actor, request_id)
+def naming(author: Author) -> str:
+    """What PostgreSQL's triggers read, to be sent after BEGIN: the settings of one transaction."""
+    actor, request_id = author
+    settings = {"cortez.actor": actor, "cortez.request_id": request_id or ""}
+    return "; SELECT " + ", ".join(f"set_config('{name}', {quoted(value)}, true)" for name, value in settings.items())
 
 
-@event.listens_for(WritingSession, "after_begin")
-def remember_actor(session: Session, transaction: SessionTransaction, connection: Connection) -> None:
-    connection.info[ACTOR], connection.info[SAID] = session.info[ACTOR], False
-
-
-def tell_the_audit_log(engine: AsyncEngine) -> None:
-    """PostgreSQL: set the actor before the first statement of a transaction that a trigger may see.
-
-    It costs a round trip where such a table is written or anything is deleted, and nothing on any other path.
-    """
-
-    @event.listens_for(engine.sync_engine, "before_cursor_execute")
-    def tell_actor(connection: Connection, cursor: Any, statement: str, values: Any, context: Any, many: bool) -> None:
-        if connection.info.get(SAID, True) or not is_seen(context, connection.info[ACTOR][0]):
-            return
-        connection.info[SAID] = True
-        actor, request_id = connection.info[ACTOR]
-        connection.exec_driver_sql(
-            "SELECT set_config('cortez.actor', $1, true), set_config('cortez.request_id', $2, true)",
-            (actor, request_id or ""),
-        )
-
-
-def is_person(actor: str) -> bool:
-    return actor.startswith("person:")
-
-
-def is_seen(context: Any, actor: str) -> bool:
-    """Whether a trigger may see the statement of this actor."""
-    if context.isinsert:
-        table = context.compiled.statement.table.name
-        return table in audited().inserts or (table in audited().inserts_by_people and is_person(actor))
-    if context.isupdate:
-        return context.compiled.statement.table.name in audited().updates
-    return bool(context.isdelete)
+def quoted(text: str) -> str:
+    """A literal of PostgreSQL's, whatever it takes backslashes for."""
+    escaped = text.replace("\\", "\\\\").replace("'", "''")
+    return f"E'{escaped}'"
 
 
 def add_functions(connection: Any, info: dict[str, Any]) -> None:
     """SQLite: what its triggers call. A program without these functions cannot write past the log."""
 
-    def said() -> tuple[str, str | None]:
-        told: tuple[str, str | None] = info.get(ACTOR, ("service", None))
-        return told
+    def author() -> Author:
+        found: Author = info.get(AUTHOR, SERVICE)
+        return found
 
-    connection.create_function("cortez_actor_kind", 0, lambda: said()[0].partition(":")[0])
-    connection.create_function("cortez_actor", 0, lambda: said()[0].partition(":")[2] or None)
-    connection.create_function("cortez_request_id", 0, lambda: said()[1])
+    connection.create_function("cortez_actor_kind", 0, lambda: author().actor.partition(":")[0])
+    connection.create_function("cortez_actor", 0, lambda: author().actor.partition(":")[2] or None)
+    connection.create_function("cortez_request_id", 0, lambda: author().request_id)
     connection.create_function("cortez_new_pads", 0, new_pads)
     connection.create_function("cortez_hmac", 2, keyed_digest, deterministic=True)
     connection.create_function("cortez_changed", 2, changed, deterministic=True)

@@ -7,30 +7,22 @@ import msgspec
 from sqlalchemy import JSON, Table, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from cortez.core.db.driver import FAILURES, told
-from cortez.core.db.instrumentation import timed
+from cortez.core.db.unit_of_work import unit_of
 
 
 async def copy_rows(
     session: AsyncSession, table: Table, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]
 ) -> None:
-    """Store rows of these columns in the session's open transaction.
+    """Store rows of these columns.
 
-    COPY takes a third of the time of an INSERT with as many parameters; it is refused as an INSERT would be. The
-    transaction begins with a statement of its own, so one must have run.
+    COPY takes a third of the time of an INSERT with as many parameters; it is refused as an INSERT would be.
     """
-    connection = await session.connection()
-    if connection.dialect.name == "sqlite":
-        await connection.execute(insert(table), [dict(zip(columns, row, strict=True)) for row in rows])
+    unit = unit_of(session)
+    if unit.is_embedded:
+        await session.execute(insert(table), [dict(zip(columns, row, strict=True)) for row in rows])
         return
-    driver = (await connection.get_raw_connection()).driver_connection
-    assert driver  # noqa: S101 - a connection that is open
     documents = [isinstance(table.c[name].type, JSON) for name in columns]
-    try:
-        with timed(connection.engine.sync_engine, f"COPY {table.name}"):
-            await driver.copy_records_to_table(table.name, columns=columns, records=records(documents, rows))
-    except FAILURES as error:
-        raise told(error, f"COPY {table.name}") from error
+    await unit.copy(table.name, columns, records(documents, rows))
 
 
 def records(documents: Sequence[bool], rows: Sequence[tuple[Any, ...]]) -> Iterable[tuple[Any, ...]]:

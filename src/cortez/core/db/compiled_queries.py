@@ -1,6 +1,6 @@
 """Statements that are built once and run many times: building and compiling one costs more than a small one takes.
 
-What is kept has one text for each kind of database, whatever it is asked with, and runs on the driver (`driver.fetch`).
+What is kept has one text for each kind of database, whatever it is asked with. `UnitOfWork.fetch` runs it.
 """
 
 from collections import namedtuple
@@ -15,7 +15,6 @@ from asyncpg.pgproto import pgproto
 from sqlalchemy import JSON, Dialect, Float, Insert, Select, String, Uuid, bindparam
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from cortez.core.db.audit_context import audited
 from cortez.core.db.types import ListOf
 from cortez.core.security.principal import Principal
 
@@ -36,8 +35,6 @@ class Form:
     """A statement as SQLAlchemy compiled it for one kind of database, with what it does to values on their way."""
 
     def __init__(self, statement: Statement, dialect: Dialect) -> None:
-        if isinstance(statement, Insert) and statement.table.name in audited().inserts:
-            raise TypeError(f"The audit log is told who writes {statement.table.name}: use the session.")
         compiled: Any = statement.compile(dialect=dialect)
         if compiled.post_compile_params or compiled.literal_execute_params:
             raise TypeError(f"A kept statement has one text; use `within` where this has IN: {compiled}")

@@ -1,4 +1,4 @@
-"""What goes to the database, as the engine tells it: statements are timed, slow ones logged, transactions counted."""
+"""What goes to the database, as the engine tells it: statements are timed, and slow ones are logged."""
 
 import logging
 import time
@@ -7,11 +7,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import event
-from sqlalchemy.engine import Connection, Engine, ExceptionContext
+from sqlalchemy.engine import Engine, ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from cortez.core.db.audit_context import WritingSession
-from cortez.core.observability.metrics import COMMITTED, ROLLED_BACK
 from cortez.core.observability.request_context import CURRENT
 
 logger = logging.getLogger(__name__)
@@ -87,25 +85,3 @@ def note(engine: Engine, statement: str, begun: float) -> None:
         route = exchange.route if exchange else None
         fields = {"ms": round(seconds * 1000, 1), "route": route, "sql": " ".join(statement.split())}
         logger.warning("slow statement", extra={"fields": fields})
-
-
-def watch_transactions(writer: AsyncEngine) -> None:
-    """Count what becomes of each, and time the commits; reading sessions only seem to roll back, on autocommit."""
-
-    @event.listens_for(writer.sync_engine, "commit")
-    def commit(connection: Connection) -> None:
-        if exchange := CURRENT.get():
-            exchange.committing = time.perf_counter()
-
-    @event.listens_for(writer.sync_engine, "rollback")
-    def roll_back(connection: Connection) -> None:
-        ROLLED_BACK.inc()
-
-
-@event.listens_for(WritingSession, "after_commit")
-def committed(session: WritingSession) -> None:
-    COMMITTED.inc()
-    exchange = CURRENT.get()
-    if exchange and exchange.committing:
-        exchange.database_seconds += time.perf_counter() - exchange.committing
-        exchange.committing = None

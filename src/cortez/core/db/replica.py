@@ -13,9 +13,10 @@ from sqlalchemy import Text, case, cast, column, event, func, select
 from sqlalchemy.dialects.postgresql.asyncpg import dialect
 from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from cortez.core.db.errors import sqlstate
+from cortez.core.db.unit_of_work import UnitOfWork, unit_of
 
 PATIENCE = 0.05  # seconds that a read waits for the replica to come far enough
 ANSWER = 1.0  # seconds in which the replica must take a connection, and say how far it is
@@ -72,7 +73,7 @@ class Replica:
     """Where it is lost, lags or is none, it is left alone for some seconds; then one read tries it again."""
 
     def __init__(self, engine: AsyncEngine, primary: AsyncEngine, patience: float = PATIENCE) -> None:
-        self.engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self.engine = engine
         self.primary = primary
         self.patience = patience
         self.trouble = ""
@@ -90,10 +91,10 @@ class Replica:
             return False
         if self.trouble:
             self.alone_until = now + LOST  # for the others: they wait for what becomes of this one
-        await session.close()
-        before, session.sync_session.bind = session.sync_session.bind, self.engine.sync_engine
+        unit = unit_of(session)
+        await unit.move_to(self.engine)
         try:
-            await self.come_to(Position.of(told), await session.connection())
+            await self.come_to(Position.of(told), session)
             if self.troubled_at <= now:  # not what another read has met meanwhile
                 self.trouble, self.alone_until = "", 0.0
             return True
@@ -101,31 +102,31 @@ class Replica:
             self.leave_alone(LAGGING, str(error))
         except Exception as error:  # whatever it is, the primary answers, and readiness says what it was
             self.lose(error)
-        await session.close()
-        session.sync_session.bind = before
+        await unit.move_to(self.primary)
         return False
 
-    async def come_to(self, position: Position, connection: AsyncConnection) -> None:
+    async def come_to(self, position: Position, session: AsyncSession) -> None:
         """Returns once it has replayed as far. Raises Unfit."""
-        timeline = connection.info.get(TIMELINE)
+        info = (await session.connection()).info
+        timeline = info.get(TIMELINE)
         if timeline is None:
-            timeline = connection.info[TIMELINE] = await self.identify(connection)
+            timeline = info[TIMELINE] = await self.identify(session)
         if timeline != position.timeline:
-            del connection.info[TIMELINE]
+            del info[TIMELINE]
             raise Unfit(f"it is on timeline {timeline}, and the primary on {position.timeline}")
         until, pause = time.monotonic() + self.patience, 0.001
-        while (missing := position.written - await replayed(connection)) > 0:
+        while (missing := position.written - await replayed(unit_of(session))) > 0:
             if time.monotonic() + pause > until:
                 raise Behind(f"it lags behind by {missing:,} bytes")
             await asyncio.sleep(pause)
             pause *= 2
 
-    async def identify(self, connection: AsyncConnection) -> int:
+    async def identify(self, session: AsyncSession) -> int:
         """Its timeline, for as long as the connection holds. Raises Unfit where it is no copy of the primary."""
         async with self.primary.connect() as other:
-            if (await other.execute(WHERE)).one() != (await connection.execute(WHERE)).one():
+            if (await other.execute(WHERE)).one() != (await session.execute(WHERE)).one():
                 raise Unfit("it is of another cluster, or another database")
-        timeline: int = (await connection.execute(HISTORY)).scalar_one()
+        timeline: int = (await session.execute(HISTORY)).scalar_one()
         return timeline
 
     def must_give_way(self, error: BaseException | None) -> bool:
@@ -149,14 +150,13 @@ class Replica:
         self.alone_until = self.troubled_at + seconds
 
 
-async def replayed(connection: AsyncConnection) -> int:
-    """How far it has come, asked past SQLAlchemy, since every read asks. Raises Unfit where it follows nobody."""
-    driver: Any = (await connection.get_raw_connection()).driver_connection
+async def replayed(unit: UnitOfWork) -> int:
+    """How far it has come, asked past SQLAlchemy, since every read asks. Raises Unfit where it follows no primary."""
     try:
-        following, place = await driver.fetchrow(STANDING, timeout=ANSWER)
+        following, place = await unit.driver.fetchrow(STANDING, timeout=ANSWER)
     except BaseException:
-        driver.terminate()  # a server that is silent cannot be asked to cancel it
-        await connection.invalidate()
+        unit.driver.terminate()  # a server that is silent cannot be asked to cancel it
+        unit.is_broken = True
         raise
     if not following:
         raise Unfit("it follows no primary any more")

@@ -15,9 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from cortez.core.db.base import Base
 from cortez.core.db.classification import ERASED
 from cortez.core.db.compiled_queries import Kept, asking, once
-from cortez.core.db.driver import fetch
 from cortez.core.db.pagination import DEFAULT_LIMIT, MAX_COUNTED, Listing, Page
 from cortez.core.db.types import stored
+from cortez.core.db.unit_of_work import unit_of
 from cortez.core.security.principal import Principal
 from cortez.errors import Conflict, NotFound
 
@@ -81,7 +81,7 @@ class Repository(ABC, Generic[M]):
 
         `make`: what is made of the columns of each, instead of a named tuple.
         """
-        return await fetch(self.session, kept, {**values, **asking(self.principal)}, make)
+        return await unit_of(self.session).fetch(kept, {**values, **asking(self.principal)}, make)
 
     @once
     def by_id(self, *columns: ColumnElement[Any]) -> Select[Any]:

@@ -43,7 +43,6 @@ class Exchange:
         self.batch: Mapping[str, int] = {}  # items by what became of them
         self.statements = 0
         self.database_seconds = 0.0
-        self.committing: float | None = None
 
     def __enter__(self) -> "Exchange":
         Exchange.at_work += 1

@@ -7,7 +7,6 @@ from uuid import UUID
 
 import msgspec
 from sqlalchemy import ForeignKey, Index, LargeBinary, delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
@@ -16,6 +15,8 @@ from cortez.core.db.base import Base
 from cortez.core.db.classification import Privacy
 from cortez.core.db.errors import LOCK_TIMEOUT, sqlstate
 from cortez.core.db.types import Items
+from cortez.core.db.unit_of_work import unit_of
+from cortez.core.db.upsert import insert_into
 from cortez.errors import Conflict, Invalid, NotFound
 
 if TYPE_CHECKING:
@@ -91,15 +92,16 @@ async def take(session: AsyncSession, claimed: Claim) -> list[Any] | None:
     Raises Invalid where the key was used for another body, Conflict where the first takes too long, NotFound where the
     answer was given by a right that the principal has no more.
     """
-    dialect: Any = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
-    statement = dialect.insert(IdempotencyRecord).values(
+    statement = insert_into(session, IdempotencyRecord).values(
         digest=claimed.digest, fingerprint=claimed.fingerprint, user_id=claimed.user_id
     )
     statement = statement.on_conflict_do_nothing(index_elements=["digest"]).returning(RECORDS.c.id)
     try:
         inserted = await session.execute(statement)
     except DBAPIError as error:
-        if dialect is postgresql and sqlstate(error) == LOCK_TIMEOUT:  # on SQLite any writer may have been in the way
+        if (
+            not unit_of(session).is_embedded and sqlstate(error) == LOCK_TIMEOUT
+        ):  # on SQLite any writer may have been in the way
             raise Conflict(
                 "REQUEST_IN_PROGRESS", "This request is still being worked on. Send it again later."
             ) from None

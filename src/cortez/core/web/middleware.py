@@ -22,14 +22,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.core.concurrency.admission import ADMISSION
 from cortez.core.concurrency.fair_queue import Crowded, Turns
-from cortez.core.db.audit_context import act_for
-from cortez.core.db.driver import close
+from cortez.core.db.audit_context import Author
 from cortez.core.db.engine import Database
+from cortez.core.db.unit_of_work import unit_of
 from cortez.core.observability.metrics import RETRIES
 from cortez.core.observability.request_ids import request_id
 from cortez.core.security.principal import Principal
 from cortez.core.web import idempotency
-from cortez.core.web.request_attempt import Unit, copy_scope_state
+from cortez.core.web.request_attempt import Attempt, copy_scope_state
 from cortez.core.web.request_body import SAFE, check_headers, check_query, is_large, read_body
 from cortez.core.web.responses import shown_again, subjects_of
 from cortez.core.web.route_options import is_outside, options_of
@@ -129,7 +129,7 @@ class UnitOfWork(ASGIMiddleware):
         for guard in options.guards:
             await guard(ASGIConnection(scope), handler)
         if scope["method"] not in SAFE or not options.reads:
-            await close(session)
+            await unit_of(session).close()
 
     @asynccontextmanager
     async def admitted(self, scope: Scope, send: Send) -> AsyncGenerator[Send]:
@@ -197,7 +197,7 @@ class UnitOfWork(ASGIMiddleware):
             ScopeState.from_scope(attempted).body = body  # where the framework keeps one that it has read
             if await self.attempt(attempted, receive, send, next_app, claimed, attempt):
                 return
-            RETRIES.labels(attempted["state"]["unit"].repeated_for or "replica").inc()
+            RETRIES.labels(attempted["state"]["attempt"].repeated_for or "replica").inc()
             await asyncio.sleep(random.uniform(0, 0.02) * 2**attempt)  # noqa: S311 - jitter
 
     async def attempt(
@@ -215,40 +215,40 @@ class UnitOfWork(ASGIMiddleware):
         """
         writes, last = scope["method"] not in SAFE, number == ATTEMPTS - 1
         async with self.database.session(writes=writes) as session:
-            unit = scope["state"]["unit"] = Unit(session, writes, claimed)
+            attempt = scope["state"]["attempt"] = Attempt(session, writes, claimed)
 
             async def guarded(message: Any) -> None:
-                if unit.will_repeat(last):
+                if attempt.will_repeat(last):
                     return
-                if not unit.sent:
-                    unit.sent, unit.status = True, message["status"]
-                    await close(session)  # the answer is on its way: no connection waits until it is read
+                if not attempt.sent:
+                    attempt.sent, attempt.status = True, message["status"]
+                    await unit_of(session).close()  # the answer is on its way: no connection waits until it is read
                 await send(message)
 
             try:
                 if writes:
-                    act_for(session, actor_of(scope), request_id(scope))
+                    unit_of(session).author = Author(actor_of(scope), request_id(scope))
                 else:
                     await self.sign_in(scope, session)
                     replica = self.database.replica
                     if replica and number == 0 and options_of(scope["route_handler"]).reads:
-                        unit.replica = replica if await replica.take_over(session) else None
+                        attempt.replica = replica if await replica.take_over(session) else None
                 if claimed:
                     self.keep_place()
                 if claimed and (stored := await idempotency.take(session, claimed)):
-                    await session.rollback()
+                    await unit_of(session).close()
                     for message in stored:
                         await send(message)
-                    unit.status, unit.shown = stored[0]["status"], shown_again(stored[1]["body"])
-                    self.note_shown(scope, unit)
+                    attempt.status, attempt.shown = stored[0]["status"], shown_again(stored[1]["body"])
+                    self.note_shown(scope, attempt)
                     return True
                 await next_app(scope, receive, guarded)
             except Exception as error:
-                unit.failure = error
-                if not unit.will_repeat(last):
+                attempt.failure = error
+                if not attempt.will_repeat(last):
                     raise
-            self.note_shown(scope, unit)
-            return unit.sent or not unit.will_repeat(last)
+            self.note_shown(scope, attempt)
+            return attempt.sent or not attempt.will_repeat(last)
 
     def claim(self, scope: HTTPScope, headers: dict[bytes, bytes], body: bytes) -> idempotency.Claim | None:
         """The idempotency key of the request, bound to who sent it and where."""
@@ -268,10 +268,10 @@ class UnitOfWork(ASGIMiddleware):
         if admission := ADMISSION.get():
             admission.is_kept = True
 
-    def note_shown(self, scope: Any, unit: Unit) -> None:
+    def note_shown(self, scope: Any, attempt: Attempt) -> None:
         """For the access log: whose data an answer to any verb has shown."""
         principal: Principal | None = scope["user"]
-        shown = subjects_of(scope, unit.status, unit.shown) if principal else ()
+        shown = subjects_of(scope, attempt.status, attempt.shown) if principal else ()
         if principal and shown:
             self.note(principal, call_of(scope), shown, request_id(scope))
 

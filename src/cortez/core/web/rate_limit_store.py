@@ -10,14 +10,14 @@ from typing import Any
 
 from msgspec import Struct
 from sqlalchemy import BigInteger, Index, LargeBinary, bindparam, case, delete, literal, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from cortez.core.db.base import Base
 from cortez.core.db.classification import Privacy
 from cortez.core.db.compiled_queries import Kept
-from cortez.core.db.driver import fetch
+from cortez.core.db.unit_of_work import unit_of
+from cortez.core.db.upsert import insert_into
 
 SECOND = 1_000_000  # moments are kept in microseconds
 
@@ -69,14 +69,13 @@ class Meters:
     def __init__(self, session: AsyncSession, model: type[Meter]) -> None:
         self.session = session
         self.model = model
-        self.dialect: Any = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
 
     async def take(self, key: bytes, allowance: Allowance, now: float, count: int = 1) -> float:
         """0 where `count` could be taken; else nothing was, and it may be tried again after so many seconds."""
         moment, cost = round(now * SECOND), allowance.each * count
         latest = moment + allowance.each * allowance.burst - cost  # what is spent may reach so far already
         spent = case((self.model.spent_until > moment, self.model.spent_until), else_=literal(moment, BigInteger()))
-        statement = self.dialect.insert(self.model).values(key=key, spent_until=moment + cost)
+        statement = insert_into(self.session, self.model).values(key=key, spent_until=moment + cost)
         statement = statement.on_conflict_do_update(
             index_elements=["key"], set_={"spent_until": spent + cost}, where=spent <= latest
         )
@@ -95,7 +94,7 @@ class Meters:
     async def mark(self, key: bytes, until: datetime) -> None:
         """Let the row stand until then, whatever was taken."""
         moment = round(until.timestamp() * SECOND)
-        statement = self.dialect.insert(self.model).values(key=key, spent_until=moment)
+        statement = insert_into(self.session, self.model).values(key=key, spent_until=moment)
         statement = statement.on_conflict_do_update(index_elements=["key"], set_={"spent_until": moment})
         await self.session.execute(statement)
 
@@ -110,7 +109,7 @@ class Meters:
 
     async def _spent_until(self, key: bytes) -> int:
         """In microseconds since 1970; 0 where there is no row."""
-        found: list[Any] = await fetch(self.session, SPENT[self.model], {"key": key})
+        found: list[Any] = await unit_of(self.session).fetch(SPENT[self.model], {"key": key})
         return found[0].spent_until if found else 0
 
     async def give_back(self, key: bytes, allowance: Allowance) -> None:

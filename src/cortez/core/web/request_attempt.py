@@ -8,13 +8,13 @@ from litestar.types import Scope
 from litestar.utils.scope.state import ScopeState
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from cortez.core.db.engine import commit
 from cortez.core.db.errors import repeatable_cause
 from cortez.core.db.replica import POSITION, Replica
+from cortez.core.db.unit_of_work import unit_of
 from cortez.core.web import idempotency
 
 
-class Unit:
+class Attempt:
     """One attempt at a request: its session, and what became of it."""
 
     def __init__(self, session: AsyncSession, writes: bool, claim: idempotency.Claim | None) -> None:
@@ -47,24 +47,24 @@ class Unit:
 
 async def provide_session(scope: Scope) -> AsyncGenerator[AsyncSession]:
     """The request's session: the one dependency that commits, and only for a method that writes."""
-    unit: Unit = scope["state"]["unit"]
+    attempt: Attempt = scope["state"]["attempt"]
     try:
-        yield unit.session
-        if unit.claim:
-            await idempotency.store(unit.session, unit.claim, unit.rendered())
-        if unit.writes:
-            await commit(unit.session)
+        yield attempt.session
+        if attempt.claim:
+            await idempotency.store(attempt.session, attempt.claim, attempt.rendered())
+        if attempt.writes:
+            await unit_of(attempt.session).commit()
     except GeneratorExit:  # cancelled before the handler began: the middleware closes the session
         raise
     except BaseException as error:
-        unit.failure = error
-        await unit.session.rollback()
+        attempt.failure = error
+        await unit_of(attempt.session).close()
         raise
 
 
 def position_of(scope: Scope) -> str | None:
     """How far the primary had written when it said who asks, for what reads on sessions of its own."""
-    told: str | None = scope["state"]["unit"].session.info.get(POSITION)
+    told: str | None = scope["state"]["attempt"].session.info.get(POSITION)
     return told
 
 

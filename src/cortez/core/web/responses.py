@@ -42,9 +42,9 @@ class Answer(Response[T]):
             rendered = tagged(rendered, etag(self.content, rendered.body), request)
         if isinstance(self.content, Listing) and self.content.next_cursor:
             rendered.headers["Link"] = next_link(request.scope, self.content.next_cursor)
-        if unit := request.scope["state"].get("unit"):
+        if attempt := request.scope["state"].get("attempt"):
             sent_back = options_of(request.scope["route_handler"]).sent_back == rendered.status_code
-            unit.answer, unit.shown = rendered, set() if sent_back else shown_in(self.about)
+            attempt.answer, attempt.shown = rendered, set() if sent_back else shown_in(self.about)
         return rendered
 
 
