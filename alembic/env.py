@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from cortez import tables
+from cortez.core.compat import steps_to
 from cortez.core.db import diagnostics
 from cortez.core.db.sqlite import begin_each, prepare_sqlite
 from cortez.core.db.types import UtcDateTime
@@ -187,7 +188,7 @@ def print_embedded() -> None:
         for pragma in REMAKING:
             connection.exec_driver_sql(pragma)
         if start:
-            rehearse(connection, context.script._upgrade_revs(start[0], "base"))
+            rehearse(connection, steps_to(context.script, start[0], "base"))
         event.listen(connection, "before_cursor_execute", print_change)
         context.static_output("\n".join(f"{line};" for line in (*REMAKING, "BEGIN IMMEDIATE")))
         rehearse(connection, wanted)

@@ -168,7 +168,7 @@ def read_as_it_is(engine: AsyncEngine) -> None:
     @event.listens_for(engine.sync_engine, "connect")
     def configure(connection: Any, record: Any) -> None:
         connection.isolation_level = None
-        connection.driver_connection._conn.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
+        connection.driver_connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
 
     @event.listens_for(engine.sync_engine, "begin")
     def begin(connection: Connection) -> None:

@@ -11,10 +11,10 @@ from typing import Any, Protocol
 from uuid import UUID
 
 import msgspec
-from asyncpg.pgproto import pgproto
 from sqlalchemy import JSON, Dialect, Float, Insert, Select, String, Uuid, bindparam
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from cortez.core.compat import FastUUID
 from cortez.core.db.types import ListOf
 from cortez.core.security.principal import Principal
 
@@ -85,7 +85,7 @@ def outward_of(type_: Any, dialect: Dialect) -> Process:
 
 def key_of(stored: str | None) -> UUID | None:
     """Of the text that SQLite has, as PostgreSQL's driver makes them: in a sixth of the time that Python's take."""
-    return None if stored is None else pgproto.UUID(stored)
+    return None if stored is None else FastUUID(stored)
 
 
 class Kept:

@@ -10,6 +10,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine, ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from cortez.core.compat import observers
 from cortez.core.observability.request_context import CURRENT
 
 logger = logging.getLogger(__name__)
@@ -49,7 +50,7 @@ class watched:  # noqa: N801 - reads as a function
         self.sent = Sent()
 
     def __enter__(self) -> tuple[str, tuple[Any, ...]]:
-        for before in self.engine.dispatch.before_cursor_execute:
+        for before in observers(self.engine).before_cursor_execute:
             self.statement, self.values = before(self.connection, None, self.statement, self.values, self.sent, False)
         return self.statement, self.values
 
@@ -57,7 +58,7 @@ class watched:  # noqa: N801 - reads as a function
         if failed:
             note(self.engine, self.statement, self.sent.begun)
             return
-        for after in self.engine.dispatch.after_cursor_execute:
+        for after in observers(self.engine).after_cursor_execute:
             after(self.connection, None, self.statement, self.values, self.sent, False)
 
 

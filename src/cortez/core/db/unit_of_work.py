@@ -15,8 +15,8 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, PendingRollbackError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import PoolProxiedConnection
-from sqlalchemy.util import await_only, greenlet_spawn
 
+from cortez.core.compat import await_only, greenlet_spawn, observers
 from cortez.core.db.audit_context import AUTHOR, SERVICE, Author, naming
 from cortez.core.db.compiled_queries import Kept
 from cortez.core.db.instrumentation import timed, watched
@@ -220,7 +220,7 @@ class UnitOfWork:
         """COMMIT, of what has begun."""
         if not self.has_begun:
             return
-        self.engine.dispatch.commit(self.pooled)
+        observers(self.engine).commit(self.pooled)
         try:
             with timed(self.engine, COMMIT):
                 answer = await self.send(COMMIT)
@@ -238,7 +238,7 @@ class UnitOfWork:
         try:
             if self.has_begun:
                 ROLLED_BACK.inc()
-                self.engine.dispatch.rollback(self.pooled)
+                observers(self.engine).rollback(self.pooled)
                 await self.undo()
         finally:
             await self.give_back()

@@ -11,6 +11,7 @@ from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
+from cortez.core.compat import steps_to
 from cortez.core.migrations.revisions import HOME
 from cortez.settings import Settings
 
@@ -44,7 +45,7 @@ def run_all(connection: Connection) -> None:
     script = ScriptDirectory.from_config(config)
 
     def steps(revision: Any, context: Any) -> Any:
-        return script._upgrade_revs("head", revision)  # as alembic's own documentation has it
+        return steps_to(script, "head", revision)
 
     with EnvironmentContext(config, script, fn=steps, destination_rev="head") as environment:
         is_sqlite = connection.dialect.name == "sqlite"

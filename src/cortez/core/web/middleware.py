@@ -17,9 +17,9 @@ from litestar.connection import ASGIConnection
 from litestar.enums import ScopeType
 from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
-from litestar.utils.scope.state import ScopeState
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from cortez.core.compat import body_is_read, own_state
 from cortez.core.concurrency.admission import ADMISSION
 from cortez.core.concurrency.fair_queue import Crowded, Turns
 from cortez.core.db.audit_context import Author
@@ -29,7 +29,7 @@ from cortez.core.observability.metrics import RETRIES
 from cortez.core.observability.request_ids import request_id
 from cortez.core.security.principal import Principal
 from cortez.core.web import idempotency
-from cortez.core.web.request_attempt import Attempt, copy_scope_state
+from cortez.core.web.request_attempt import Attempt
 from cortez.core.web.request_body import SAFE, check_headers, check_query, is_large, read_body
 from cortez.core.web.responses import shown_again, subjects_of
 from cortez.core.web.route_options import is_outside, options_of
@@ -193,8 +193,8 @@ class UnitOfWork(ASGIMiddleware):
         """The request in a unit of work, begun anew where that may help."""
         pristine = dict(scope["state"])
         for attempt in range(ATTEMPTS):
-            attempted: Any = {**scope, "state": {key: copy_scope_state(value) for key, value in pristine.items()}}
-            ScopeState.from_scope(attempted).body = body  # where the framework keeps one that it has read
+            attempted: Any = {**scope, "state": {key: own_state(value) for key, value in pristine.items()}}
+            body_is_read(attempted, body)
             if await self.attempt(attempted, receive, send, next_app, claimed, attempt):
                 return
             RETRIES.labels(attempted["state"]["attempt"].repeated_for or "replica").inc()

@@ -5,7 +5,6 @@ from typing import Any
 
 from litestar.response.base import ASGIResponse
 from litestar.types import Scope
-from litestar.utils.scope.state import ScopeState
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.core.db.errors import repeatable_cause
@@ -66,12 +65,3 @@ def position_of(scope: Scope) -> str | None:
     """How far the primary had written when it said who asks, for what reads on sessions of its own."""
     told: str | None = scope["state"]["attempt"].session.info.get(POSITION)
     return told
-
-
-def copy_scope_state(value: Any) -> Any:
-    """Litestar keeps its own state of a request here (a private class); an attempt must not see the one before."""
-    if not isinstance(value, ScopeState):
-        return value
-    state = ScopeState()
-    state.exception_handlers = value.exception_handlers
-    return state
