@@ -91,6 +91,7 @@ class UnitOfWork:
         self.has_begun = False
         self.is_broken = False  # lost, or cancelled while an answer was on its way
         self.session = AsyncSession(sync_session_class=GuestSession, expire_on_commit=False, unit=self)
+        self.sync_session: GuestSession = self.session.sync_session  # type: ignore[assignment]  # of that class
 
     async def __aenter__(self) -> AsyncSession:
         return self.session
@@ -99,11 +100,6 @@ class UnitOfWork:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.close()
-
-    @property
-    def sync_session(self) -> GuestSession:
-        found: GuestSession = self.session.sync_session  # type: ignore[assignment]  # as it was made
-        return found
 
     def open(self) -> None:
         """Take a connection from the pool, in SQLAlchemy's greenlet. Raises DBAPIError."""
@@ -121,7 +117,8 @@ class UnitOfWork:
         self.refuse_lost()
         if self.guest is None:
             self.open()
-            await_only(self.begin())
+            if self.writes and not self.has_begun:
+                await_only(self.begin())
             self.guest = Connection(self.engine, self.pooled)
         return self.guest
 
@@ -131,13 +128,15 @@ class UnitOfWork:
             raise PendingRollbackError(LOST)
 
     async def ready(self) -> None:
-        """Have a connection, and nothing unflushed. Raises DBAPIError, PendingRollbackError."""
+        """Have a connection, the transaction begun and nothing unflushed. Raises DBAPIError, PendingRollbackError."""
         if self.pooled is None:
             await greenlet_spawn(self.open)
-        self.refuse_lost()
+        else:
+            self.refuse_lost()
         if self.writes:
             await self.flush()
-            await self.begin()
+            if not self.has_begun:
+                await self.begin()
 
     async def flush(self) -> None:
         """Send what SQLAlchemy's session has not sent yet; without a transaction of its own, there is nothing."""
@@ -146,9 +145,7 @@ class UnitOfWork:
             await self.session.flush()
 
     async def begin(self) -> None:
-        """Begin the transaction of a unit that writes, unless that was done. The audit log's author goes with it."""
-        if self.has_begun or not self.writes:
-            return
+        """Begin the transaction; the author of its changes, for the audit log, goes out with it."""
         assert self.pooled  # noqa: S101 - open
         if self.turns:
             self.turn = await self.turns.take()
