@@ -5,9 +5,10 @@ GROUND = {"errors", "enums", "settings", "clock"}  # imports nothing of cortez b
 # Rooms of the frame, each with those it stands on. None of them knows a domain.
 CORE = {
     "core.compat": set[str](),
+    "core.typing": set[str](),
     "core.lifecycle": set[str](),
     "core.latest": set[str](),
-    "core.observability": set[str](),
+    "core.observability": {"core.typing"},
     "core.concurrency": {"core.observability"},
     "core.security": {"core.concurrency"},
     "core.db": {"core.compat", "core.security", "core.observability", "core.concurrency"},

@@ -1,25 +1,37 @@
 """The portable column types."""
 
-from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime
+from typing import Any, TypeAlias
 from uuid import UUID
 
 import msgspec
 from msgspec import Raw, Struct
 from sqlalchemy import (
     JSON,
+    ColumnElement,
     DateTime,
     Dialect,
+    Select,
     Text,
     TypeDecorator,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.orm import InstrumentedAttribute
 
 from cortez.enums import Choice
 
 Document = dict[str, Any]
 Items = list[Any]
+
+# What a column takes and a parameter binds; structures and enumerations are stored as documents and texts.
+ColumnValue: TypeAlias = (
+    "None | bool | int | float | str | bytes | date | UUID | Struct | Sequence[ColumnValue] | Mapping[str, ColumnValue]"
+)
+# A column of a table, an attribute of a model, or an expression, whatever its values are.
+AnyColumn = ColumnElement[Any] | InstrumentedAttribute[Any]
+# A SELECT, whatever its columns are.
+AnySelect = Select[*tuple[Any, ...]]
 
 # One portable document type: JSONB on PostgreSQL, JSON on SQLite. None is SQL NULL, never the JSON null.
 Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
