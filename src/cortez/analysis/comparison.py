@@ -15,12 +15,14 @@ from cortez.analysis.student_repository import (
     many,
     share,
 )
-from cortez.analysis.student_rules import process_score
+from cortez.analysis.student_rules import Attending, process_score
 from cortez.analysis.student_schemas import Compared, Comparison
+from cortez.core.db.types import AnyColumn
 from cortez.evaluations.models import Evaluation
 from cortez.exercises.models import ExerciseAttempt
 from cortez.git.models import GitTrace
 from cortez.risks.models import Risk
+from cortez.sessions.access import SessionKey
 from cortez.sessions.changes import mean_of
 from cortez.sessions.models import LearningSession
 from cortez.traces.models import CognitiveTrace
@@ -40,7 +42,7 @@ async def compare(views: SessionViews, activity_id: str) -> Comparison:
     facts = await facts_of(views, condition)
     states: dict[str, dict[str, int]] = defaultdict(dict)
     for row in await views.per_student(
-        condition, CognitiveTrace, func.count().label("number"), by=TRACES.c.cognitive_state
+        condition, CognitiveTrace.session_id, func.count().label("number"), by=TRACES.c.cognitive_state
     ):
         if row.cognitive_state:
             states[row.student_id][row.cognitive_state] = row.number
@@ -50,9 +52,9 @@ async def compare(views: SessionViews, activity_id: str) -> Comparison:
 
 async def facts_of(views: SessionViews, condition: ColumnElement[bool]) -> dict[str, dict[str, Any]]:
     """Each student's figures by name; what nobody wrote is absent."""
-    asked: list[tuple[Any, list[ColumnElement[Any]]]] = [
+    asked: list[tuple[SessionKey, list[AnyColumn]]] = [
         (
-            CognitiveTrace,
+            CognitiveTrace.session_id,
             [
                 func.count().label("traces"),
                 mean_of(TRACES.c.ai_involvement).label("ai"),
@@ -60,19 +62,22 @@ async def facts_of(views: SessionViews, condition: ColumnElement[bool]) -> dict[
                 many(JUSTIFIED).label("justified"),
             ],
         ),
-        (Risk, [many(STANDS).label("risks")]),
-        (GitTrace, [many(IS_COMMIT).label("commits")]),
-        (ExerciseAttempt, [func.count().label("attempts")]),
-        (Evaluation, [func.count().label("evaluations"), mean_of(Evaluation.overall_score.expression).label("score")]),
+        (Risk.session_id, [many(STANDS).label("risks")]),
+        (GitTrace.session_id, [many(IS_COMMIT).label("commits")]),
+        (ExerciseAttempt.session_id, [func.count().label("attempts")]),
+        (
+            Evaluation.session_id,
+            [func.count().label("evaluations"), mean_of(Evaluation.overall_score.expression).label("score")],
+        ),
     ]
     facts: dict[str, dict[str, Any]] = defaultdict(dict)
-    for model, columns in asked:
-        for row in await views.per_student(condition, model, *columns):
+    for key, columns in asked:
+        for row in await views.per_student(condition, key, *columns):
             facts[row.student_id] |= row._mapping
     return facts
 
 
-def compared(row: Any, facts: dict[str, Any], states: dict[str, int]) -> Compared:
+def compared(row: Attending, facts: dict[str, Any], states: dict[str, int]) -> Compared:
     """A student without a step has no share of the AI and no process score."""
     risks, ai, score = facts.get("risks", 0), facts.get("ai"), facts.get("score")
     return Compared(

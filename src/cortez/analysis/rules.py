@@ -4,9 +4,10 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from datetime import datetime
 from itertools import groupby, pairwise
-from typing import Any
 
 from msgspec import Struct
+
+from cortez.traces.rules import TimedStep
 
 WINDOW = 5
 
@@ -43,16 +44,16 @@ class CognitivePath(Struct, frozen=True):
     late: int
 
 
-def cognitive_path(steps: Sequence[Any]) -> CognitivePath:
-    """Of steps in the order they happened (`cognitive_state`, `ai_involvement`, `late`, `happened`)."""
+def cognitive_path(steps: Sequence[TimedStep]) -> CognitivePath:
+    """Of steps in the order they happened."""
     phases = phases_of(steps)
     return CognitivePath(phases, transitions_of(phases), dependency_of(steps), sum(step.late for step in steps))
 
 
-def phases_of(steps: Sequence[Any]) -> list[Phase]:
+def phases_of(steps: Sequence[TimedStep]) -> list[Phase]:
     """Steps whose state nobody named belong to no phase and end none."""
     named = [step for step in steps if step.cognitive_state]
-    groups = [(state, list(group)) for state, group in groupby(named, key=lambda step: step.cognitive_state)]
+    groups = [(state, list(group)) for state, group in groupby(named, key=lambda step: step.cognitive_state or "")]
     return [Phase(state, group[0].happened, group[-1].happened, len(group)) for state, group in groups]
 
 
@@ -62,7 +63,7 @@ def transitions_of(phases: Sequence[Phase]) -> list[Transition]:
     return [Transition(*states, count) for states, count in counts.most_common()]
 
 
-def dependency_of(steps: Sequence[Any]) -> list[Dependency]:
+def dependency_of(steps: Sequence[TimedStep]) -> list[Dependency]:
     recent: deque[float] = deque(maxlen=WINDOW)
     curve = []
     for step in steps:

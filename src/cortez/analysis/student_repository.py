@@ -1,19 +1,23 @@
 """Aggregates over what hangs on sessions: of one, of a student, of an activity. In a fixed number of queries."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, case, distinct, func, literal_column, or_, select, true
+from sqlalchemy import ColumnElement, Row, Select, and_, case, distinct, func, literal_column, or_, select, true
 
 from cortez.accounts.access import taught_courses
 from cortez.accounts.models import CourseMember, CourseRole, User
+from cortez.analysis.student_rules import Attending, Day, RiskCount
 from cortez.analysis.student_schemas import Deliveries, Dialogue, Late, Reasoning, Technique, Traceability
 from cortez.core.db.expressions import members, utc_day
+from cortez.core.db.types import AnyColumn, AnySelect
 from cortez.errors import NotFound
 from cortez.evaluations.models import Evaluation
 from cortez.exercises.models import ExerciseAttempt
 from cortez.git.models import GitEventType, GitTrace
 from cortez.risks.models import Risk
+from cortez.sessions.access import SessionKey
 from cortez.sessions.changes import mean_of, sum_of
 from cortez.sessions.models import LearningSession, SessionStatus
 from cortez.sessions.repository import SessionRepository
@@ -45,7 +49,7 @@ def share(part: int, whole: int) -> float | None:
 class SessionViews(SessionRepository):
     """Every statement is over sessions that the principal may see."""
 
-    def within(self, condition: ColumnElement[bool]) -> Select[Any]:
+    def within(self, condition: ColumnElement[bool]) -> Select[UUID]:
         """The ids of those sessions."""
         return self.select(LearningSession.id).where(condition)
 
@@ -86,7 +90,7 @@ class SessionViews(SessionRepository):
             late=Late(steps.late, commits.late),
         )
 
-    def _steps(self, ids: Select[Any]) -> Select[Any]:
+    def _steps(self, ids: Select[UUID]) -> AnySelect:
         return select(
             many(TRACES.c.interaction_type == InteractionType.STUDENT_PROMPT).label("prompts"),
             many(TRACES.c.interaction_type == InteractionType.AI_RESPONSE).label("responses"),
@@ -96,32 +100,32 @@ class SessionViews(SessionRepository):
             many(TRACES.c.late.is_(True)).label("late"),
         ).where(TRACES.c.session_id.in_(ids))
 
-    def _commits(self, ids: Select[Any]) -> Select[Any]:
-        columns: list[Any] = [func.count().label("number"), many(GitTrace.late.is_(True)).label("late")]
+    def _commits(self, ids: Select[UUID]) -> AnySelect:
+        columns: list[ColumnElement[int]] = [func.count().label("number"), many(GitTrace.late.is_(True)).label("late")]
         return select(*columns).where(GitTrace.session_id.in_(ids), IS_COMMIT)
 
-    def _attempts(self, ids: Select[Any]) -> Select[Any]:
-        columns: list[Any] = [func.count().label("number")]
+    def _attempts(self, ids: Select[UUID]) -> AnySelect:
+        columns: list[ColumnElement[int]] = [func.count().label("number")]
         columns += [
             func.coalesce(func.sum(column), 0).label(name)
             for name, column in (("tests", ExerciseAttempt.tests_total), ("passed", ExerciseAttempt.tests_passed))
         ]
         return select(*columns).where(ExerciseAttempt.session_id.in_(ids))
 
-    async def _files(self, ids: Select[Any]) -> int:
+    async def _files(self, ids: Select[UUID]) -> int:
         """How many different paths the commits touch."""
         changed = members(GitTrace.files_changed).table_valued("value", name="changed")
         path: ColumnElement[str] = literal_column("changed.value ->> 'file_path'")
         statement = select(func.count(distinct(path))).select_from(GitTrace).join(changed, true())
         return await self.session.scalar(statement.where(GitTrace.session_id.in_(ids))) or 0
 
-    async def _counted(self, ids: Select[Any], column: ColumnElement[Any]) -> dict[str, int]:
+    async def _counted(self, ids: Select[UUID], column: ColumnElement[str]) -> dict[str, int]:
         number = func.count().label("number")
         statement = select(column, number).where(TRACES.c.session_id.in_(ids), column.is_not(None)).group_by(column)
         rows = await self.session.execute(statement.order_by(number.desc(), column).limit(MAX_INTENTS))
         return {row[0]: row.number for row in rows}
 
-    def history(self, condition: ColumnElement[bool]) -> Select[Any]:
+    def history(self, condition: ColumnElement[bool]) -> AnySelect:
         """Sessions with their counts, as columns."""
         session_id = LearningSession.id
         names = ("id", "activity_id", "course_id", "mode", "status", "start_time", "end_time", "created_at")
@@ -149,7 +153,7 @@ class SessionViews(SessionRepository):
             latest.with_only_columns(Evaluation.overall_competency_level).scalar_subquery().label("last_level"),
         ).where(condition)
 
-    async def days(self, condition: ColumnElement[bool]) -> list[Any]:
+    async def days(self, condition: ColumnElement[bool]) -> Sequence[Day]:
         """Steps by day, session and state; of a student with more than 20,000 such groups the latest."""
         day = utc_day(HAPPENED).label("day")
         keys = (day, TRACES.c.session_id, TRACES.c.cognitive_state)
@@ -165,13 +169,13 @@ class SessionViews(SessionRepository):
         grouped = statement.where(Risk.session_id.in_(self.within(condition)), STANDS).group_by(Risk.session_id)
         return {row.session_id: row.number for row in await self.many(grouped)}
 
-    async def risk_counts(self, condition: ColumnElement[bool]) -> list[Any]:
+    async def risk_counts(self, condition: ColumnElement[bool]) -> Sequence[RiskCount]:
         """Risks of those sessions by type, dimension, level and what became of them."""
         keys = (Risk.risk_type, Risk.dimension, Risk.risk_level, Risk.resolved, Risk.resolution)
         statement = select(*keys, func.count().label("number")).where(Risk.session_id.in_(self.within(condition)))
         return list(await self.session.execute(statement.group_by(*keys)))
 
-    async def students_of(self, activity_id: str) -> list[Any]:
+    async def students_of(self, activity_id: str) -> Sequence[Attending]:
         """The first 1,001 students with sessions on the activity, by id."""
         student_id = LearningSession.student_id
         statement = self.select(
@@ -185,9 +189,13 @@ class SessionViews(SessionRepository):
         return list(await self.session.execute(ordered))
 
     async def per_student(
-        self, condition: ColumnElement[bool], model: Any, *columns: ColumnElement[Any], by: Any = None
-    ) -> list[Any]:
-        """Aggregates over rows that hang on sessions, by student (and by one more column)."""
+        self,
+        condition: ColumnElement[bool],
+        key: SessionKey,
+        *columns: AnyColumn,
+        by: AnyColumn | None = None,
+    ) -> list[Row[*tuple[Any, ...]]]:
+        """Aggregates over rows that hang on sessions by their `key`, by student (and by one more column)."""
         keys = [LearningSession.student_id, *([by] if by is not None else [])]
-        statement = self.select(*keys, *columns).join(model, model.session_id == LearningSession.id)
+        statement = self.select(*keys, *columns).join(key.class_, key == LearningSession.id)
         return list(await self.session.execute(statement.where(condition).group_by(*keys)))

@@ -2,9 +2,9 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from statistics import mean
-from typing import Any, Literal
+from typing import Literal, Protocol
 from uuid import UUID
 
 from msgspec import Struct
@@ -38,6 +38,37 @@ class Trends(Struct, frozen=True):
     trend: Trend
 
 
+class Day(Protocol):
+    """Steps of one day, session and state: a row that `SessionViews.days` reads."""
+
+    day: str
+    session_id: UUID
+    cognitive_state: str | None
+    traces: int
+    involvement: float
+
+
+class RiskCount(Protocol):
+    """Risks that are alike: a row that `SessionViews.risk_counts` reads."""
+
+    risk_type: str
+    dimension: str
+    risk_level: str
+    resolved: bool
+    resolution: str | None
+    number: int
+
+
+class Attending(Protocol):
+    """A student's sessions on one activity: a row that `SessionViews.students_of` reads."""
+
+    student_id: str
+    sessions: int
+    completed: int
+    first_started: datetime
+    last_started: datetime
+
+
 class Work:
     """What was done in one week."""
 
@@ -47,7 +78,7 @@ class Work:
         self.sessions: set[UUID] = set()
         self.states: Counter[str] = Counter()
 
-    def add(self, row: Any) -> None:
+    def add(self, row: Day) -> None:
         self.traces += row.traces
         self.involvement += row.involvement
         self.sessions.add(row.session_id)
@@ -79,8 +110,8 @@ def week_of(day: date) -> str:
     return f"{year}-W{week:02}"
 
 
-def weeks_of(days: Iterable[Any], risks: Mapping[UUID, int]) -> list[Week]:
-    """From rows of (day, session_id, cognitive_state, traces, involvement), and the number of risks of each session.
+def weeks_of(days: Iterable[Day], risks: Mapping[UUID, int]) -> list[Week]:
+    """From a student's days, and the number of risks of each session.
 
     A session counts in every week in which it has a step, and so do its risks.
     """
@@ -113,8 +144,8 @@ def trend_of(weeks: Sequence[Week]) -> Trend:
     return "improving" if change < 0 else "declining"
 
 
-def statistics_of(student_id: str, rows: Iterable[Any]) -> RiskStatistics:
-    """From rows of (risk_type, dimension, risk_level, resolved, resolution, number)."""
+def statistics_of(student_id: str, rows: Iterable[RiskCount]) -> RiskStatistics:
+    """What became of a student's risks."""
     types, dimensions, levels, ends = Counter[str](), Counter[str](), Counter[str](), Counter[str]()
     unresolved = 0
     for row in rows:

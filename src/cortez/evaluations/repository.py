@@ -1,13 +1,15 @@
 """Queries of evaluations, and the one place where they are stored."""
 
 from collections import Counter
-from typing import Any
+from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy import func
 
 from cortez.core.db.base import shown
+from cortez.core.db.types import Document
 from cortez.evaluations.models import Evaluation
+from cortez.evaluations.rules import JudgedStep
 from cortez.evaluations.schemas import EvaluationOut
 from cortez.risks.repository import belonging
 from cortez.sessions.changes import Counts, figures_changed, millionths
@@ -36,7 +38,7 @@ class EvaluationRepository(OnSession[Evaluation, EvaluationOut]):
         newest = statement.order_by(Evaluation.created_at.desc(), Evaluation.id.desc()).limit(1)
         return self.present(await self.session.scalar(newest), f"of session {session_id}")
 
-    async def steps(self, session_id: UUID, *, late: bool = True) -> list[Any]:
+    async def steps(self, session_id: UUID, *, late: bool = True) -> Sequence[JudgedStep]:
         """What an evaluation looks at of the first 5,000 steps, in the order they happened; all, or those not late."""
         mine = TraceRepository(self.session, self.principal).select(*STEP).where(TRACES.c.session_id == session_id)
         wanted = mine if late else mine.where(TRACES.c.late.is_(False))
@@ -47,7 +49,7 @@ class EvaluationRepository(OnSession[Evaluation, EvaluationOut]):
         mine = TraceRepository(self.session, self.principal).select(func.count())
         return await self.session.scalar(mine.where(TRACES.c.session_id == session_id, TRACES.c.late.is_(True))) or 0
 
-    async def store(self, session: LearningSession, values: dict[str, Any]) -> Evaluation:
+    async def store(self, session: LearningSession, values: Document) -> Evaluation:
         """One more evaluation of the locked session."""
         evaluation = await self.add(Evaluation(**values, **belonging(session)))
         counts: Counts = Counter({("evaluations",): 1, ("score",): millionths(evaluation.overall_score)})

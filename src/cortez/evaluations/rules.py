@@ -5,14 +5,16 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from statistics import fmean
-from typing import Any
+from typing import Protocol
+from uuid import UUID
 
 from msgspec import Struct
 
+from cortez.core.db.types import Document
 from cortez.errors import Conflict
 from cortez.evaluations.models import CompetencyLevel
 from cortez.traces.models import STUDENT_TYPES, CognitiveState, InteractionType
-from cortez.traces.rules import PLACE, is_justified, transitions
+from cortez.traces.rules import PLACE, Step, is_justified, transitions
 
 EVALUATOR, VERSION = "process-rules", "1"
 MIN_STEPS = 5  # of the student
@@ -33,13 +35,24 @@ AREAS = {
 }
 
 
+class JudgedStep(Step, Protocol):
+    """What an evaluation looks at of a step."""
+
+    @property
+    def id(self) -> UUID: ...
+    @property
+    def ai_involvement(self) -> float: ...
+    @property
+    def late(self) -> bool: ...
+
+
 class Figure(Struct, frozen=True):
     """A score of 0 to 10: ten times the share of the `supporting` steps; the others are `lacking`."""
 
     name: str
     description: str
-    supporting: Sequence[Any]
-    lacking: Sequence[Any]
+    supporting: Sequence[JudgedStep]
+    lacking: Sequence[JudgedStep]
 
     @property
     def of(self) -> int:
@@ -50,7 +63,7 @@ class Figure(Struct, frozen=True):
         """None where there is nothing to count."""
         return round(10 * len(self.supporting) / self.of, 2) if self.of else None
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> Document:
         """As a dimension of a stored evaluation."""
         score = self.score
         return {
@@ -74,7 +87,7 @@ def level_of(score: float) -> CompetencyLevel:
     return next((level for least, level in BANDS if score >= least), CompetencyLevel.INICIAL)
 
 
-def evaluate(steps: Sequence[Any], left_out: int = 0) -> dict[str, Any]:
+def evaluate(steps: Sequence[JudgedStep], left_out: int = 0) -> Document:
     """The columns of an evaluation of these steps, in the order they happened; `left_out` others came late.
 
     Raises Conflict (TOO_LITTLE_EVIDENCE) where fewer than five of them are the student's.
@@ -106,13 +119,13 @@ def evaluate(steps: Sequence[Any], left_out: int = 0) -> dict[str, Any]:
     }
 
 
-def planning(own: Iterable[Any]) -> Figure:
+def planning(own: Iterable[JudgedStep]) -> Figure:
     """Of the runs of implementation, those that a plan or a hypothesis came before, since the run before.
 
     A run goes on through steps that name no phase; it ends with a plan, or with a step in another phase.
     """
-    planned: list[Any] = []
-    bare: list[Any] = []
+    planned: list[JudgedStep] = []
+    bare: list[JudgedStep] = []
     prepared = running = False
     for step in own:
         if plans(step):
@@ -126,34 +139,34 @@ def planning(own: Iterable[Any]) -> Figure:
     return Figure("planning", "The runs of implementation that a plan or a hypothesis came before.", planned, bare)
 
 
-def plans(step: Any) -> bool:
+def plans(step: JudgedStep) -> bool:
     if step.interaction_type == InteractionType.HYPOTHESIS_FORMULATION:
         return True
-    return bool(step.cognitive_state == CognitiveState.PLANIFICACION)
+    return step.cognitive_state == CognitiveState.PLANIFICACION
 
 
-def implements(step: Any) -> bool:
+def implements(step: JudgedStep) -> bool:
     """In the phase of implementation, or code in a state that names no phase."""
     if step.cognitive_state in PLACE:
-        return bool(step.cognitive_state == CognitiveState.IMPLEMENTACION)
-    return bool(step.interaction_type == InteractionType.CODE_COMMIT)
+        return step.cognitive_state == CognitiveState.IMPLEMENTACION
+    return step.interaction_type == InteractionType.CODE_COMMIT
 
 
-def self_explanation(own: Sequence[Any]) -> Figure:
+def self_explanation(own: Sequence[JudgedStep]) -> Figure:
     """Of the student's steps, those that give a reason of at least 20 characters."""
     reasoned, bare = [step for step in own if is_justified(step)], [step for step in own if not is_justified(step)]
     said = "The student's steps that give a reason of 20 characters or more."
     return Figure("self_explanation", said, reasoned, bare)
 
 
-def coherent_moves(own: Iterable[Any]) -> Figure:
+def coherent_moves(own: Iterable[JudgedStep]) -> Figure:
     """Of the changes of phase, those that are no unexplained jump; each is named by the step that arrives."""
     changes = list(transitions(own))
     said = "The changes of phase that lead to a neighbouring one, or are explained."
     return Figure("coherence", said, [to for to, leaps in changes if not leaps], [to for to, leaps in changes if leaps])
 
 
-def reasoning(steps: Sequence[Any], own: Sequence[Any]) -> dict[str, Any]:
+def reasoning(steps: Sequence[JudgedStep], own: Sequence[JudgedStep]) -> Document:
     """Counts beside the figures."""
     kinds = [step.interaction_type for step in steps]
     return {
@@ -165,7 +178,7 @@ def reasoning(steps: Sequence[Any], own: Sequence[Any]) -> dict[str, Any]:
     }
 
 
-def path(own: Iterable[Any]) -> Iterator[str]:
+def path(own: Iterable[JudgedStep]) -> Iterator[str]:
     """The student's states, each once where it stays."""
     before = None
     for step in own:

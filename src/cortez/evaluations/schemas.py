@@ -1,10 +1,11 @@
 """Evaluations in and out."""
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 from uuid import UUID
 
 from msgspec import Meta
 
+from cortez.core.db.types import Document
 from cortez.core.web.schemas import Input, OptionalDocument, OutDocument, OutList, Prose, Resource, Share, Short
 from cortez.evaluations.models import CompetencyLevel, Evaluation
 
@@ -42,10 +43,10 @@ class EvaluationIn(Input):
     key_strengths: Sentences = []
     improvement_areas: Sentences = []
     recommendations: Recommendations | None = None
-    reasoning_analysis: dict[str, Any] | None = None
-    git_analysis: dict[str, Any] | None = None
+    reasoning_analysis: Document | None = None
+    git_analysis: Document | None = None
     ai_dependency_score: Share = 0.0
-    ai_dependency_metrics: dict[str, Any] | None = None
+    ai_dependency_metrics: Document | None = None
     evaluator: Short | None = None
     evaluator_version: Annotated[str, Meta(min_length=1, max_length=50)] | None = None
 

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -11,7 +10,7 @@ from uuid_utils.compat import uuid7
 
 from cortez.clock import utc_now
 from cortez.core.concurrency.worker_pools import BESIDE
-from cortez.core.db.types import stored
+from cortez.core.db.types import Document, stored
 from cortez.core.web.batches import BatchResult, ItemResult, answer_of, refuse_rejections
 from cortez.errors import Conflict, CortezError, Invalid
 from cortez.git.bundle import Found, Window, read_commits
@@ -20,7 +19,7 @@ from cortez.git.repository import GitSessionRepository, GitTraceRepository
 from cortez.git.rules import Commit, complexity_of, links_of, patterns_of, window_of
 from cortez.git.schemas import GitTraceIn, ImportResult
 from cortez.sessions.repository import judgements_of
-from cortez.sessions.rules import FINAL
+from cortez.sessions.rules import FINAL, SessionRow
 from cortez.traces.lateness import closed_to_student, is_late
 
 PARSERS: dict[str, Callable[[bytes, Window], Found]] = {
@@ -102,8 +101,8 @@ class GitIngest:
         return results
 
     async def _rows(
-        self, session: Any, fresh: dict[UUID, Commit], now: datetime, judged_at: datetime | None
-    ) -> list[dict[str, Any]]:
+        self, session: SessionRow, fresh: dict[UUID, Commit], now: datetime, judged_at: datetime | None
+    ) -> list[Document]:
         """Commit i is stored i microseconds later, so that the order of one second's commits stays."""
         if not fresh:
             return []
@@ -125,7 +124,7 @@ def at_place(outcome: ItemResult | CortezError, index: int) -> ItemResult | Cort
     return outcome if isinstance(outcome, CortezError) else msgspec.structs.replace(outcome, index=index)
 
 
-def row_of(commit: Commit, session: Any) -> dict[str, Any]:
+def row_of(commit: Commit, session: SessionRow) -> Document:
     """The columns that the commit and its session give."""
     return {
         **{name: stored(getattr(commit, name)) for name in Commit.__struct_fields__},

@@ -5,17 +5,19 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, func, insert
+from sqlalchemy import ColumnElement, func, insert
 
 from cortez.core.db.repository import LOT, Repository, refuse_erased
+from cortez.core.db.types import AnySelect, Document
 from cortez.core.security.principal import Principal
 from cortez.errors import Forbidden
 from cortez.git.models import GitTrace
-from cortez.git.rules import NEAR, Files
+from cortez.git.rules import NEAR, Files, NearStep
 from cortez.git.schemas import GitTraceOut
 from cortez.sessions.access import on_visible_session
 from cortez.sessions.models import LearningSession
 from cortez.sessions.repository import SessionRepository
+from cortez.sessions.rules import SessionRow
 from cortez.traces.models import CognitiveTrace
 from cortez.traces.repository import HAPPENED, TraceRepository
 
@@ -33,7 +35,7 @@ class GitTraceRepository(Repository[GitTrace]):
     def visible(self) -> ColumnElement[bool]:
         return on_visible_session(GitTrace.session_id, self.principal)
 
-    def rows(self) -> Select[Any]:
+    def rows(self) -> AnySelect:
         """A statement over the columns that are shown."""
         return self.select(*SHOWN)
 
@@ -69,11 +71,11 @@ class GitTraceRepository(Repository[GitTrace]):
         statement = self.select(func.count(GIT.c.id)).where(GIT.c.session_id == session_id)
         return await self.session.scalar(statement) or 0
 
-    async def store(self, rows: list[dict[str, Any]]) -> None:
+    async def store(self, rows: list[Document]) -> None:
         if rows:
             await self.session.execute(insert(GitTrace), rows)
 
-    async def steps(self, session_id: UUID, first: datetime, last: datetime) -> list[Any]:
+    async def steps(self, session_id: UUID, first: datetime, last: datetime) -> Sequence[NearStep]:
         """The session's first 20,000 steps near enough to the given times, in the order they happened."""
         traces = TraceRepository(self.session, self.principal)
         columns = [TRACES.c[name] for name in ("id", "interaction_type", "cognitive_state", "occurred_at")]
@@ -89,7 +91,7 @@ class GitTraceRepository(Repository[GitTrace]):
 class GitSessionRepository(SessionRepository):
     """The session that a history belongs to."""
 
-    async def writable(self, session_id: UUID, *, lock: bool) -> Any:
+    async def writable(self, session_id: UUID, *, lock: bool) -> SessionRow:
         """Raises NotFound, or Forbidden where a person would write into another's session."""
         names = ("id", "student_id", "activity_id", "status", "start_time", "end_time")
         columns = (LearningSession.__table__.c[name] for name in names)

@@ -5,12 +5,15 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Protocol
+from uuid import UUID
 
 from msgspec import Struct
 
+from cortez.core.db.types import Document
 from cortez.git.models import GitEventType
-from cortez.sessions.rules import CLOCKS
+from cortez.sessions.rules import CLOCKS, SessionRow
+from cortez.traces.models import CognitiveState, InteractionType
 
 # How near a step must be for a commit to be tied to it.
 NEAR = timedelta(minutes=30)
@@ -35,6 +38,16 @@ class Files(Struct, frozen=True):
 
     here: int
     so_far: int
+
+
+class NearStep(Protocol):
+    """What is said of a step near a commit: a row of the columns that `GitTraceRepository.steps` reads."""
+
+    id: UUID
+    interaction_type: InteractionType  # these two as texts, which equal them
+    cognitive_state: CognitiveState | None
+    occurred_at: datetime | None
+    happened: datetime
 
 
 class Commit(Struct, frozen=True, kw_only=True):
@@ -125,12 +138,12 @@ def complexity_of(commit: Commit) -> int | None:
     return added - deleted
 
 
-def window_of(session: Any, now: datetime) -> tuple[datetime, datetime]:
+def window_of(session: SessionRow, now: datetime) -> tuple[datetime, datetime]:
     """From when to when a commit belongs to the session: start to end (or now), with five minutes of grace."""
     return session.start_time - CLOCKS, (session.end_time or now) + CLOCKS
 
 
-def nearest(steps: Sequence[Any], moments: Sequence[datetime], moment: datetime) -> Any | None:
+def nearest(steps: Sequence[NearStep], moments: Sequence[datetime], moment: datetime) -> NearStep | None:
     """The step nearest to the moment and at most 30 minutes away; of two equally near ones the earlier.
 
     `steps` are ordered by their `happened`, which `moments` repeats.
@@ -140,7 +153,7 @@ def nearest(steps: Sequence[Any], moments: Sequence[datetime], moment: datetime)
     return min(around, key=lambda step: abs(step.happened - moment), default=None)
 
 
-def links_of(commit: Commit, steps: Sequence[Any], moments: Sequence[datetime]) -> dict[str, Any]:
+def links_of(commit: Commit, steps: Sequence[NearStep], moments: Sequence[datetime]) -> Document:
     """The columns that tie a commit to the session's steps. The minutes are those since the last step, if near."""
     step = nearest(steps, moments, commit.timestamp)
     place = bisect_right(moments, commit.timestamp)

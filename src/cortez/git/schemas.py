@@ -7,6 +7,7 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
+from cortez.core.db.types import Document
 from cortez.core.web.schemas import Input, Instant, Name, Prose, Resource
 from cortez.git.models import GitEventType
 from cortez.git.rules import MAX_DIFF, TRUNCATED, Commit, FileChange, shortened
@@ -93,7 +94,7 @@ class GitTraceOut(Resource):
     timestamp: datetime
     branch_name: str
     parent_commits: list[str]
-    files_changed: list[dict[str, Any]]
+    files_changed: list[Document]
     total_lines_added: int
     total_lines_deleted: int
     diff: str

@@ -5,12 +5,12 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from statistics import median
-from typing import Any
+from typing import Protocol
 from uuid import UUID
 
 from msgspec import Struct
 
-from cortez.git.rules import NEAR, Files, nearest
+from cortez.git.rules import NEAR, Files, NearStep, nearest
 from cortez.traces.models import CognitiveState, InteractionType
 
 
@@ -92,7 +92,29 @@ GROWING = (*SAME, "complexity_delta", "commit_message", "total_lines_added", "to
 PLACED = ("id", "commit_hash", "timestamp", "detected_patterns")  # for `correlation`
 
 
-def evolution(rows: Sequence[Any], files: Sequence[Files]) -> Evolution:
+class PlacedCommit(Protocol):
+    """A row of the columns of PLACED."""
+
+    id: UUID
+    commit_hash: str
+    timestamp: datetime
+    detected_patterns: list[str]
+
+
+class GrownCommit(PlacedCommit, Protocol):
+    """A row of the columns of GROWING."""
+
+    branch_name: str
+    is_merge: bool
+    is_revert: bool
+    late: bool
+    complexity_delta: int | None
+    commit_message: str
+    total_lines_added: int
+    total_lines_deleted: int
+
+
+def evolution(rows: Sequence[GrownCommit], files: Sequence[Files]) -> Evolution:
     """Of git events in the order of git's time, and how many files each of them touches."""
     added = deleted = 0
     steps: list[EvolutionStep] = []
@@ -118,7 +140,7 @@ def evolution(rows: Sequence[Any], files: Sequence[Files]) -> Evolution:
     return Evolution(steps, len(steps), added, deleted, files[-1].so_far if files else 0, dict(patterns.most_common()))
 
 
-def correlation(rows: Sequence[Any], steps: Sequence[Any]) -> Correlation:
+def correlation(rows: Sequence[PlacedCommit], steps: Sequence[NearStep]) -> Correlation:
     """Of git events and steps, both in the order they happened."""
     moments = [step.happened for step in steps]
     commits = [
@@ -147,16 +169,16 @@ def correlation(rows: Sequence[Any], steps: Sequence[Any]) -> Correlation:
     )
 
 
-def described(step: Any | None, moment: datetime) -> Nearest | None:
+def described(step: NearStep | None, moment: datetime) -> Nearest | None:
     if step is None:
         return None
     distance = (moment - step.happened).total_seconds()
     return Nearest(step.id, step.interaction_type, step.cognitive_state, distance, step.occurred_at is not None)
 
 
-def near(rows: Sequence[Any], timed: Sequence[Any]) -> dict[str, float]:
+def near(rows: Sequence[PlacedCommit], timed: Sequence[NearStep]) -> dict[str, float]:
     """For each type of step, the share of the commits that have one within the window."""
-    shares = {}
+    shares: dict[str, float] = {}
     for type_ in sorted({step.interaction_type for step in timed} if rows else ()):
         moments = times_of(timed, type_)
         hits = sum(any_within(moments, row.timestamp - NEAR, row.timestamp + NEAR) for row in rows)
@@ -164,7 +186,7 @@ def near(rows: Sequence[Any], timed: Sequence[Any]) -> dict[str, float]:
     return shares
 
 
-def times_of(steps: Sequence[Any], type_: str) -> list[datetime]:
+def times_of(steps: Sequence[NearStep], type_: str) -> list[datetime]:
     return [step.happened for step in steps if step.interaction_type == type_]
 
 

@@ -33,7 +33,8 @@ def led_sessions(principal: Principal) -> ColumnElement[bool]:
     Nobody judges what they did themselves as a student.
     """
     led = among(LearningSession.course_id, led_courses(principal))
-    return and_(or_(led, in_own_activity(LearningSession, principal)), of_others(principal))
+    own = in_own_activity(LearningSession.activity_id, LearningSession.course_id, principal)
+    return and_(or_(led, own), of_others(principal))
 
 
 readers = allow("student", "tutor", "teacher", "key:read", "key:analysis")

@@ -1,18 +1,18 @@
 """Queries of trace sequences, and the roll-up that makes one."""
 
 import asyncio
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, select
 
 from cortez.core.db.repository import Repository
+from cortez.core.db.types import AnyColumn, AnySelect, Document
 from cortez.evaluations.models import Evaluation
 from cortez.risks.access import judged
 from cortez.risks.models import Risk
 from cortez.sequences.models import TraceSequence
-from cortez.sequences.rules import SUMMARIES, Rollup, competencies
-from cortez.sessions.access import on_visible_session
+from cortez.sequences.rules import SUMMARIES, Judgement, Rollup, competencies
+from cortez.sessions.access import SessionKey, on_visible_session
 from cortez.sessions.models import LearningSession
 from cortez.sessions.repository import SessionRepository
 from cortez.traces.models import CognitiveTrace
@@ -30,7 +30,7 @@ class TraceSequenceRepository(Repository[TraceSequence]):
     def visible(self) -> ColumnElement[bool]:
         return on_visible_session(TraceSequence.session_id, self.principal)
 
-    def of_session(self, session_id: UUID) -> Select[Any]:
+    def of_session(self, session_id: UUID) -> Select[TraceSequence]:
         return self.select().where(TraceSequence.session_id == session_id)
 
     async def roll_up(self, session_id: UUID) -> TraceSequence:
@@ -41,7 +41,7 @@ class TraceSequenceRepository(Repository[TraceSequence]):
         session = await judged(SessionRepository(self.session, self.principal), session_id)
         rollup = Rollup()
         columns = [TRACES.c[name] for name in (*READ, *SUMMARIES.values())]
-        statement = self._of(CognitiveTrace, session_id, *columns).order_by(HAPPENED, TRACES.c.id)
+        statement = self._of(CognitiveTrace.session_id, session_id, *columns).order_by(HAPPENED, TRACES.c.id)
         result = await self.session.stream(statement.execution_options(yield_per=AT_ONCE))
         async for rows in result.partitions():
             await asyncio.to_thread(rollup.add, rows)
@@ -57,23 +57,23 @@ class TraceSequenceRepository(Repository[TraceSequence]):
             )
         )
 
-    def _of(self, model: Any, session_id: UUID, *columns: Any) -> Select[Any]:
-        """Rows that hang on the session, if it is visible."""
+    def _of(self, key: SessionKey, session_id: UUID, *columns: AnyColumn) -> AnySelect:
+        """Rows that hang on the session by their `key`, if it is visible."""
         seen = SessionRepository(self.session, self.principal).select(LearningSession.id)
-        return select(*columns).where(model.session_id.in_(seen.where(LearningSession.id == session_id)))
+        return select(*columns).where(key.in_(seen.where(LearningSession.id == session_id)))
 
-    async def _risks(self, session_id: UUID) -> list[dict[str, Any]]:
+    async def _risks(self, session_id: UUID) -> list[Document]:
         """The newest 200, unfounded ones left out."""
         columns = (Risk.id, Risk.risk_type, Risk.risk_level, Risk.resolution)
-        statement = self._of(Risk, session_id, *columns).order_by(Risk.created_at.desc(), Risk.id.desc())
+        statement = self._of(Risk.session_id, session_id, *columns).order_by(Risk.created_at.desc(), Risk.id.desc())
         founded = statement.where(Risk.resolution.is_distinct_from("unfounded")).limit(MAX_RISKS)
         return [
             {"id": str(row.id), "risk_type": row.risk_type, "risk_level": row.risk_level}
             for row in await self.session.execute(founded)
         ]
 
-    async def _evaluation(self, session_id: UUID) -> Any | None:
+    async def _evaluation(self, session_id: UUID) -> Judgement | None:
         columns = (Evaluation.overall_competency_level, Evaluation.overall_score)
-        statement = self._of(Evaluation, session_id, *columns)
+        statement = self._of(Evaluation.session_id, session_id, *columns)
         latest = statement.order_by(Evaluation.created_at.desc(), Evaluation.id.desc()).limit(1)
         return (await self.session.execute(latest)).one_or_none()

@@ -2,10 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Protocol
 
 from msgspec import Struct
 
+from cortez.core.db.types import Document
+from cortez.core.typing import JsonObject, JsonValue
 from cortez.traces.models import STUDENT_TYPES
 from cortez.traces.rules import EXPLAINING, MIN_JUSTIFICATION, coherence, is_justified
 
@@ -34,7 +36,7 @@ class Key:
         self.true: int | None = None
         self.values: Counter[str] = Counter()
 
-    def add(self, value: Any) -> None:
+    def add(self, value: JsonValue) -> None:
         self.count += 1
         if isinstance(value, bool):
             self.true = (self.true or 0) + value
@@ -56,8 +58,8 @@ class Key:
         if text in self.values or len(self.values) < MAX_HELD:
             self.values[text] += 1
 
-    def summary(self) -> dict[str, Any]:
-        shown: dict[str, Any] = {"count": self.count}
+    def summary(self) -> Document:
+        shown: Document = {"count": self.count}
         if self.numbers:
             number, total, low, high = self.numbers
             shown |= {"mean": round(total / number, 4), "min": low, "max": high}
@@ -75,14 +77,14 @@ class Dimension:
         self.traces = 0
         self.keys: dict[str, Key] = {}
 
-    def add(self, document: dict[str, Any]) -> None:
+    def add(self, document: JsonObject) -> None:
         self.traces += bool(document)
         for name, value in document.items():
             name = name[:MAX_TEXT]
             if value is not None and (name in self.keys or len(self.keys) < MAX_HELD):
                 self.keys.setdefault(name, Key()).add(value)
 
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> Document:
         """{traces: how many say anything, keys: {key: {count, mean, min, max | true | values: {value: count}}}}.
 
         The 50 most frequent keys, the 20 most frequent values of each; texts cut at 100 characters. A list counts each
@@ -94,6 +96,23 @@ class Dimension:
         return {"traces": self.traces, "keys": {name: key.summary() for name, key in shown}}
 
 
+class Read(Protocol):
+    """A row of the columns that a roll-up reads, beside the dimensions."""
+
+    interaction_type: str
+    cognitive_state: str | None
+    strategy_type: str | None
+    decision_justification: str | None
+    ai_involvement: float
+
+
+class Judgement(Protocol):
+    """What is read of an evaluation."""
+
+    overall_competency_level: str
+    overall_score: float
+
+
 class Step(Struct, frozen=True):
     """What the rules need of a trace once its documents are summed up; of a justification only its beginning."""
 
@@ -103,7 +122,7 @@ class Step(Struct, frozen=True):
     decision_justification: str
 
     @classmethod
-    def of(cls, row: Any) -> "Step":
+    def of(cls, row: Read) -> "Step":
         beginning = (row.decision_justification or "").strip(" ")[:MIN_JUSTIFICATION]
         return cls(row.interaction_type, row.cognitive_state, row.strategy_type, beginning)
 
@@ -116,14 +135,14 @@ class Rollup:
         self.steps: list[Step] = []
         self.involvement = 0.0
 
-    def add(self, rows: Iterable[Any]) -> None:
+    def add(self, rows: Iterable[Read]) -> None:
         for row in rows:
             self.involvement += row.ai_involvement
             self.steps.append(Step.of(row))
             for column, name in SUMMARIES.items():
                 self.dimensions[column].add(getattr(row, name))
 
-    def columns(self) -> dict[str, Any]:
+    def columns(self) -> Document:
         total = len(self.steps)
         return {
             "total_traces": total,
@@ -133,7 +152,7 @@ class Rollup:
         }
 
 
-def competencies(steps: Sequence[Any], evaluation: Any | None) -> dict[str, Any]:
+def competencies(steps: Sequence[Step], evaluation: Judgement | None) -> Document:
     """What the student's own steps show, and what the latest evaluation said.
 
     {states, strategies: counts by value; self_regulation: steps that change or correct the course; justified_share:

@@ -1,8 +1,9 @@
 """Trace sequences out."""
 
-from typing import Any, Self
+from typing import Self
 from uuid import UUID
 
+from cortez.core.db.types import Document, Items
 from cortez.core.web.schemas import Resource
 from cortez.sequences.models import TraceSequence
 
@@ -19,14 +20,14 @@ class TraceSequenceOut(Resource):
     activity_id: str
     total_traces: int
     avg_ai_involvement: float
-    detected_risks: list[Any]
-    competencies: dict[str, Any]
-    semantic_summary: dict[str, Any]
-    algorithmic_summary: dict[str, Any]
-    cognitive_summary: dict[str, Any]
-    interaction_summary: dict[str, Any]
-    ethics_summary: dict[str, Any]
-    process_summary: dict[str, Any]
+    detected_risks: Items
+    competencies: Document
+    semantic_summary: Document
+    algorithmic_summary: Document
+    cognitive_summary: Document
+    interaction_summary: Document
+    ethics_summary: Document
+    process_summary: Document
     cognitive_coherence: float | None
 
     @classmethod

@@ -1,6 +1,5 @@
 """Who may see and change what."""
 
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
@@ -12,16 +11,19 @@ from sqlalchemy import (
     select,
     true,
 )
+from sqlalchemy.orm import InstrumentedAttribute
 
 from cortez.accounts.access import taught_courses
 from cortez.activities.access import owned_activity_ids
 from cortez.core.db.expressions import among, missing, within
+from cortez.core.db.types import AnyColumn
 from cortez.core.security.principal import Principal
 from cortez.core.web.guards import allow
 from cortez.errors import Forbidden
 from cortez.sessions.models import LearningSession
 
 SESSIONS = LearningSession.__table__
+SessionKey = InstrumentedAttribute[UUID] | InstrumentedAttribute[UUID | None]  # a model's column that names the session
 
 
 def visible_sessions(principal: Principal) -> ColumnElement[bool]:
@@ -35,19 +37,19 @@ def visible_sessions(principal: Principal) -> ColumnElement[bool]:
     if not principal.is_teaching:
         return mine
     taught = among(SESSIONS.c.course_id, taught_courses(principal))
-    return or_(mine, taught, in_own_activity(SESSIONS.c, principal))
+    return or_(mine, taught, in_own_activity(SESSIONS.c.activity_id, SESSIONS.c.course_id, principal))
 
 
-def in_own_activity(session: Any, principal: Principal) -> ColumnElement[bool]:
+def in_own_activity(activity_id: AnyColumn, course_id: AnyColumn, principal: Principal) -> ColumnElement[bool]:
     """Sessions outside of courses are their activity's owner's to see; inside, the course's staff see them."""
-    return and_(among(session.activity_id, owned_activity_ids(principal)), missing(session.course_id))
+    return and_(among(activity_id, owned_activity_ids(principal)), missing(course_id))
 
 
 def session_ids(principal: Principal) -> Select[UUID]:
     return select(SESSIONS.c.id).where(visible_sessions(principal))
 
 
-def on_visible_session(column: Any, principal: Principal) -> ColumnElement[bool]:
+def on_visible_session(column: AnyColumn, principal: Principal) -> ColumnElement[bool]:
     """The filter of every table whose rows hang on a session."""
     unlimited = principal.is_admin or (principal.is_key and principal.course_ids is None)
     return true() if unlimited else column.in_(session_ids(principal))

@@ -7,7 +7,8 @@ student's profile. Only where something is taken away as a whole are the figures
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Protocol
+from uuid import UUID
 
 from msgspec import Struct
 from sqlalchemy import ColumnElement, Float, cast, func, select
@@ -18,10 +19,21 @@ from cortez.core.db.base import Base
 from cortez.core.db.expressions import whole
 from cortez.sessions.models import LearningSession
 
+if TYPE_CHECKING:
+    from cortez.evaluations.models import Evaluation
+
 FigurePlace = tuple[str, str | None, str | None]  # student, course, activity without a course
 Counts = Counter[tuple[str, ...]]  # by the name of a figure, or the way to a number in its document
 
 MILLION = 1_000_000
+
+
+class Placed(Protocol):
+    """What says where a session counts."""
+
+    student_id: str
+    course_id: str | None
+    activity_id: str
 
 
 class Change(Struct, frozen=True):
@@ -29,11 +41,11 @@ class Change(Struct, frozen=True):
 
     place: FigurePlace
     counts: Counts
-    evaluation: Any = None  # a new one
+    evaluation: "Evaluation | None" = None  # a new one
     last: datetime | None = None  # when a session ended
 
 
-def place_of(session: Any) -> FigurePlace:
+def place_of(session: Placed) -> FigurePlace:
     return session.student_id, session.course_id, None if session.course_id else session.activity_id
 
 
@@ -42,23 +54,28 @@ def millionths(value: float) -> int:
     return int(value * MILLION + 0.5)
 
 
-def in_millionths(column: ColumnElement[Any]) -> ColumnElement[int]:
+def in_millionths(column: ColumnElement[float]) -> ColumnElement[int]:
     """The same in SQL."""
     return whole(column * MILLION + 0.5)
 
 
-def sum_of(column: ColumnElement[Any]) -> ColumnElement[Any]:
+def sum_of(column: ColumnElement[float]) -> ColumnElement[float]:
     """The sum, from whole millionths: SUM of floats has other last digits where rows come in another order."""
-    return cast(func.sum(in_millionths(column)), Float) / float(MILLION)
+    return cast(func.sum(in_millionths(column)), Float()) / float(MILLION)
 
 
-def mean_of(column: ColumnElement[Any]) -> ColumnElement[Any]:
+def mean_of(column: ColumnElement[float]) -> ColumnElement[float]:
     """The mean of what is not NULL, from whole millionths, rounded once; NULL where there is nothing."""
-    return cast(func.sum(in_millionths(column)), Float) / (func.count(column) * MILLION)
+    return cast(func.sum(in_millionths(column)), Float()) / (func.count(column) * MILLION)
 
 
 def figures_changed(
-    unit: AsyncSession, session: Any, counts: Counts, *, evaluation: Any = None, last: datetime | None = None
+    unit: AsyncSession,
+    session: Placed,
+    counts: Counts,
+    *,
+    evaluation: "Evaluation | None" = None,
+    last: datetime | None = None,
 ) -> None:
     """Note what the unit adds to the figures of the session's student; `session` needs its place only."""
     student_changed(unit, session.student_id, by=[Change(place_of(session), counts, evaluation, last)])
@@ -88,7 +105,7 @@ async def sessions_ended(unit: AsyncSession, sessions: Sequence[LearningSession]
     columns = (func.count(), func.sum(in_millionths(traces.ai_involvement)))
     mine = select(traces.session_id, traces.cognitive_state, *columns)
     mine = mine.where(traces.session_id.in_([one.id for one in sessions]))
-    steps: dict[Any, list[tuple[str | None, int, int]]] = {}
+    steps: dict[UUID, list[tuple[str | None, int, int]]] = {}
     for session_id, *step in await unit.execute(mine.group_by(traces.session_id, traces.cognitive_state)):
         steps.setdefault(session_id, []).append((step[0], step[1], int(step[2])))  # a sum is Decimal on PostgreSQL
     for session in sessions:

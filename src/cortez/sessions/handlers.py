@@ -1,17 +1,17 @@
 """`/sessions`: a student at work, from start to end."""
 
-from typing import Any
 from uuid import UUID
 
 from litestar import Router, delete, get, patch, post
 from litestar.di import NamedDependency
+from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.status_codes import HTTP_200_OK
 
 from cortez.activities.repository import ActivityRepository
 from cortez.core.db.pagination import Listing, Page
 from cortez.core.db.repository import refuse_erased
-from cortez.core.db.types import stored
+from cortez.core.db.types import Document, stored
 from cortez.core.security.principal import Principal
 from cortez.core.web.guards import admins
 from cortez.core.web.parameters import QueryKey, QueryTime, instant
@@ -110,12 +110,12 @@ async def change_session(
     return SessionOut.of(await sessions.change(found, changes))
 
 
-def check_simulator(values: dict[str, Any]) -> None:
+def check_simulator(values: Document) -> None:
     if values["mode"] == SessionMode.SIMULATOR and values["simulator_type"] is None:
         raise Invalid.at("/simulator_type", "A simulator session needs a simulator_type.")
 
 
-def _action(name: str) -> Any:
+def _action(name: str) -> HTTPRouteHandler:
     """The route of one transition of the life cycle."""
 
     @post(f"/{{session_id:uuid}}/{name}", guards=[workers], status_code=HTTP_200_OK, name=f"{name}_session")

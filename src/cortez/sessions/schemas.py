@@ -1,12 +1,13 @@
 """Sessions in and out."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from cortez.core.db.types import Document
 from cortez.core.web.schemas import BusinessKey, Input, Instant, Name, OutDocument, Prose, Resource, Share, Short
 from cortez.errors import FieldError
 from cortez.sessions.models import LearningSession, SessionMode, SessionStatus, SimulatorType
@@ -50,7 +51,7 @@ class SessionPatch(Input):
     simulator_type: SimulatorType | None | UnsetType = UNSET
     cognitive_status: CognitiveStatus | UnsetType = UNSET
     learning_objective: LearningObjective | UnsetType = UNSET
-    session_metrics: dict[str, Any] | UnsetType = UNSET
+    session_metrics: Document | UnsetType = UNSET
 
 
 class SessionOut(Resource):

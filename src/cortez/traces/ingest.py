@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 import msgspec
@@ -21,11 +21,11 @@ from cortez.core.security.principal import Principal
 from cortez.core.web.batches import BatchResult, ItemResult, answer_of, refuse_rejections
 from cortez.errors import Conflict, CortezError, Forbidden, Invalid, NotFound
 from cortez.sessions.access import SESSIONS
-from cortez.sessions.changes import counts_of_steps, figures_changed, millionths
+from cortez.sessions.changes import Placed, counts_of_steps, figures_changed, millionths
 from cortez.sessions.models import LearningSession, SessionStatus
 from cortez.sessions.quotas import Held, Quotas
 from cortez.sessions.repository import SessionRepository, judgements_of
-from cortez.sessions.rules import CLOCKS, too_early
+from cortez.sessions.rules import CLOCKS, SessionRow, too_early
 from cortez.traces.lateness import closed_to_student, is_late
 from cortez.traces.models import STUDENT_TYPES, InteractionType
 from cortez.traces.repository import SHOWN, TRACES
@@ -72,6 +72,13 @@ COLUMNS = (*PLACE, *map(column_of, TraceIn.__struct_fields__[:LAST]))
 OCCURRED, STATE, SHARE = map(COLUMNS.index, ("occurred_at", "cognitive_state", "ai_involvement"))
 
 
+class JudgedSession(SessionRow, Placed, Protocol):
+    """The columns of JUDGED."""
+
+    trace_count: int
+    trace_bytes: int
+
+
 class Item(Struct, frozen=True):
     """A well-formed item of a batch, with its place and its session."""
 
@@ -92,7 +99,7 @@ class Known(Struct, frozen=True):
     """What the items are judged against, each read by one query."""
 
     now: datetime
-    sessions: dict[UUID, Any]
+    sessions: dict[UUID, JudgedSession]
     traces: dict[UUID, Whose]  # stored, or earlier in this batch
     judged: dict[UUID, datetime]  # of the principal's own sessions, when that was last
     held: dict[UUID, tuple[Held, Held]]  # what a session and its student hold, where not all items have room
@@ -156,12 +163,13 @@ class Ingest:
             await self._came_late(known.sessions[id_], [row for row in rows if row[0] == id_])
         return results, rows
 
-    async def _came_late(self, session: Any, rows: list[Row]) -> None:
+    async def _came_late(self, session: JudgedSession, rows: list[Row]) -> None:
         """Steps of a session that has ended count at once. The end of an abandoned one was a guess: they move it."""
         last = max(row[OCCURRED] for row in rows)
         steps = counts_of_steps((row[STATE], 1, millionths(row[SHARE])) for row in rows)
-        figures_changed(self.session, session, steps, last=last if last > session.end_time else None)
-        if last > session.end_time:
+        is_after = session.end_time is not None and last > session.end_time
+        figures_changed(self.session, session, steps, last=last if is_after else None)
+        if is_after:
             moved = update(LearningSession).where(LearningSession.id == session.id).values(end_time=last)
             await self.session.execute(moved.execution_options(synchronize_session=False))
 
@@ -170,7 +178,8 @@ class Ingest:
 
         A parallel batch of the same ids waits at the session, and finds them stored.
         """
-        locked = await self.sessions.run(self.sessions.locking(*JUDGED), session_ids=list(session_ids))
+        held = self.sessions.locking(*JUDGED)
+        locked: Sequence[JudgedSession] = await self.sessions.run(held, session_ids=list(session_ids))
         sessions = {row.id: row for row in locked}
         ids = ({item.trace.id for item in items} | {item.trace.parent_trace_id for item in items}) - {None}
         found = await unit_of(self.session).fetch(STORED, {"ids": list(ids)}) if ids else ()
@@ -179,7 +188,7 @@ class Ingest:
         judged = await judgements_of(self.session, own) if own else {}
         return Known(utc_now(), sessions, traces, judged, await self._held(items, locked))
 
-    async def _held(self, items: Sequence[Item], sessions: Sequence[Any]) -> dict[UUID, tuple[Held, Held]]:
+    async def _held(self, items: Sequence[Item], sessions: Sequence[JudgedSession]) -> dict[UUID, tuple[Held, Held]]:
         size = sum(item.size for item in items)
         theirs = await self.quotas.of_students(self.session, {row.student_id for row in sessions}, len(items), size)
         both = {
@@ -188,7 +197,7 @@ class Ingest:
         }
         return {id_: held for id_, held in both.items() if not all(one.takes(len(items), size) for one in held)}
 
-    def _is_own(self, session: Any) -> bool:
+    def _is_own(self, session: JudgedSession) -> bool:
         """Whether the principal is the student of the session, and nothing more."""
         return not self.is_tutor_agent and self.principal.student_id == session.student_id
 
@@ -225,7 +234,7 @@ class Ingest:
             one.add(size)
         return None
 
-    def _refusal(self, trace: TraceIn, session: Any, known: Known) -> CortezError | None:
+    def _refusal(self, trace: TraceIn, session: JudgedSession, known: Known) -> CortezError | None:
         """Why this principal may not add this trace to this session now, if so."""
         if not self.is_tutor_agent and (forbidden := forbidden_for(trace, self.principal, session.student_id)):
             return Forbidden("FORBIDDEN", forbidden)
@@ -237,7 +246,7 @@ class Ingest:
             return Conflict("SESSION_CLOSED", "The student of this session was erased.")
         return None if session.status in OPEN else self._too_late(trace, session, known)
 
-    def _too_late(self, trace: TraceIn, session: Any, known: Known) -> Conflict | None:
+    def _too_late(self, trace: TraceIn, session: JudgedSession, known: Known) -> Conflict | None:
         """Why the trace may not be added to the session that is over, if so."""
         if trace.occurred_at is None or session.end_time is None:
             said = f"The session is {session.status}; send occurred_at for a late delivery."
@@ -276,7 +285,7 @@ def forbidden_for(trace: TraceIn, principal: Principal, student_id: str) -> str:
     return ""
 
 
-def row_of(id_: UUID, item: Item, own: Whose, session: Any, now: datetime, *, late: bool) -> Row:
+def row_of(id_: UUID, item: Item, own: Whose, session: JudgedSession, now: datetime, *, late: bool) -> Row:
     """The columns of a new trace. Item i is stored i microseconds later, so that the order of a batch stays."""
     created_at = now + timedelta(microseconds=item.index)
     given = msgspec.structs.astuple(item.trace)

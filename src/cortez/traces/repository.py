@@ -1,16 +1,18 @@
 """Queries of cognitive traces. Rows that only pass through are read as columns of the table, not as entities."""
 
-from typing import Any
+from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, bindparam, func, select
 
 from cortez.core.db.base import shown
+from cortez.core.db.types import Document
 from cortez.sessions.changes import Counts, counts_of_steps, difference, figures_changed, millionths
 from cortez.sessions.models import LearningSession
 from cortez.sessions.repository import OnSession, SessionRepository
 from cortez.sessions.rules import FINAL
 from cortez.traces.models import CognitiveTrace
+from cortez.traces.rules import TimedStep
 from cortez.traces.schemas import TraceOut
 
 TRACES = CognitiveTrace.metadata.tables["cognitive_traces"]
@@ -40,7 +42,7 @@ class TraceRepository(OnSession[CognitiveTrace, TraceOut]):
             return TRACES.c.created_at >= bindparam(name)
         return super().condition(name)
 
-    async def steps(self, session_id: UUID, limit: int) -> list[Any]:
+    async def steps(self, session_id: UUID, limit: int) -> Sequence[TimedStep]:
         """State, time, share of AI and lateness of each step, in the order they happened."""
         columns = (TRACES.c.cognitive_state, TRACES.c.ai_involvement, TRACES.c.late, HAPPENED.label("happened"))
         statement = self.select(*columns).where(TRACES.c.session_id == session_id)
@@ -52,7 +54,7 @@ class TraceRepository(OnSession[CognitiveTrace, TraceOut]):
         session = await SessionRepository(self.session, self.principal).get(session_id, lock=True)
         return await self.get(id_, lock=True), session
 
-    async def analyse(self, trace: CognitiveTrace, session: LearningSession, changes: dict[str, Any]) -> CognitiveTrace:
+    async def analyse(self, trace: CognitiveTrace, session: LearningSession, changes: Document) -> CognitiveTrace:
         """Change the locked trace; what is kept about the student follows where its session has ended."""
         before = counts_of(trace)
         await self.change(trace, changes)

@@ -2,12 +2,13 @@
 
 import hashlib
 from datetime import datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from cortez.core.db.types import Document
 from cortez.core.web.schemas import (
     BusinessKey,
     Input,
@@ -25,8 +26,7 @@ from cortez.traces.models import CognitiveState, CognitiveTrace, InteractionType
 
 Intent = Annotated[str, Meta(max_length=200)]
 Strategy = Annotated[str, Meta(max_length=100)]
-Alternatives = Annotated[list[Prose | dict[str, Any]], Meta(max_length=100)]
-Document = dict[str, Any]
+Alternatives = Annotated[list[Prose | Document], Meta(max_length=100)]
 
 
 class Analysis(Input, kw_only=True):
@@ -57,7 +57,7 @@ class TraceFilter(Input):
     occurred_after: Instant | None = None
     occurred_before: Instant | None = None
 
-    def given(self) -> dict[str, Any]:
+    def given(self) -> Document:
         """What was asked for, as stored values.
 
         What happened since a moment was stored since then, or by a clock that is ahead: an index knows where to begin.
