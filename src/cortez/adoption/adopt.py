@@ -4,7 +4,6 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 from msgspec import Struct, field
 from sqlalchemy import exists, insert, select, update
@@ -25,6 +24,7 @@ from cortez.adoption.values import plain
 from cortez.clock import utc_now
 from cortez.content.models import Subject
 from cortez.content.storage import Storage
+from cortez.core.db.base import Base
 from cortez.core.db.engine import Database
 from cortez.traces.models import CognitiveTrace
 
@@ -242,7 +242,7 @@ class Adoption:
 IS_PARENT = Quarantined.column_name == "parent_trace_id"
 
 # After which table what is made, and what names it.
-NAMED: dict[str, tuple[tuple[Any, str, tuple[tuple[str, str], ...]], ...]] = {
+NAMED: dict[str, tuple[tuple[type[Base], str, tuple[tuple[str, str], ...]], ...]] = {
     "subjects": ((Subject, "code", (("exercises", "subject_code"), ("unidades", "materia_code"))),),
     "activities": (
         (Activity, "activity_id", (("sessions", "activity_id"),)),
@@ -255,7 +255,7 @@ NAMED: dict[str, tuple[tuple[Any, str, tuple[tuple[str, str], ...]], ...]] = {
 }
 
 
-def placeholder(model: Any, name: str, key: str, old: str) -> dict[str, Any]:
+def placeholder(model: type[Base], name: str, key: str, old: str) -> Row:
     title = str(plain(old))[:100]
     if model is Subject:
         return {name: key, "name": title, "language": "python", "is_active": False}
@@ -267,7 +267,7 @@ def placeholder(model: Any, name: str, key: str, old: str) -> dict[str, Any]:
 
 async def give_parents(session: AsyncSession, lot: Lots) -> Tally:
     """Where a trace had to be stored without its parent; a parent that went to the quarantine itself is kept there."""
-    traces: Any = CognitiveTrace.__table__
+    traces = CognitiveTrace.metadata.tables[CognitiveTrace.__tablename__]
     parents = {new_id(traces.name, row["id"]): row["parent_trace_id"] for _, row in lot}
     without = select(traces.c.id, traces.c.student_id).where(
         traces.c.id.in_(parents), traces.c.parent_trace_id.is_(None)

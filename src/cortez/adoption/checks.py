@@ -8,6 +8,8 @@ from typing import Any
 from msgspec import Struct
 from sqlalchemy import CheckConstraint, Table
 
+from cortez.adoption.values import Old
+
 Row = dict[str, Any]
 
 
@@ -44,7 +46,7 @@ def named(table: Table, condition: str) -> tuple[str, ...]:
     return tuple(name for name in [column.name for column in table.columns] if re.search(rf"\b{name}\b", words))
 
 
-def as_sqlite(value: Any) -> Any:
+def as_sqlite(value: Old) -> str | int | float | None:
     if isinstance(value, datetime):
         return value.isoformat()
     return value if isinstance(value, str | int | float | None) else str(value)

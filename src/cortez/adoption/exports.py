@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncGenerator, Sequence
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from msgspec import Struct
@@ -10,6 +9,7 @@ from sqlalchemy import select
 
 from cortez.adoption.models import Quarantined
 from cortez.core.db.engine import Database
+from cortez.core.db.types import Document
 
 LOT = 500
 
@@ -23,7 +23,7 @@ class QuarantinedOut(Struct, frozen=True):
     old_id: str
     new_id: str | None
     reason: str
-    original: dict[str, Any]
+    original: Document
     student_id: str | None
     created_at: datetime
 

@@ -3,7 +3,6 @@
 import hashlib
 import re
 import unicodedata
-from typing import Any
 from uuid import UUID, uuid5
 
 from sqlalchemy import select
@@ -11,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
 from cortez.adoption.models import LegacyId
-from cortez.adoption.values import plain
+from cortez.adoption.values import Old, plain
 from cortez.core.db.classification import ERASED
 from cortez.core.db.upsert import insert_into
 from cortez.core.web.schemas import KEY_PATTERN
@@ -24,7 +23,7 @@ LONGEST = 500
 KNOWN = 50_000  # keys remembered as noted, so that each is stored once
 
 
-def as_uuid(raw: Any) -> UUID | None:
+def as_uuid(raw: Old) -> UUID | None:
     """The key where it is a UUID in any spelling."""
     try:
         return raw if isinstance(raw, UUID) else UUID(str(raw).strip())
@@ -32,7 +31,7 @@ def as_uuid(raw: Any) -> UUID | None:
         return None
 
 
-def old_key(raw: Any) -> str:
+def old_key(raw: Old) -> str:
     """A key as the register holds it."""
     text = str(plain(raw if isinstance(raw, str) else str(raw)))
     if len(text) <= LONGEST:
@@ -40,12 +39,12 @@ def old_key(raw: Any) -> str:
     return f"{text[:LONGEST]}…{hashlib.sha256(text.encode()).hexdigest()}"
 
 
-def new_id(table: str, raw: Any) -> UUID:
+def new_id(table: str, raw: Old) -> UUID:
     """A UUID stays; any other key becomes one that follows from it and its table."""
     return as_uuid(raw) or uuid5(NAMESPACE, f"{table}:{old_key(raw)}")
 
 
-def new_key(raw: Any, length: int = 100) -> str:
+def new_key(raw: Old, length: int = 100) -> str:
     """A business key that a path can carry; a changed one ends with a digest of the old, so that two stay two."""
     text = str(raw)
     if BUSINESS_KEY.match(text) and len(text) <= length and not text.startswith(ERASED):
@@ -63,7 +62,7 @@ class Register:
         self.noted: set[tuple[str, str]] = set()
         self.waiting: dict[tuple[str, str], dict[str, str | None]] = {}
 
-    def note(self, place: str, raw: Any, new: UUID | str, student_id: str | None) -> bool:
+    def note(self, place: str, raw: Old, new: UUID | str, student_id: str | None) -> bool:
         """Whether the key is written differently here."""
         if str(raw) == str(new):
             return False

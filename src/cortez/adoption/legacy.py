@@ -1,11 +1,11 @@
 """What the predecessor kept outside the 28 tables, as rows of them: its first exercises, and attempts at these."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import msgspec
 
 from cortez.adoption.source import Row
+from cortez.adoption.values import Old
 
 # Of the first mapping of `exercises`; a database may have these columns beside the others, or alone.
 FIRST = ("difficulty_level", "test_cases", "hints", "time_limit_seconds")
@@ -79,7 +79,7 @@ def attempt(row: Row, students: dict[str, str]) -> Row:
     }
 
 
-def items(value: Any) -> list[Any]:
+def items(value: Old) -> list[Old]:
     if isinstance(value, str):
         try:
             value = msgspec.json.decode(value)
@@ -88,5 +88,5 @@ def items(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def text(value: Any) -> str:
+def text(value: Old) -> str:
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()

@@ -1,7 +1,8 @@
 """A lot of rows on its way: what they refer to, what may be there only once, and storing them."""
 
+from collections.abc import Sequence
 from itertools import chain
-from typing import Any
+from typing import Protocol
 from uuid import UUID
 
 from sqlalchemy import Table, insert, select
@@ -12,14 +13,21 @@ from cortez.adoption.keys import as_uuid, new_id, old_key
 from cortez.adoption.models import Quarantined
 from cortez.adoption.rows import Fitter, Making, referred
 from cortez.adoption.rules import Unique
-from cortez.adoption.source import Source
-from cortez.adoption.values import Fit, plain
+from cortez.adoption.source import Row, Source
+from cortez.adoption.values import Fit, Old, plain
+from cortez.core.db.types import AnyColumn
 from cortez.core.security.identifiers import key_of
 from cortez.sessions.models import LearningSession
 
 LATER = "parent_trace_id: the parent comes later, set at the end"
-SESSIONS: Any = LearningSession.__table__
+SESSIONS = LearningSession.__table__
 PARTS = 500  # values in one condition
+
+
+class Referred(Protocol):
+    """What is read of a row that others refer to."""
+
+    id: UUID
 
 
 class Lot:
@@ -103,7 +111,7 @@ class Lot:
         found = [await self.source.there(self.table.name, keys[at : at + PARTS]) for at in range(0, len(keys), PARTS)]
         return {new_id(self.table.name, key) for key in chain.from_iterable(found)}
 
-    async def look(self, key: Any, name: str, columns: tuple[Any, ...]) -> list[Any]:
+    async def look(self, key: AnyColumn, name: str, columns: tuple[AnyColumn, ...]) -> Sequence[Referred]:
         """Columns of the rows that a column of the lot refers to."""
         wanted = list({row.values[name] for row in self.alive if row.values[name] is not None})
         parts = [wanted[at : at + PARTS] for at in range(0, len(wanted), PARTS)]
@@ -173,11 +181,11 @@ def renew(row: Making, name: str, known: dict[str, str]) -> None:
     made = [renewed(item, known) for item in given]
     if made == given:
         return
-    kept = [item for item in made if item is not None]
+    kept: list[Old] = [item for item in made if item is not None]
     row.put(name, Fit(kept, "ids as they are now", is_loss=len(kept) < len(given)))
 
 
-def renewed(item: Any, known: dict[str, str]) -> Any:
+def renewed(item: Old, known: dict[str, str]) -> Old:
     """None where the id led nowhere."""
     if not isinstance(item, str):
         return item
@@ -185,7 +193,7 @@ def renewed(item: Any, known: dict[str, str]) -> Any:
     return str(id_) if id_ else known.get(old_key(item))
 
 
-def applies(unique: Unique, values: dict[str, Any]) -> bool:
+def applies(unique: Unique, values: Row) -> bool:
     return all(values[name] is not None for name in unique.columns) and unique.living(values)
 
 
@@ -194,20 +202,21 @@ class Places:
 
     def __init__(self, unique: Unique) -> None:
         self.unique = unique
-        self.taken: set[tuple[Any, ...]] = set()
-        self.highest: dict[tuple[Any, ...], Any] = {}
+        self.taken: set[tuple[Old, ...]] = set()
+        self.highest: dict[tuple[Old, ...], int] = {}
 
-    def key(self, values: dict[str, Any]) -> tuple[Any, ...]:
+    def key(self, values: Row) -> tuple[Old, ...]:
         return tuple(values[name] for name in self.unique.columns)
 
-    def is_taken(self, values: dict[str, Any]) -> bool:
+    def is_taken(self, values: Row) -> bool:
         return self.key(values) in self.taken
 
-    def take(self, values: dict[str, Any]) -> None:
+    def take(self, values: Row) -> None:
         *group, last = self.key(values)
         self.taken.add((*group, last))
         if self.unique.remedy == "next":
-            self.highest[tuple(group)] = max(last, self.highest.get(tuple(group), last))
+            number: int = values[self.unique.columns[-1]]
+            self.highest[tuple(group)] = max(number, self.highest.get(tuple(group), number))
 
     def give_way(self, row: Making) -> None:
         *group, last = self.key(row.values)
@@ -216,7 +225,7 @@ class Places:
             case "next":
                 row.lose(name, reason, self.highest[tuple(group)] + 1, last)
             case "suffix":
-                row.lose(name, reason, f"{last}.{str(row.values['id'])[:8]}", last)
+                row.lose(name, reason, f"{row.values[name]}.{str(row.values['id'])[:8]}", last)
                 if (key := f"{name}_key") in row.values:
                     row.values[key] = key_of(row.values[name])
             case "empty":

@@ -3,15 +3,14 @@
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import partial
-from typing import Any
 
 from msgspec import Struct, field
-from sqlalchemy import Column, LargeBinary, String, Table
+from sqlalchemy import LargeBinary, String
 
 from cortez.adoption.checks import Checks
 from cortez.adoption.keys import Register, new_id, new_key
 from cortez.adoption.rules import BUSINESS, Row, Rule
-from cortez.adoption.values import Fit, Unfit, choices, converter, default, plain
+from cortez.adoption.values import Fit, Old, TableColumn, Unfit, choices, converter, default, plain
 from cortez.clock import utc_now
 
 OF_THE_SERVICE = {"trace_count"}  # what the service works out itself, whatever the predecessor had counted
@@ -22,7 +21,7 @@ class Loss(Struct, frozen=True):
 
     column: str | None
     reason: str
-    original: Any
+    original: Old
 
 
 class Making(Struct):
@@ -45,7 +44,7 @@ class Making(Struct):
         if made.is_loss:
             self.losses.append(Loss(column, made.change, self.old.get(column) if before is None else before))
 
-    def lose(self, column: str, reason: str, value: Any, original: Any) -> None:
+    def lose(self, column: str, reason: str, value: Old, original: Old) -> None:
         """Give a column a value instead of the one that cannot be kept."""
         self.values[column] = value
         self.changes.append(f"{column}: {reason}")
@@ -72,7 +71,7 @@ class Fitter:
     def __init__(self, rule: Rule, register: Register) -> None:
         self.rule = rule
         self.register = register
-        self.table: Table = rule.model.__table__
+        self.table = rule.model.metadata.tables[rule.model.__tablename__]
         self.checks = Checks(self.table)
         self.columns = [column for column in self.table.columns if is_adopted(column)]
         self.takers = [(column.name, self.taker(column)) for column in self.columns if column.name != "id"]
@@ -93,7 +92,7 @@ class Fitter:
         self.keep_unknown(making)
         return making
 
-    def taker(self, column: Column[Any]) -> Callable[[Making, Any], None]:
+    def taker(self, column: TableColumn) -> Callable[[Making, Old], None]:
         """What gives a row its value of the column."""
         if column.name in BUSINESS:
             return partial(self.take_key, column)
@@ -101,7 +100,7 @@ class Fitter:
             return partial(take_reference, column.name, target)
         return partial(take_value, column.name, converter(column))
 
-    def take_key(self, column: Column[Any], making: Making, raw: Any) -> None:
+    def take_key(self, column: TableColumn, making: Making, raw: Old) -> None:
         length = getattr(column.type, "length", None) or 100
         key = new_key(raw, length)
         making.values[column.name] = key
@@ -147,7 +146,7 @@ class Fitter:
             if column.name in making.old and not any(loss.column == column.name for loss in making.losses):
                 making.changes.append(f"{column.name}: nothing there, {plain(value)!r} instead")
 
-    def substitute(self, making: Making, column: Column[Any]) -> Any:
+    def substitute(self, making: Making, column: TableColumn) -> Old:
         """What stands where there is nothing: no key and no enumeration is made up."""
         if column.name in self.rule.missing:
             return self.rule.missing[column.name](making.values)
@@ -167,16 +166,16 @@ class Fitter:
             making.refuse(f"breaks {still[0].name}")
 
 
-def is_adopted(column: Column[Any]) -> bool:
+def is_adopted(column: TableColumn) -> bool:
     """Digests are the service's own."""
     return column.name not in OF_THE_SERVICE and not isinstance(column.type, LargeBinary)
 
 
-def take_reference(name: str, target: str, making: Making, raw: Any) -> None:
+def take_reference(name: str, target: str, making: Making, raw: Old) -> None:
     making.values[name] = new_id(target, raw)
 
 
-def take_value(name: str, convert: Callable[[Any], Fit], making: Making, raw: Any) -> None:
+def take_value(name: str, convert: Callable[[Old], Fit], making: Making, raw: Old) -> None:
     try:
         made = convert(raw)
     except Unfit as unfit:
@@ -185,6 +184,6 @@ def take_value(name: str, convert: Callable[[Any], Fit], making: Making, raw: An
     making.put(name, made)
 
 
-def referred(column: Column[Any]) -> str | None:
+def referred(column: TableColumn) -> str | None:
     """The table that a column with an id refers to."""
     return next((key.column.table.name for key in column.foreign_keys if key.column.name == "id"), None)

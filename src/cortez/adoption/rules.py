@@ -12,8 +12,9 @@ from msgspec import Struct
 from cortez.accounts.models import Role, User
 from cortez.activities.models import Activity, HelpLevel
 from cortez.adoption.keys import new_id, new_key
-from cortez.adoption.values import Fit
+from cortez.adoption.values import Fit, Old, member_of
 from cortez.content.models import Apuntes, ArchivoAdjunto, Subject, Unidad
+from cortez.core.db.base import Base
 from cortez.core.security.identifiers import key_of, mail_of
 from cortez.evaluations.models import Evaluation
 from cortez.evaluations.rules import level_of
@@ -71,10 +72,10 @@ class Rule(Struct, frozen=True):
     `missing` is what a column holds where nothing can be kept; `alter` what else must be done to a row.
     """
 
-    model: Any
+    model: type[Base]
     ids: Mapping[str, tuple[str, ...]] = {}
     mentions: Mapping[str, tuple[str, ...]] = {}
-    missing: Mapping[str, Callable[[Row], Any]] = {}
+    missing: Mapping[str, Callable[[Row], Old]] = {}
     unique: tuple[Unique, ...] = ()
     alter: Callable[[Row, Callable[[str, Fit], None]], None] = lambda row, note: None
 
@@ -85,7 +86,7 @@ def is_alive(row: Row) -> bool:
 
 def roles(row: Row, note: Callable[[str, Fit], None]) -> None:
     """Those that exist here; an account without any is a student's."""
-    known = [role.value for role in map(as_role, row["roles"]) if role]
+    known = [role.value for role in (member_of(Role, name) for name in row["roles"]) if role]
     kept = list(dict.fromkeys(known)) or [Role.STUDENT.value]
     if kept != row["roles"]:
         note("roles", Fit(kept, "roles that do not exist were taken out", is_loss=len(known) < len(row["roles"])))
@@ -94,13 +95,6 @@ def roles(row: Row, note: Callable[[str, Fit], None]) -> None:
     if row["email"] != (written := mail_of(row["email"])):
         note("email", Fit(written, "written in lower case, without what is invisible around it"))
     row |= {"email_key": key_of(row["email"]), "username_key": key_of(row["username"])}
-
-
-def as_role(name: Any) -> Role | None:
-    try:
-        return Role(name)
-    except ValueError:
-        return None
 
 
 def help_level(row: Row, note: Callable[[str, Fit], None]) -> None:
@@ -142,7 +136,7 @@ def named(row: Row, note: Callable[[str, Fit], None]) -> None:
             note(name, Fit(made, "students by their keys of now"))
 
 
-def renamed(line: Any) -> Any:
+def renamed(line: Old) -> Old:
     if not isinstance(line, dict) or not isinstance(line.get("student_id"), str):
         return line
     return line | {"student_id": new_key(line["student_id"])}

@@ -5,9 +5,8 @@ from typing import Any, Self
 
 from msgspec import Struct
 from sqlalchemy import (
-    ColumnClause,
+    ColumnElement,
     Connection,
-    Select,
     Text,
     Uuid,
     cast,
@@ -20,12 +19,14 @@ from sqlalchemy import (
     tuple_,
     types,
 )
+from sqlalchemy.dialects.sqlite.aiosqlite import AsyncAdapt_aiosqlite_connection
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from cortez.core.db.diagnostics import name_of
+from cortez.core.db.types import AnySelect
 from cortez.settings import DRIVERS
 
 Row = dict[str, Any]
@@ -59,7 +60,7 @@ class Table(Struct, frozen=True):
     """A table as it is in this database."""
 
     name: str
-    columns: dict[str, Any]
+    columns: dict[str, types.TypeEngine[Any]]
     rows: int
 
     @property
@@ -115,43 +116,45 @@ class Source:
         `only` some columns of rows that have all of them.
         """
         found = self.tables[name]
-        time: Any = (
-            func.coalesce(cast(column("created_at"), Text), "") if "created_at" in found.columns else cast("", Text)
-        )
-        place = tuple_(time, cast(column(found.key), Text))
+        time = func.coalesce(as_text("created_at"), "") if "created_at" in found.columns else cast("", Text)
+        place = tuple_(time, as_text(found.key))
         statement = (
             selecting(found, only)
-            .add_columns(time.label("after_time"), cast(column(found.key), Text).label("after_key"))
+            .add_columns(time.label("after_time"), as_text(found.key).label("after_key"))
             .where(place > tuple_(cast(after.time, Text), cast(after.key, Text)))
-            .order_by(time, cast(column(found.key), Text))
+            .order_by(time, as_text(found.key))
         )
         result = await self.connection.stream(statement, execution_options={"yield_per": size})
         async for lot in result.mappings().partitions(size):
             yield [placed(dict(row)) for row in lot]
 
-    async def values(self, name: str, wanted: str) -> list[Any]:
+    async def values(self, name: str, wanted: str) -> list[str]:
         """The different values of a column; nothing where there is no such column."""
         if wanted not in getattr(self.tables.get(name), "columns", {}):
             return []
-        chosen: ColumnClause[Any] = column(wanted)
-        statement = select(cast(chosen, Text)).select_from(table(name)).where(chosen.is_not(None)).distinct()
+        statement = select(as_text(wanted)).select_from(table(name)).where(column(wanted).is_not(None)).distinct()
         return list(await self.connection.scalars(statement))
 
     async def there(self, name: str, keys: list[str]) -> set[str]:
         """Which of these keys rows of the table have."""
         if name not in self.tables or not keys:
             return set()
-        key = cast(column(self.tables[name].key), Text)
+        key = as_text(self.tables[name].key)
         return set(await self.connection.scalars(select(key).select_from(table(name)).where(key.in_(keys))))
+
+
+def as_text(name: str) -> ColumnElement[str]:
+    """A column as the database writes it."""
+    return cast(column(name), Text)
 
 
 def placed(row: Row) -> tuple[Position, Row]:
     return Position(row.pop("after_time"), row.pop("after_key")), row
 
 
-def selecting(found: Table, only: tuple[str, ...]) -> Select[Any]:
-    chosen: list[Any] = [
-        column(name) if isinstance(kind, PLAIN) else cast(column(name), Text).label(name)
+def selecting(found: Table, only: tuple[str, ...]) -> AnySelect:
+    chosen = [
+        column(name) if isinstance(kind, PLAIN) else as_text(name).label(name)
         for name, kind in found.columns.items()
         if not only or name in only
     ]
@@ -166,7 +169,7 @@ def read_as_it_is(engine: AsyncEngine) -> None:
     """One snapshot; and text that is no UTF-8 comes too, to be kept and said, not as an error."""
 
     @event.listens_for(engine.sync_engine, "connect")
-    def configure(connection: Any, record: Any) -> None:
+    def configure(connection: AsyncAdapt_aiosqlite_connection, record: ConnectionPoolEntry) -> None:
         connection.isolation_level = None
         connection.driver_connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
 
@@ -176,7 +179,7 @@ def read_as_it_is(engine: AsyncEngine) -> None:
 
 
 async def inspected(connection: AsyncConnection) -> AsyncIterator[Table]:
-    def read(sync: Connection) -> dict[str, dict[str, Any]]:
+    def read(sync: Connection) -> dict[str, dict[str, types.TypeEngine[Any]]]:
         found = inspect(sync)
         return {name: {one["name"]: one["type"] for one in found.get_columns(name)} for name in found.get_table_names()}
 

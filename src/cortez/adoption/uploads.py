@@ -5,7 +5,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from cortez.adoption.rows import Making
-from cortez.adoption.values import Fit
+from cortez.adoption.values import Fit, Old
 from cortez.content.storage import Storage
 from cortez.content.types import KINDS, extension_of, safe_name
 from cortez.core.web.uploads import Upload
@@ -33,7 +33,7 @@ def take_file(row: Making, folder: Path | None, storage: Storage) -> None:
     storage.adopt(upload)
     if row.old.get("checksum_sha256") not in (None, upload.sha256):
         row.lose("checksum_sha256", "not that of the file", upload.sha256, row.old["checksum_sha256"])
-    values = {
+    values: dict[str, Old] = {
         "nombre_original": name,
         "nombre_almacenado": upload.sha256,
         "tipo_archivo": kind.extension,

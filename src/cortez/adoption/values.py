@@ -1,22 +1,32 @@
 """A value of the predecessor as the type of its column here; what does not fit, and what had to be done to it."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
+from uuid import UUID
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import JSON, Boolean, CheckConstraint, Column, Double, Integer, String, Table
+from sqlalchemy import JSON, Boolean, CheckConstraint, Column, ColumnDefault, Double, Integer, String, Table
 
 from cortez.core.db.types import UtcDateTime
+from cortez.core.typing import JsonValue
 from cortez.core.web.schemas import EARLIEST, LATEST
 from cortez.enums import Choice
 
 INT = 2**31
 TRUTH = {"true": True, "t": True, "1": True, "yes": True, "false": False, "f": False, "0": False, "no": False}
+
+# What a driver gives of a column of the predecessor, or what JSON held there.
+Old: TypeAlias = (
+    "None | bool | int | float | Decimal | str | bytes | date | time | UUID | Sequence[Old] | Mapping[str, Old]"
+)
+TableColumn: TypeAlias = Column[Any]  # whatever its type
+
+C = TypeVar("C", bound=Choice)
 
 
 class Unfit(Exception):
@@ -26,12 +36,12 @@ class Unfit(Exception):
 class Fit(Struct, frozen=True):
     """What a value became. `change` says how it was altered; `is_loss`: so that it must be kept as it was too."""
 
-    value: Any
+    value: Old
     change: str = ""
     is_loss: bool = False
 
 
-def converter(column: Column[Any]) -> Callable[[Any], Fit]:
+def converter(column: TableColumn) -> Callable[[Old], Fit]:
     """What makes a value of the column of any other; it raises Unfit where it cannot."""
     if choice := choices(column.table).get(column.name):
         return partial(as_choice, choice)
@@ -48,45 +58,53 @@ def choices(table: Table) -> dict[str, type[Choice]]:
     return dict(checks)
 
 
-def as_choice(choice: type[Choice], raw: Any) -> Fit:
-    try:
-        member = choice(raw)
-    except ValueError:
-        raise Unfit("is none of the values that are allowed") from None
+def as_choice(choice: type[Choice], raw: Old) -> Fit:
+    member = member_of(choice, raw)
+    if member is None:
+        raise Unfit("is none of the values that are allowed")
     return Fit(member.value, "" if member.value == raw else "spelled as here")
 
 
-def as_text(column: Column[Any], raw: Any) -> Fit:
+def member_of(choice: type[C], raw: Old) -> C | None:
+    """The one of this name, in any case or by alias."""
+    try:
+        return choice(raw) if isinstance(raw, str) else None
+    except ValueError:
+        return None
+
+
+def as_text(column: TableColumn, raw: Old) -> Fit:
     if isinstance(raw, bytes):
         raw = raw.decode("utf-8", "surrogateescape")
     text = raw if isinstance(raw, str) else str(raw)
     if text.isascii() and "\0" not in text:
-        return shortened(column, Fit(text))
+        return shortened(column, text)
     clean = text.replace("\0", "").encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     if clean != text:
-        return shortened(column, Fit(clean, "bytes that are no text were taken out", is_loss=True))
-    return shortened(column, Fit(text))
+        return shortened(column, clean, "bytes that are no text were taken out", is_loss=True)
+    return shortened(column, text)
 
 
-def shortened(column: Column[Any], made: Fit) -> Fit:
+def shortened(column: TableColumn, text: str, change: str = "", is_loss: bool = False) -> Fit:
+    """The text, with what was done to it, or what fits into the column of it."""
     length = getattr(column.type, "length", None)
-    if length is None or len(made.value) <= length:
-        return made
-    return Fit(made.value[:length], f"cut to {length} characters", is_loss=True)
+    if length is None or len(text) <= length:
+        return Fit(text, change, is_loss)
+    return Fit(text[:length], f"cut to {length} characters", is_loss=True)
 
 
-def as_integer(column: Column[Any], raw: Any) -> Fit:
+def as_integer(column: TableColumn, raw: Old) -> Fit:
     number = as_number(raw)
     if not number.is_integer() or not -INT <= number < INT:
         raise Unfit("is no whole number of 32 bits")
     return Fit(int(number), "" if isinstance(raw, int) else "read as a number")
 
 
-def as_double(column: Column[Any], raw: Any) -> Fit:
+def as_double(column: TableColumn, raw: Old) -> Fit:
     return Fit(as_number(raw), "read as a number" if isinstance(raw, str) else "")
 
 
-def as_number(raw: Any) -> float:
+def as_number(raw: Old) -> float:
     if isinstance(raw, str):
         try:
             raw = Decimal(raw.strip())
@@ -100,14 +118,14 @@ def as_number(raw: Any) -> float:
         raise Unfit("is no number that can be stored") from None
 
 
-def as_boolean(column: Column[Any], raw: Any) -> Fit:
+def as_boolean(column: TableColumn, raw: Old) -> Fit:
     known = raw if isinstance(raw, bool) else TRUTH.get(str(raw).strip().lower())
     if known is None:
         raise Unfit("is neither true nor false")
     return Fit(known, "read as true or false" if isinstance(raw, str) else "")
 
 
-def as_time(column: Column[Any], raw: Any) -> Fit:
+def as_time(column: TableColumn, raw: Old) -> Fit:
     """A time without its offset was meant in UTC."""
     moment = raw
     if isinstance(raw, str):
@@ -125,7 +143,7 @@ def as_time(column: Column[Any], raw: Any) -> Fit:
     return Fit(moment)
 
 
-def as_document(column: Column[Any], raw: Any) -> Fit:
+def as_document(column: TableColumn, raw: Old) -> Fit:
     """A list where the column holds lists, else an object; anything else is put into one."""
     value = raw
     if isinstance(raw, str | bytes):
@@ -146,19 +164,20 @@ def as_document(column: Column[Any], raw: Any) -> Fit:
 
 
 @lru_cache
-def holds_list(column: Column[Any]) -> bool:
+def holds_list(column: TableColumn) -> bool:
     return isinstance(default(column), list)
 
 
-def default(column: Column[Any]) -> Any:
+def default(column: TableColumn) -> Old:
     """What the column holds where nothing is said; None where it has no such value."""
-    if column.default is None:
+    if not isinstance(column.default, ColumnDefault):
         return None
-    made = column.default.arg  # type: ignore[attr-defined]
-    return made(None) if callable(made) else made
+    made = column.default.arg
+    value: Old = made(None) if callable(made) else made
+    return value
 
 
-def without_nul(value: Any) -> Any:
+def without_nul(value: Old) -> Old:
     if isinstance(value, dict):
         return {key.replace("\0", ""): without_nul(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -166,7 +185,7 @@ def without_nul(value: Any) -> Any:
     return value.replace("\0", "") if isinstance(value, str) else value
 
 
-CONVERSIONS: tuple[tuple[type, Callable[[Column[Any], Any], Fit]], ...] = (
+CONVERSIONS: tuple[tuple[type, Callable[[TableColumn, Old], Fit]], ...] = (
     (UtcDateTime, as_time),
     (JSON, as_document),
     (Boolean, as_boolean),
@@ -176,7 +195,7 @@ CONVERSIONS: tuple[tuple[type, Callable[[Column[Any], Any], Fit]], ...] = (
 )
 
 
-def plain(value: Any) -> Any:
+def plain(value: Old) -> JsonValue:
     """A value as a document can hold it, whatever it is."""
     if isinstance(value, bytes):
         return "hex:" + value.hex()
@@ -186,5 +205,6 @@ def plain(value: Any) -> Any:
         return {str(plain(key)): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
-    is_written = isinstance(value, int | None) or (isinstance(value, float) and math.isfinite(value))
-    return value if is_written else str(value)
+    if isinstance(value, int | None) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    return str(value)
