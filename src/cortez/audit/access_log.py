@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 from uuid import UUID
 
 from msgspec import Struct
@@ -12,6 +12,7 @@ from cortez.accounts.models import ApiKey, User
 from cortez.audit.models import AccessEntry
 from cortez.clock import utc_now
 from cortez.core.db.engine import Database
+from cortez.core.db.types import Document
 from cortez.core.security.principal import Principal
 from cortez.sessions.models import LearningSession
 
@@ -94,7 +95,7 @@ class Journal:
                 for holder in (User, LearningSession):
                     held = select(holder.student_id).where(holder.student_id.in_(named)).distinct()
                     living.update(await session.scalars(held))
-                rows: dict[tuple[Reader, str, str], dict[str, Any]] = {}
+                rows: dict[tuple[Reader, str, str], Document] = {}
                 for (reader, route, subject), reads in noted.items():
                     student = str(owners.get(subject, subject))
                     if student in living and student != reader.student_id:
@@ -108,7 +109,7 @@ class Journal:
         return len(rows)
 
 
-def row_of(reader: Reader, route: str, student_id: str, reads: Reads) -> dict[str, Any]:
+def row_of(reader: Reader, route: str, student_id: str, reads: Reads) -> Document:
     return {
         "actor_kind": reader.kind,
         "actor_id": reader.id,

@@ -1,12 +1,12 @@
 """`/audit`: who changed what, and whether the log is whole."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
-import msgspec
 from litestar import Router, get
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
+from cortez.audit.models import AuditEntry
 from cortez.audit.repository import AuditRepository
 from cortez.audit.schemas import AuditOut
 from cortez.audit.seals import Verification, seal_all, verify
@@ -30,9 +30,10 @@ async def list_audit(
 ) -> Listing[AuditOut]:
     """Newest first."""
     statement = audit.filtered(table, row_id, actor, instant("since", since))
-    found: Listing[Any] = await audit.page(statement, page, lambda entry: entry, newest_first=True)
+    found: Listing[AuditEntry] = await audit.page(statement, page, lambda entry: entry, newest_first=True)
     names = await audit.names(found.items)
-    return msgspec.structs.replace(found, items=[AuditOut.of(entry, names) for entry in found.items])
+    shown = [AuditOut.of(entry, names) for entry in found.items]
+    return Listing(shown, found.next_cursor, found.total, found.total_is_capped)
 
 
 @get("/verify", guards=[admins])

@@ -2,12 +2,12 @@
 
 from collections.abc import Collection
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import ColumnElement, Select, false, or_, select, true
 
 from cortez.audit.models import AuditEntry, SubjectKey
 from cortez.core.db.repository import Repository
+from cortez.core.db.types import AnyColumn
 
 
 class AuditRepository(Repository[AuditEntry]):
@@ -17,7 +17,9 @@ class AuditRepository(Repository[AuditEntry]):
     def visible(self) -> ColumnElement[bool]:
         return true() if self.principal.is_admin else false()
 
-    def filtered(self, table: str | None, row_id: str | None, actor: str | None, since: datetime | None) -> Select[Any]:
+    def filtered(
+        self, table: str | None, row_id: str | None, actor: str | None, since: datetime | None
+    ) -> Select[AuditEntry]:
         """`row_id` and `actor` may name a person, as long as there is a key that leads to their alias."""
         statement = self.select()
         if table is not None:
@@ -35,6 +37,6 @@ class AuditRepository(Repository[AuditEntry]):
         return {row.alias: row.subject for row in await self.session.execute(found)}
 
 
-def known_as(column: Any, name: str) -> ColumnElement[bool]:
+def known_as(column: AnyColumn, name: str) -> ColumnElement[bool]:
     alias = select(SubjectKey.alias).where(SubjectKey.subject == name).scalar_subquery()
     return or_(column == name, column == alias)

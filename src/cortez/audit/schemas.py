@@ -1,9 +1,10 @@
 """The audit log, as it is shown."""
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Self
 
 from cortez.audit.models import ActorKind, AuditEntry, Operation
+from cortez.core.db.types import Document
 from cortez.core.web.schemas import Resource
 
 
@@ -22,8 +23,8 @@ class AuditOut(Resource):
     actor: str | None
     subject: str | None
     request_id: str | None
-    before: dict[str, Any] | None
-    after: dict[str, Any] | None
+    before: Document | None
+    after: Document | None
 
     @property
     def names_students(self) -> set[str]:

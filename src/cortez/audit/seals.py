@@ -8,13 +8,26 @@ last seals.
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID, uuid4
 
 import msgspec
-from sqlalchemy import JSON, BigInteger, Text, cast, exists, false, func, insert, or_, select, type_coerce
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Row,
+    Text,
+    cast,
+    exists,
+    false,
+    func,
+    insert,
+    or_,
+    select,
+    type_coerce,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.types import NullType
 
@@ -23,13 +36,16 @@ from cortez.audit.seal_order import Sealed
 from cortez.clock import utc_now
 from cortez.core.db.base import Base
 from cortez.core.db.engine import Database
-from cortez.core.db.types import instant_of
+from cortez.core.db.types import AnyColumn, AnySelect, ColumnValue, instant_of
 from cortez.core.db.unit_of_work import unit_of
 
 LOCK = 0x7365616C  # any number, the same for every worker
 LOT = 10_000  # entries under one seal
 SETTLED = timedelta(days=1)  # no transaction is open for longer
 MAX_FAULTS = 100  # named in an answer
+# The columns of a row as the database gives them, of whatever type somebody may have made them.
+Stored: TypeAlias = Sequence[Any]
+Leaves = list[tuple[Stored, Stored | None]]  # of one seal, each with its entry, where that is there
 SEALED = exists().where(AuditLeaf.entry_id == AuditEntry.id)
 
 
@@ -55,7 +71,7 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     faults: list[Fault]
 
 
-def raw(model: type[Base]) -> list[Any]:
+def raw(model: type[Base]) -> Sequence[AnyColumn]:
     """The columns as the database gives them: a changed byte must not vanish in a conversion."""
     return [
         (cast(column, Text) if isinstance(column.type, JSON) else type_coerce(column, NullType())).label(column.name)
@@ -63,7 +79,7 @@ def raw(model: type[Base]) -> list[Any]:
     ]
 
 
-def stored(model: type[Base], values: dict[str, Any], session: AsyncSession) -> list[Any]:
+def stored(model: type[Base], values: Mapping[str, ColumnValue], session: AsyncSession) -> Stored:
     """The values as `raw` will read them."""
     dialect = unit_of(session).engine.dialect
     forms = []
@@ -73,7 +89,7 @@ def stored(model: type[Base], values: dict[str, Any], session: AsyncSession) -> 
     return forms
 
 
-def canonical(values: Sequence[Any]) -> bytes:
+def canonical(values: Stored) -> bytes:
     return msgspec.json.encode([str(value) if isinstance(value, UUID) else value for value in values])
 
 
@@ -92,11 +108,11 @@ def root_of(leaves: Sequence[bytes]) -> bytes:
     return level[0]
 
 
-def leaf_hash(values: Sequence[Any]) -> bytes:
+def leaf_hash(values: Stored) -> bytes:
     return digest(b"\x00", canonical(values))
 
 
-def chained(before: bytes, values: Sequence[Any]) -> bytes:
+def chained(before: bytes, values: Stored) -> bytes:
     """The digest of a seal: of the seal before and of its own columns, except the digest itself."""
     return digest(before, canonical(values))
 
@@ -104,7 +120,7 @@ def chained(before: bytes, values: Sequence[Any]) -> bytes:
 SEALED_COLUMNS = [place for place, column in enumerate(AuditSeal.__table__.columns) if column.name != "digest"]
 
 
-def without_digest(values: Sequence[Any]) -> list[Any]:
+def without_digest(values: Stored) -> Stored:
     return [values[place] for place in SEALED_COLUMNS]
 
 
@@ -129,14 +145,21 @@ async def seal(session: AsyncSession) -> int:
         return 0
     now, id_ = utc_now(), uuid4()
     stamps = {"created_at": now, "updated_at": now}
-    leaves = [
+    leaves: list[dict[str, ColumnValue]] = [
         {"id": uuid4(), **stamps, "entry_id": UUID(str(entry.id)), "seal_id": id_, "place": place}
         | {"digest": leaf_hash(entry)}
         for place, entry in enumerate(entries)
     ]
     root = root_of([leaf_hash(stored(AuditLeaf, leaf, session)) for leaf in leaves])
     number = last.number + 1 if last else 1
-    values = {"id": id_, **stamps, "number": number, "entries": len(entries), "root": root, "digest": b""}
+    values: dict[str, ColumnValue] = {
+        "id": id_,
+        **stamps,
+        "number": number,
+        "entries": len(entries),
+        "root": root,
+        "digest": b"",
+    }
     before = last.digest if last else b""
     values["digest"] = chained(before, without_digest(stored(AuditSeal, values, session)))
     await session.execute(insert(AuditSeal), [values])
@@ -154,7 +177,7 @@ async def horizon(session: AsyncSession) -> datetime | None:
     return None if sealed_at is None else sealed_at - SETTLED
 
 
-def unsealed(session: AsyncSession, since: datetime | None) -> Any:
+def unsealed(session: AsyncSession, since: datetime | None) -> AnySelect:
     """The oldest entries without a leaf whose transactions, and all before them, have ended.
 
     A restored database counts its transactions from a lower number: what we see beyond the newest ended elsewhere.
@@ -213,8 +236,8 @@ async def verify(session: AsyncSession) -> Verification:
     )
 
 
-async def leaves_of(session: AsyncSession, seal_id: Any) -> list[tuple[Any, Any]]:
-    """The leaves of a seal in their order, each with its entry, or None."""
+async def leaves_of(session: AsyncSession, seal_id: UUID | str) -> Leaves:
+    """The leaves of a seal in their order."""
     width = len(AuditLeaf.__table__.columns)
     statement = (
         select(*raw(AuditLeaf), *raw(AuditEntry))
@@ -230,7 +253,7 @@ LEAF = {column.name: place for place, column in enumerate(AuditLeaf.__table__.co
 ENTRY = {column.name: place for place, column in enumerate(AuditEntry.__table__.columns)}
 
 
-def seal_faults(row: Any, before: bytes, number: int, leaves: list[tuple[Any, Any]]) -> Iterator[Fault]:
+def seal_faults(row: Row[*tuple[Any, ...]], before: bytes, number: int, leaves: Leaves) -> Iterator[Fault]:
     if row.number != number:
         yield Fault("seal", str(row.id), f"Seal {number} is missing; this one says it is {row.number}.")
     if bytes(row.root) != root_of([leaf_hash(leaf) for leaf, _ in leaves]) or row.entries != len(leaves):
@@ -239,7 +262,7 @@ def seal_faults(row: Any, before: bytes, number: int, leaves: list[tuple[Any, An
         yield Fault("seal", str(row.id), f"Seal {row.number} does not follow from the seal before.")
 
 
-def entry_faults(leaves: list[tuple[Any, Any]]) -> Iterator[Fault]:
+def entry_faults(leaves: Leaves) -> Iterator[Fault]:
     for leaf, entry in leaves:
         if entry is None:
             yield Fault("entry", str(leaf[LEAF["entry_id"]]), "The entry is gone.")
@@ -247,7 +270,7 @@ def entry_faults(leaves: list[tuple[Any, Any]]) -> Iterator[Fault]:
             yield Fault("entry", str(leaf[LEAF["entry_id"]]), "The entry was changed.")
 
 
-def order_faults(leaves: list[tuple[Any, Any]], sealed: Sealed) -> Iterator[Fault]:
+def order_faults(leaves: Leaves, sealed: Sealed) -> Iterator[Fault]:
     """Of the entries of one seal, which is then counted among those that are sealed."""
     there = [entry for _, entry in leaves if entry is not None and isinstance(entry[ENTRY["position"]], int)]
     for entry in there:
@@ -257,7 +280,7 @@ def order_faults(leaves: list[tuple[Any, Any]], sealed: Sealed) -> Iterator[Faul
         sealed.add(entry[ENTRY["position"]], entry[ENTRY["xid"]])
 
 
-def settled_by(sealed_at: Any) -> datetime | None:
+def settled_by(sealed_at: datetime | str | None) -> datetime | None:
     """The horizon of a seal, of its time as the database gives it; None where that is no time any more."""
     try:
         moment = sealed_at if isinstance(sealed_at, datetime) else instant_of(sealed_at)

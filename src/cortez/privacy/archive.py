@@ -7,7 +7,7 @@ a few rows in memory, it is compressed beside the event loop, and no connection 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TypeVar
 from zipfile import ZIP_DEFLATED, ZipFile
 
 import msgspec
@@ -16,7 +16,9 @@ from sqlalchemy import Select, select
 from cortez.audit.models import AuditEntry, SubjectKey
 from cortez.clock import utc_now, written
 from cortez.core.concurrency.worker_pools import be_nice
+from cortez.core.db.base import Base
 from cortez.core.db.engine import Database
+from cortez.core.db.types import Document
 from cortez.exercises.models import ExerciseAttempt
 from cortez.exports.streams import listed, stored_rows
 from cortez.git.models import GitTrace
@@ -25,9 +27,10 @@ from cortez.reports.models import CourseReport
 from cortez.simulators.models import InterviewSession
 from cortez.simulators.schemas import without_key_points
 
+M = TypeVar("M", bound=Base)
 COMPRESSING = ThreadPoolExecutor(1, "archives", initializer=be_nice)  # of all archives, a piece of each in turn
 
-Rows = AsyncIterator[dict[str, Any]]
+Rows = AsyncIterator[Document]
 
 README = """What this service holds about you, {student_id}, on {made_at}.
 
@@ -91,19 +94,20 @@ def parts(database: Database, person: Person) -> list[tuple[str, Rows]]:
     return sorted(found)
 
 
-async def documents(database: Database, model: Any, statement: Select[Any]) -> AsyncGenerator[dict[str, Any]]:
+async def documents(database: Database, model: type[M], statement: Select[M]) -> AsyncGenerator[Document]:
     """Rows in the order they were stored."""
     async for row in stored_rows(database, model, statement):
         yield row.to_dict() | withheld(row)
 
 
-def withheld(row: Any) -> dict[str, Any]:
+def withheld(row: Base) -> Document:
     """What stands in place of the answers to an interview that is going on: they are shown once it is over."""
-    going = isinstance(row, InterviewSession) and row.duration_minutes is None
-    return {"questions_asked": without_key_points(row.questions_asked)} if going else {}
+    if isinstance(row, InterviewSession) and row.duration_minutes is None:
+        return {"questions_asked": without_key_points(row.questions_asked)}
+    return {}
 
 
-async def mentions(database: Database, person: Person) -> AsyncGenerator[dict[str, Any]]:
+async def mentions(database: Database, person: Person) -> AsyncGenerator[Document]:
     """Of a report on a whole course, the lines about this student."""
     statement = select(CourseReport).where(mentioning(CourseReport, person))
     async for report in stored_rows(database, CourseReport, statement):

@@ -1,11 +1,27 @@
 """Erasure: what is personal goes, in one unit of work; what statistics need stays, under a name that means nobody."""
 
 from datetime import datetime
-from typing import Any
+from typing import TypeVarTuple
 from uuid import UUID, uuid4
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, String, Uuid, and_, case, cast, delete, func, or_, select, update
+from sqlalchemy import (
+    Column,
+    ColumnDefault,
+    ColumnElement,
+    CursorResult,
+    Result,
+    String,
+    Uuid,
+    and_,
+    case,
+    cast,
+    delete,
+    func,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.accounts.changes import student_changed
@@ -13,8 +29,11 @@ from cortez.accounts.models import User
 from cortez.accounts.student_ids import digest_of, note_former
 from cortez.audit.models import SubjectKey
 from cortez.core.db.audit_context import keyed_digest, new_pads
+from cortez.core.db.base import Base
 from cortez.core.db.classification import ERASED
+from cortez.core.db.types import AnyColumn, ColumnValue
 from cortez.core.db.unit_of_work import unit_of
+from cortez.core.typing import JsonValue
 from cortez.core.web.idempotency import IdempotencyRecord
 from cortez.errors import Conflict
 from cortez.git.models import GitTrace
@@ -22,6 +41,7 @@ from cortez.privacy.models import Erasure
 from cortez.privacy.subjects import (
     Person,
     about_students,
+    attribute,
     before_sessions,
     has_mail,
     is_about,
@@ -46,6 +66,7 @@ class Count(Struct, frozen=True):
 
 
 Counts = dict[str, Count]
+Cells = TypeVarTuple("Cells")
 
 
 async def erase(session: AsyncSession, person: Person) -> Counts:
@@ -95,9 +116,10 @@ async def make_key(session: AsyncSession, subject: str) -> None:
         await session.flush()
 
 
-def touched(result: Any) -> int:
-    rows: int = result.rowcount
-    return rows
+def touched(result: Result[*Cells]) -> int:
+    """How many rows a statement has changed."""
+    assert isinstance(result, CursorResult)  # noqa: S101 - only rows that are read come as another
+    return result.rowcount
 
 
 async def hold(session: AsyncSession, person: Person) -> None:
@@ -119,35 +141,38 @@ async def hold(session: AsyncSession, person: Person) -> None:
     await session.execute(update(LearningSession).where(mine, LearningSession.status.not_in(FINAL)).values(ending))
 
 
-def emptied(model: Any, pseudonym: str) -> dict[str, Any]:
+def emptied(model: type[Base], pseudonym: str) -> dict[str, ColumnValue | AnyColumn]:
     """What the columns of a kept row become. The moment of the erasure is in none of them: it would lead there."""
-    privacy, columns = model.privacy, model.__table__.c
-    values = {name: renamed(model, columns[name], pseudonym) for name in privacy.pseudonymise.split()}
+    privacy, columns = model.privacy, model.metadata.tables[model.__tablename__].c
+    values: dict[str, ColumnValue | AnyColumn] = {
+        name: renamed(model, columns[name], pseudonym) for name in privacy.pseudonymise.split()
+    }
     values |= {name: empty_value(columns[name]) for name in privacy.empty.split()}
     return values | {"updated_at": model.updated_at}
 
 
-def renamed(model: Any, column: Any, pseudonym: str) -> Any:
+def renamed(model: type[Base], column: Column[str], pseudonym: str) -> ColumnValue | AnyColumn:
     if column.name == "student_id":
         return pseudonym
     if isinstance(column.type, Uuid):
         return None
-    own: ColumnElement[str] = func.substr(cast(model.id, String), 1, column.type.length)
+    own: ColumnElement[str] = func.substr(cast(model.id, String), 1, getattr(column.type, "length", None))
     return case((column.is_(None), None), else_=own)
 
 
-def empty_value(column: Any) -> Any:
+def empty_value(column: Column[str]) -> ColumnValue:
     if column.nullable:
         return None
-    default = column.default.arg if column.default is not None else ""
-    return default(None) if callable(default) else default
+    default = column.default.arg if isinstance(column.default, ColumnDefault) else ""
+    value: ColumnValue = default(None) if callable(default) else default
+    return value
 
 
 async def forget_answers(session: AsyncSession, person: Person) -> int:
     """Stored answers that name the person, whoever got them."""
     if person.before is not None:
         return 0
-    body: Any = IdempotencyRecord.body
+    body = IdempotencyRecord.body
     names = [f'"{name}"'.encode() for name in (*person.subjects, person.email) if name]
     for model in before_sessions():  # answered without a student_id, so found by the row's own id
         names += [f'"{id_}"'.encode() for id_ in await session.scalars(select(model.id).where(rows_of(model, person)))]
@@ -167,10 +192,10 @@ async def refuse_unverified(session: AsyncSession, person: Person) -> None:
     """Raises Conflict (EMAIL_NOT_VERIFIED) where it is not known whose rows would have to be erased by the e-mail."""
     if person.is_verified or person.email is None:
         return
-    named = [(GitTrace, authored(person, person.email))]
+    named: list[tuple[type[Base], ColumnElement[bool]]] = [(GitTrace, authored(person, person.email))]
     for model in before_sessions():
-        by_mail = has_mail(getattr(model, model.privacy.mail), person.email)
-        named.append((model, and_(model.session_id.is_(None), by_mail, ~user_is(model, person))))
+        by_mail = has_mail(attribute(model, model.privacy.mail), person.email)
+        named.append((model, and_(attribute(model, "session_id").is_(None), by_mail, ~user_is(model, person))))
     for model, rows in named:
         if await session.scalar(select(model.id).where(rows).limit(1)):
             message = "Launches or commits name the account's e-mail, which is not verified. Verify it, or change it."
@@ -199,7 +224,7 @@ async def rename_in_reports(session: AsyncSession, person: Person, pseudonym: st
     return len(reports)
 
 
-def rename(item: Any, person: Person, pseudonym: str) -> Any:
+def rename(item: JsonValue, person: Person, pseudonym: str) -> JsonValue:
     if not is_about(item, person):
         return item
     if not isinstance(item, dict):

@@ -4,19 +4,19 @@ from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import ColumnElement, and_, delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.accounts.models import RefreshToken
 from cortez.clock import utc_now
+from cortez.core.db.base import Base
 from cortez.core.db.classification import ERASED
 from cortez.core.db.engine import Database
 from cortez.core.web.idempotency import IdempotencyRecord
 from cortez.core.web.rate_limit_store import SECOND, LoginAttempt, RateLimit
 from cortez.privacy.erasure import erase, touched
-from cortez.privacy.subjects import Person, before_sessions
+from cortez.privacy.subjects import Person, attribute, before_sessions
 from cortez.sessions.models import LearningSession
 from cortez.sessions.rules import FINAL
 
@@ -69,13 +69,16 @@ async def retain(database: Database, before: datetime, *, apply: bool, totals: T
             totals.removed[model.__tablename__] += touched(await session.execute(delete(model).where(condition)))
 
 
-def outdated(now: datetime, before: datetime) -> list[tuple[Any, ColumnElement[bool]]]:
+def outdated(now: datetime, before: datetime) -> list[tuple[type[Base], ColumnElement[bool]]]:
     """What no session came of, so that it leads to no student; and what is of no use any more, whatever its age."""
-    nobody = [(model, and_(model.session_id.is_(None), model.created_at < before)) for model in before_sessions()]
+    nobody = [
+        (model, and_(attribute(model, "session_id").is_(None), model.created_at < before))
+        for model in before_sessions()
+    ]
     return [*nobody, *spent(now)]
 
 
-def spent(now: datetime) -> list[tuple[Any, ColumnElement[bool]]]:
+def spent(now: datetime) -> list[tuple[type[Base], ColumnElement[bool]]]:
     """What has served its time: answers to idempotency keys, tokens, meters."""
     return [
         (IdempotencyRecord, IdempotencyRecord.created_at < now - KEPT_ANSWERS),
