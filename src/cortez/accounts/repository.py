@@ -26,6 +26,7 @@ from cortez.accounts.student_ids import LOOKS, carried
 from cortez.clock import utc_now
 from cortez.core.db.expressions import holds, within
 from cortez.core.db.repository import Repository
+from cortez.core.db.types import AnySelect
 from cortez.core.security.identifiers import folded
 from cortez.core.security.tokens import REFRESH_TTL, RESET_TTL, SAME_REFRESH, SIGN_IN_TTL, digest, new_secret
 from cortez.errors import Conflict, Forbidden, Invalid, NotFound
@@ -53,7 +54,7 @@ class UserRepository(Repository[User]):
             return true()
         return false() if self.principal.is_key else User.id == self.principal.id
 
-    def filtered(self, role: Role | None, q: str | None, course_id: str | None, is_active: bool | None) -> Select[Any]:
+    def filtered(self, role: Role | None, q: str | None, course_id: str | None, is_active: bool | None) -> AnySelect:
         statement = self.select()
         if role is not None:
             statement = statement.where(holds(User.roles, role.value))
@@ -278,7 +279,7 @@ class MemberRepository(Repository[CourseMember]):
         there = (CourseMember.course_id == course_id, CourseMember.user_id.in_(user_ids))
         return {member.user_id: member for member in await self.session.scalars(self.select().where(*there))}
 
-    def listing(self) -> Select[Any]:
+    def listing(self) -> AnySelect:
         """What `MemberOut` says, in its order."""
         member = CourseMember
         student_id = select(User.student_id).where(User.id == member.user_id).scalar_subquery()
@@ -328,7 +329,7 @@ class InvitationRepository(Repository[CourseInvitation]):
         stands = or_(inviter.where(holds(User.roles, Role.ADMIN.value)).exists(), leads.exists())
         return and_(CourseInvitation.user_id == self.principal.id, stands)
 
-    def shown(self) -> Select[Any]:
+    def shown(self) -> AnySelect:
         """One's own, with the title of the course: what `InvitationOut` says."""
         invited = CourseInvitation
         columns = (invited.id, invited.created_at, invited.updated_at, invited.course_id, invited.role)

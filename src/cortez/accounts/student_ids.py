@@ -4,12 +4,13 @@ import hmac
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import Select, select, union
+from sqlalchemy import select, union
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.accounts.models import FormerStudent
 from cortez.core.db.base import Base
 from cortez.core.db.expressions import within
+from cortez.core.db.types import AnySelect
 from cortez.core.db.upsert import insert_into
 from cortez.core.security.tokens import key_id
 from cortez.errors import Conflict
@@ -66,6 +67,6 @@ def carrying() -> list[Any]:
     return [model for model in named if getattr(model.__table__.c.get("session_id"), "nullable", True)]
 
 
-def naming(model: Any, student_ids: Collection[str]) -> Select[Any]:
+def naming(model: Any, student_ids: Collection[str]) -> AnySelect:
     column = model.__table__.c.student_id
     return select(column).where(within(column, student_ids))

@@ -7,6 +7,7 @@ from uuid import UUID
 from msgspec import UNSET, Meta, UnsetType, field
 
 from cortez.activities.models import Activity, ActivityDifficulty, ActivityStatus, HelpLevel
+from cortez.core.db.types import Document, Items
 from cortez.core.web.schemas import BusinessKey, Input, LongText, Name, Prose, Resource, Share, Short
 
 ActivityTitle = Annotated[str, Meta(min_length=3, max_length=200)]
@@ -75,10 +76,10 @@ class ActivityOut(Resource):
     title: str
     description: str | None
     instructions: str
-    evaluation_criteria: list[Any]
+    evaluation_criteria: Items
     teacher_id: UUID | None
     course_id: str | None
-    policies: dict[str, Any]
+    policies: Document
     subject: str | None
     difficulty: ActivityDifficulty | None
     estimated_duration_minutes: int | None

@@ -14,6 +14,7 @@ from cortez.content.models import (
     SubjectTeacher,
     Unidad,
 )
+from cortez.core.db.types import Items
 from cortez.core.web.schemas import KEY_PATTERN, Input, Prose, Resource, Short, Title
 
 Code = Annotated[str, Meta(min_length=1, max_length=50, pattern=KEY_PATTERN)]
@@ -98,7 +99,7 @@ class UnidadOut(Resource):
     numero: int
     titulo: str
     descripcion: str | None
-    objetivos_aprendizaje: list[Any]
+    objetivos_aprendizaje: Items
     tiempo_teoria_min: int
     tiempo_practica_min: int
     orden: int
@@ -148,7 +149,7 @@ class ApuntesOut(Resource):
     titulo: str
     contenido_markdown: str
     resumen: str | None
-    recursos_externos: list[Any]
+    recursos_externos: Items
     tiempo_lectura_min: int
     nivel_dificultad: NivelDificultad
     orden: int

@@ -7,6 +7,7 @@ from uuid import UUID
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from cortez.content.schemas import Code, Language
+from cortez.core.db.types import Document, Items
 from cortez.core.web.schemas import BusinessKey, Input, LongText, Prose, Resource, Short, Title
 from cortez.exercises.models import (
     AttemptStatus,
@@ -91,11 +92,11 @@ class ExerciseOut(Resource, kw_only=True):
     language: str
     mission_markdown: str
     story_markdown: str | None
-    constraints: list[Any]
+    constraints: Items
     starter_code: str
     solution_code: str | None | UnsetType = UNSET
-    tags: list[Any]
-    learning_objectives: list[Any]
+    tags: Items
+    learning_objectives: Items
     cognitive_level: str | None
     max_score: int
     version: int
@@ -323,8 +324,8 @@ class AttemptOut(Resource):
     stderr: str | None
     ai_feedback_summary: str | None
     ai_feedback_detailed: str | None
-    ai_suggestions: list[Any]
-    rubric_evaluation: dict[str, Any]
+    ai_suggestions: Items
+    rubric_evaluation: Document
     hints_used: int
     penalty_applied: int
     attempt_number: int

@@ -6,12 +6,13 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, case, exists, func, or_, select
+from sqlalchemy import ColumnElement, and_, case, exists, func, or_, select
 
 from cortez.accounts.models import CourseMember, CourseRole, User
 from cortez.analysis.student_rules import week_of
 from cortez.core.db.classification import ERASED
 from cortez.core.db.repository import Place, place_of
+from cortez.core.db.types import AnySelect
 from cortez.evaluations.models import Evaluation
 from cortez.exercises.models import ExerciseAttempt
 from cortez.exports.dimensions import MEASURED, means
@@ -43,7 +44,7 @@ class TraceExports(TraceRepository):
 
 
 class ResearchRepository(SessionRepository):
-    def asked(self, wanted: ResearchIn, *columns: Any) -> Select[Any]:
+    def asked(self, wanted: ResearchIn, *columns: Any) -> AnySelect:
         """Columns of the sessions that are asked for."""
         statement = self.select(*columns)
         if wanted.course_id is not None:
@@ -85,7 +86,7 @@ class ResearchRepository(SessionRepository):
             found[row.session_id] |= {"attempts": row.number, "best_attempt_score": row.best}
         return found
 
-    def _of(self, session_id: Any, ids: Collection[UUID], *columns: Any) -> Select[Any]:
+    def _of(self, session_id: Any, ids: Collection[UUID], *columns: Any) -> AnySelect:
         """Columns of rows that hang on these sessions, by session."""
         there = and_(on_visible_session(session_id, self.principal), session_id.in_(ids))
         return select(session_id.label("session_id"), *columns).where(there).group_by(session_id)

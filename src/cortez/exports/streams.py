@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from msgspec import Struct
 from msgspec.json import Encoder
@@ -14,8 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.core.concurrency.fair_queue import Turns
 from cortez.core.concurrency.worker_pools import turn_of
+from cortez.core.db.base import Base
 from cortez.core.db.engine import Database
 from cortez.core.db.repository import LOT, Place
+from cortez.core.db.types import Document
 from cortez.core.security.principal import Principal
 from cortez.core.web.spreadsheets import CSV, csv_lines
 from cortez.exports.repository import TraceExports
@@ -23,6 +25,7 @@ from cortez.exports.schemas import ExportFormat
 from cortez.traces.schemas import TraceFilter, TraceOut
 
 T = TypeVar("T")
+M = TypeVar("M", bound=Base)
 
 PlacesAfter = Callable[[AsyncSession, Place | None], Awaitable[list[Place]]]  # at most PLACES of them
 RowsAt = Callable[[AsyncSession, Sequence[Place]], Awaitable[Sequence[T]]]
@@ -166,8 +169,8 @@ async def in_lots(
 
 
 def stored_rows(
-    database: Database, model: Any, statement: Select[Any], position: str | None = None
-) -> AsyncGenerator[Any]:
+    database: Database, model: type[M], statement: Select[M], position: str | None = None
+) -> AsyncGenerator[M]:
     """Those that a statement finds, in the order they were stored."""
     place = tuple_(model.created_at, model.id)
 
@@ -176,14 +179,14 @@ def stored_rows(
         rows = await session.execute(wanted if after is None else wanted.where(place > tuple_(*after)))
         return [(row.created_at, row.id) for row in rows]
 
-    async def rows_at(session: AsyncSession, places: Sequence[Place]) -> Sequence[Any]:
+    async def rows_at(session: AsyncSession, places: Sequence[Place]) -> Sequence[M]:
         wanted = statement.where(model.id.in_([id_ for _, id_ in places]))
         return (await session.scalars(wanted.order_by(*place.clauses))).all()
 
     return in_lots(database, places_after, rows_at, position)
 
 
-async def listed(rows: AsyncIterator[Any]) -> AsyncGenerator[tuple[bytes, int]]:
+async def listed(rows: AsyncIterator[Struct | Document]) -> AsyncGenerator[tuple[bytes, int]]:
     """A JSON list in pieces, and how many rows have been listed with each."""
     count, piece = 0, bytearray(b"[")
     async for row in rows:

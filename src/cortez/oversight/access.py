@@ -1,8 +1,8 @@
 """Who may see and change what."""
 
-from typing import Any
+from typing import TypeVar
 
-from sqlalchemy import ColumnElement, and_, or_, select, true
+from sqlalchemy import ColumnElement, Select, and_, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.accounts.access import led_courses, taught_courses
@@ -10,20 +10,24 @@ from cortez.accounts.models import CourseMember, CourseRole, User
 from cortez.accounts.repository import hold_account
 from cortez.activities.access import owned_activities
 from cortez.activities.models import Activity
+from cortez.core.db.base import Base
 from cortez.core.db.repository import Repository, refuse_erased
+from cortez.core.db.types import AnyColumn
 from cortez.core.security.principal import Principal
 from cortez.core.web.guards import allow
 from cortez.errors import Forbidden, Invalid, NotFound
 from cortez.sessions.models import LearningSession
 
+M = TypeVar("M", bound=Base)
 
-def taught_activities(principal: Principal) -> Any:
+
+def taught_activities(principal: Principal) -> Select[str]:
     """The keys of the activities that a person owns, or that belong to a course they teach."""
     mine = or_(owned_activities(principal), Activity.course_id.in_(taught_courses(principal)))
     return select(Activity.activity_id).where(mine)
 
 
-def led_activities(principal: Principal) -> Any:
+def led_activities(principal: Principal) -> Select[str]:
     """The keys of the activities that a person owns, or that belong to a course they teach, not only tutor."""
     mine = or_(owned_activities(principal), Activity.course_id.in_(led_courses(principal)))
     return select(Activity.activity_id).where(mine)
@@ -86,13 +90,13 @@ def work_in(activity_id: str | None, course_id: str | None) -> ColumnElement[boo
     return and_(LearningSession.course_id.is_(None), LearningSession.activity_id == activity_id)
 
 
-def about_others(student_id: Any, principal: Principal) -> ColumnElement[bool]:
+def about_others(student_id: AnyColumn, principal: Principal) -> ColumnElement[bool]:
     """What is written about nobody, or about somebody else than the principal."""
     own = principal.student_id
     return true() if own is None else or_(student_id.is_(None), student_id != own)
 
 
-async def require_held(repository: Repository[Any], entity: Any, mine: ColumnElement[bool]) -> None:
+async def require_held(repository: Repository[M], entity: M, mine: ColumnElement[bool]) -> None:
     """Raises Forbidden where the condition does not hold for the entity; an admin holds every one."""
     held = repository.select(repository.model.id).where(repository.model.id == entity.id, mine)
     if not repository.principal.is_admin and await repository.session.scalar(held) is None:

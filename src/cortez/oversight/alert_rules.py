@@ -4,18 +4,18 @@ An alert is an indicator that asks a person to look; its text says what was seen
 is one statement over whole courses that gives, for each student and course, the value seen and the ids it rests on.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
-from sqlalchemy import ColumnElement, Select, String, and_, cast, exists, func, null, select
+from sqlalchemy import ColumnElement, String, and_, cast, exists, func, null, select
 
 from cortez.accounts.models import CourseMember, CourseRole, User
-from cortez.core.db.base import Base
+from cortez.core.db.types import AnyColumn, AnySelect
 from cortez.evaluations.models import Evaluation
 from cortez.oversight.models import AlertSeverity, AlertType
 from cortez.risks.models import Resolution, Risk, RiskDimension, RiskLevel
+from cortez.sessions.access import SessionKey
 from cortez.sessions.changes import mean_of
 from cortez.sessions.models import LearningSession
 from cortez.traces.models import CognitiveTrace
@@ -25,7 +25,7 @@ EVIDENCE = 20  # ids in one alert
 MIN_STEPS = 10  # traces below which a mean says nothing
 
 # Rows of a rule: course_id, student_id, value, evidence (one id a row, at most EVIDENCE for each student).
-Query = Callable[[datetime, ColumnElement[bool]], Select[Any]]
+Query = Callable[[datetime, ColumnElement[bool]], AnySelect]
 
 
 @dataclass(frozen=True)
@@ -42,13 +42,13 @@ class Rule:
     query: Query
 
 
-def of_course(model: type[Base], columns: list[Any], courses: ColumnElement[bool]) -> Select[Any]:
-    """Columns of rows that hang on sessions of these courses."""
+def of_course(key: SessionKey, columns: Sequence[AnyColumn], courses: ColumnElement[bool]) -> AnySelect:
+    """Columns of rows that hang by their `key` on sessions of these courses."""
     statement = select(LearningSession.course_id, LearningSession.student_id, *columns)
-    return statement.join(model, model.session_id == LearningSession.id).where(courses)  # type: ignore[attr-defined]
+    return statement.join(key.class_, key == LearningSession.id).where(courses)
 
 
-def offenders(grouped: Select[Any], rows: Select[Any]) -> Select[Any]:
+def offenders(grouped: AnySelect, rows: AnySelect) -> AnySelect:
     """Each group with its value, joined to the newest ids behind it (`rows`: course_id, student_id, evidence, at)."""
     values, behind = grouped.subquery(), rows.subquery()
     place = func.row_number().over(
@@ -63,11 +63,11 @@ def offenders(grouped: Select[Any], rows: Select[Any]) -> Select[Any]:
 GROUP = (LearningSession.course_id, LearningSession.student_id)
 
 
-def dependency(since: datetime, courses: ColumnElement[bool]) -> Select[Any]:
+def dependency(since: datetime, courses: ColumnElement[bool]) -> AnySelect:
     recent = func.coalesce(CognitiveTrace.occurred_at, CognitiveTrace.created_at) >= since
     share = mean_of(CognitiveTrace.ai_involvement.expression)
-    grouped = of_course(CognitiveTrace, [share.label("value")], courses).where(recent).group_by(*GROUP)
-    columns: list[Any] = [*GROUP, LearningSession.id.label("evidence"), LearningSession.created_at.label("at")]
+    grouped = of_course(CognitiveTrace.session_id, [share.label("value")], courses).where(recent).group_by(*GROUP)
+    columns: list[AnyColumn] = [*GROUP, LearningSession.id.label("evidence"), LearningSession.created_at.label("at")]
     behind = select(*columns).where(courses)
     worked = exists().where(CognitiveTrace.session_id == LearningSession.id, recent)
     return offenders(grouped.having(func.count() >= MIN_STEPS, share > DEPENDENCY), behind.where(worked))
@@ -76,17 +76,18 @@ def dependency(since: datetime, courses: ColumnElement[bool]) -> Select[Any]:
 def findings(condition: ColumnElement[bool], least: int) -> Query:
     """At least so many recent findings of a kind, none of them judged unfounded."""
 
-    def query(since: datetime, courses: ColumnElement[bool]) -> Select[Any]:
+    def query(since: datetime, courses: ColumnElement[bool]) -> AnySelect:
         supported = func.coalesce(Risk.resolution, "") != Resolution.UNFOUNDED.value
         wanted = (condition, supported, Risk.created_at >= since)
-        grouped = of_course(Risk, [func.count().label("value")], courses).where(*wanted).group_by(*GROUP)
-        behind = of_course(Risk, [Risk.id.label("evidence"), Risk.created_at.label("at")], courses).where(*wanted)
+        grouped = of_course(Risk.session_id, [func.count().label("value")], courses).where(*wanted).group_by(*GROUP)
+        evidence = (Risk.id.label("evidence"), Risk.created_at.label("at"))
+        behind = of_course(Risk.session_id, evidence, courses).where(*wanted)
         return offenders(grouped.having(func.count() >= least), behind)
 
     return query
 
 
-def inactivity(since: datetime, courses: ColumnElement[bool]) -> Select[Any]:
+def inactivity(since: datetime, courses: ColumnElement[bool]) -> AnySelect:
     """Students who joined before the look-back and began no session of the course in it. No ids stand behind it."""
     began = exists().where(
         LearningSession.course_id == CourseMember.course_id,
@@ -94,17 +95,21 @@ def inactivity(since: datetime, courses: ColumnElement[bool]) -> Select[Any]:
         LearningSession.start_time >= since,
     )
     nothing = [cast(null(), String).label(name) for name in ("value", "evidence")]
-    columns: list[Any] = [CourseMember.course_id, User.student_id, *nothing]
+    columns: list[AnyColumn] = [CourseMember.course_id, User.student_id, *nothing]
     statement = select(*columns).join(User, User.id == CourseMember.user_id)
     idle = (CourseMember.role == CourseRole.STUDENT, CourseMember.joined_at < since, User.is_active.is_(True), ~began)
     return statement.where(*idle, User.student_id.is_not(None), courses)
 
 
-def low_score(since: datetime, courses: ColumnElement[bool]) -> Select[Any]:
+def low_score(since: datetime, courses: ColumnElement[bool]) -> AnySelect:
     """The latest evaluation of the look-back, below the threshold."""
     place = func.row_number().over(partition_by=GROUP, order_by=(Evaluation.created_at.desc(), Evaluation.id.desc()))
-    columns = [Evaluation.overall_score.label("value"), Evaluation.id.label("evidence"), place.label("place")]
-    ranked = of_course(Evaluation, columns, courses).where(Evaluation.created_at >= since).subquery()
+    columns: list[AnyColumn] = [
+        Evaluation.overall_score.label("value"),
+        Evaluation.id.label("evidence"),
+        place.label("place"),
+    ]
+    ranked = of_course(Evaluation.session_id, columns, courses).where(Evaluation.created_at >= since).subquery()
     shown = select(ranked.c.course_id, ranked.c.student_id, ranked.c.value, ranked.c.evidence)
     return shown.where(ranked.c.place == 1, ranked.c.value < LOW_SCORE)
 

@@ -1,14 +1,15 @@
 """Live alerts: computed on request from the sessions that are open, and stored nowhere."""
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Protocol
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import ColumnElement, Select, exists, func, or_, select
+from sqlalchemy import ColumnElement, ScalarSelect, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.clock import utc_now
+from cortez.core.db.types import AnySelect, Document
 from cortez.core.security.principal import Principal
 from cortez.errors import NotFound
 from cortez.oversight.models import AlertSeverity, TeacherIntervention
@@ -37,7 +38,7 @@ SEVERITY = {
 }
 
 
-def open_risks(level: RiskLevel) -> Any:
+def open_risks(level: RiskLevel) -> ScalarSelect[int]:
     statement = select(func.count()).where(Risk.session_id == LearningSession.id, Risk.resolved.is_(False))
     return statement.where(Risk.risk_level == level).correlate(LearningSession).scalar_subquery()
 
@@ -51,7 +52,24 @@ MEAN = (
 )
 
 
-def watched(sessions: SessionRepository, now: datetime, *, acknowledged: bool) -> Select[Any]:
+class Watched(Protocol):
+    """A row of the columns that `watched` selects."""
+
+    id: UUID
+    student_id: str
+    activity_id: str
+    course_id: str | None
+    status: SessionStatus  # as a text, which equals it
+    created_at: datetime
+    start_time: datetime
+    critical: int
+    high: int
+    medium: int
+    share: float
+    handled: bool
+
+
+def watched(sessions: SessionRepository, now: datetime, *, acknowledged: bool) -> AnySelect:
     """Sessions that go on, paused ones too, and call for a look; those with an intervention only where asked for."""
     handled = exists().where(TeacherIntervention.session_id == LearningSession.id).where(is_live_alert())
     columns = (
@@ -81,7 +99,7 @@ def is_live_alert() -> ColumnElement[bool]:
     return TeacherIntervention.alert_id.startswith(PREFIX, autoescape=True)
 
 
-def live_alert(row: Any, now: datetime) -> LiveAlert:
+def live_alert(row: Watched, now: datetime) -> LiveAlert:
     holds = {
         "critical_risk": row.critical >= LEAST["critical"],
         "high_risks": row.high >= LEAST["high"],
@@ -108,7 +126,7 @@ def live_alert(row: Any, now: datetime) -> LiveAlert:
     )
 
 
-async def snapshot(session: AsyncSession, principal: Principal, alert_id: str) -> dict[str, Any]:
+async def snapshot(session: AsyncSession, principal: Principal, alert_id: str) -> Document:
     """The alert as a document. Raises NotFound where it is not there to be seen."""
     try:
         id_ = UUID(alert_id.removeprefix(PREFIX))

@@ -1,10 +1,10 @@
 """`/remediation-plans`: support that a teacher opens for a student."""
 
-from typing import Any
 from uuid import UUID
 
 from litestar import Router, get, patch, post
 from litestar.di import NamedDependency
+from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.status_codes import HTTP_200_OK
 
@@ -82,7 +82,7 @@ async def change_plan(
     return PlanOut.of(await plans.edit(await locked(plans, plan_id, match), data.changes()))
 
 
-def _action(name: str) -> Any:
+def _action(name: str) -> HTTPRouteHandler:
     @post(f"/{{plan_id:uuid}}/{name}", guards=[teachers], status_code=HTTP_200_OK, name=f"{name}_plan")
     async def act(plan_id: FromPath[UUID], plans: Plans, match: NamedDependency[Match]) -> PlanOut:
         return PlanOut.of(await plans.move(await locked(plans, plan_id, match), name))

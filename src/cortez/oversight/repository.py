@@ -5,10 +5,9 @@ What is written about a student belongs to a course, or to an activity that has 
 
 from collections.abc import Collection
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, false, or_, select, true
+from sqlalchemy import ColumnElement, Select, and_, false, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.accounts.access import led_courses, taught_courses
@@ -19,6 +18,7 @@ from cortez.activities.models import Activity
 from cortez.clock import utc_now
 from cortez.core.db.expressions import among
 from cortez.core.db.repository import Repository
+from cortez.core.db.types import ColumnValue, Document
 from cortez.core.lifecycle import after
 from cortez.core.security.principal import Principal
 from cortez.errors import Conflict, Forbidden, Invalid
@@ -83,7 +83,7 @@ class PlanRepository(Repository[RemediationPlan]):
         mine = false() if principal.student_id is None else RemediationPlan.student_id == principal.student_id
         return or_(mine, self._kept_in(taught_courses(principal))) if principal.is_teaching else mine
 
-    def _kept_in(self, courses: Any) -> ColumnElement[bool]:
+    def _kept_in(self, courses: Select[str]) -> ColumnElement[bool]:
         """Of what staff may have to do with: in these courses, on one's own activities, or by oneself on no place.
 
         Nobody writes about themselves.
@@ -119,7 +119,7 @@ class PlanRepository(Repository[RemediationPlan]):
             detail = f"There is no risk {missing[0]} of this student in this course."
             raise Invalid.at("/trigger_risks", detail, "RISK_NOT_FOUND")
 
-    async def edit(self, plan: RemediationPlan, changes: dict[str, Any]) -> RemediationPlan:
+    async def edit(self, plan: RemediationPlan, changes: Document) -> RemediationPlan:
         if plan.status not in UNFINISHED:
             raise Conflict("PLAN_CLOSED", f"The plan is {plan.status}; it can no longer change.")
         for name, value in changes.items():
@@ -128,7 +128,7 @@ class PlanRepository(Repository[RemediationPlan]):
         await self.session.flush()
         return plan
 
-    async def move(self, plan: RemediationPlan, action: str, **values: Any) -> RemediationPlan:
+    async def move(self, plan: RemediationPlan, action: str, **values: ColumnValue) -> RemediationPlan:
         status = after(PLAN, self.noun, plan.status, action)
         done = {"actual_completion_date": utc_now()} if status == PlanStatus.COMPLETED else {}
         return await self.change(plan, {"status": status, **done, **values})
@@ -155,7 +155,7 @@ class AlertRepository(Repository[RiskAlert]):
             return false()
         return self._concerning(taught_courses(principal), taught_activities(principal))
 
-    def _concerning(self, courses: Any, activities: Any) -> ColumnElement[bool]:
+    def _concerning(self, courses: Select[str], activities: Select[str]) -> ColumnElement[bool]:
         """Where there is a place it is the place that counts: nobody keeps what they were assigned when they leave."""
         course_id, activity_id = RiskAlert.course_id, RiskAlert.activity_id
         assigned = and_(activity_id.is_(None), RiskAlert.assigned_to == self.principal.id)
@@ -196,7 +196,7 @@ class AlertRepository(Repository[RiskAlert]):
         if alert.status not in ALERT["resolve"][0]:
             raise Conflict("ILLEGAL_TRANSITION", f"The alert is {alert.status} already.")
 
-    async def move(self, alert: RiskAlert, action: str, **values: Any) -> RiskAlert:
+    async def move(self, alert: RiskAlert, action: str, **values: ColumnValue) -> RiskAlert:
         status = after(ALERT, self.noun, alert.status, action)
         now = utc_now()
         if alert.acknowledged_at is None:
@@ -234,7 +234,7 @@ class InterventionRepository(Repository[TeacherIntervention]):
         owned = set(await self.session.scalars(mine)) if activities else set()
         authors = {one.id: one.teacher_id for one in found}
 
-        def may_see(id_: UUID, context: dict[str, Any]) -> bool:
+        def may_see(id_: UUID, context: Document) -> bool:
             if context.get("course_id") is not None:
                 return context["course_id"] in courses
             if context.get("activity_id") is not None:
@@ -250,7 +250,7 @@ class InterventionRepository(Repository[TeacherIntervention]):
             raise Forbidden(None, "Only the teacher who made an intervention may change it.")
         return found
 
-    async def edit(self, intervention: TeacherIntervention, changes: dict[str, Any]) -> TeacherIntervention:
+    async def edit(self, intervention: TeacherIntervention, changes: Document) -> TeacherIntervention:
         wanted = changes.pop("status", intervention.status)
         if wanted != intervention.status:
             changes["status"] = moved(intervention.status, wanted)

@@ -1,9 +1,8 @@
 """An alert scan: every rule over the courses that somebody teaches, each finding once."""
 
 from collections import Counter, defaultdict
-from typing import Any
 
-from sqlalchemy import or_, select, true
+from sqlalchemy import Select, or_, select, true
 
 from cortez.accounts.access import led_courses
 from cortez.accounts.models import Course, CourseMember
@@ -50,7 +49,7 @@ class Scan:
             counts[rule.name], known = len(new), known + len(found.keys() & silent)
         return ScanOut(counts.total(), known, dict(counts))
 
-    def _courses(self, course_id: str | None) -> Any:
+    def _courses(self, course_id: str | None) -> Select[str]:
         statement = select(Course.course_id).where(true() if course_id is None else Course.course_id == course_id)
         if self.principal.is_admin:
             return statement
@@ -58,8 +57,8 @@ class Scan:
 
     async def _seen(self, rule: Rule, course_id: str | None) -> dict[Place, tuple[float | None, list[str]]]:
         """The value of each student in each course above the rule's threshold, and the ids behind it."""
-        model: Any = CourseMember if rule.query is inactivity else LearningSession
-        rows = await self.alerts.many(rule.query(self.since, model.course_id.in_(self._courses(course_id))))
+        place_of = CourseMember.course_id if rule.query is inactivity else LearningSession.course_id
+        rows = await self.alerts.many(rule.query(self.since, place_of.in_(self._courses(course_id))))
         values: dict[Place, float | None] = {}
         ids: defaultdict[Place, list[str]] = defaultdict(list)
         for row in rows:

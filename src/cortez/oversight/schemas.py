@@ -1,11 +1,12 @@
 """Profiles, plans, alerts and interventions, in and out."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from cortez.core.db.types import Document, Items
 from cortez.core.web.schemas import BusinessKey, Input, Instant, Prose, Resource, Share
 from cortez.oversight.models import (
     AlertScope,
@@ -88,19 +89,19 @@ class PlanOut(Resource):
     activity_id: str | None
     course_id: str | None
     teacher_id: UUID | None
-    trigger_risks: list[Any]
+    trigger_risks: Items
     plan_type: PlanType
     description: str
-    objectives: list[Any]
-    recommended_actions: list[Any]
+    objectives: Items
+    recommended_actions: Items
     start_date: datetime
     target_completion_date: datetime
     actual_completion_date: datetime | None
     status: PlanStatus
     progress_notes: str | None
-    completion_evidence: list[Any]
+    completion_evidence: Items
     outcome_evaluation: str | None
-    success_metrics: dict[str, Any] | None
+    success_metrics: Document | None
 
     @classmethod
     def of(cls, plan: RemediationPlan) -> Self:
@@ -154,7 +155,7 @@ class AlertOut(Resource):
     course_id: str | None
     title: str
     description: str
-    evidence: list[Any]
+    evidence: Items
     detected_at: datetime
     detection_rule: str
     threshold_value: float | None
@@ -237,7 +238,7 @@ class InterventionOut(Resource):
     status: InterventionStatus
     resolution_notes: str | None
     resolved_at: datetime | None
-    alert_context: dict[str, Any] | None
+    alert_context: Document | None
 
     @classmethod
     def of(cls, intervention: TeacherIntervention) -> Self:

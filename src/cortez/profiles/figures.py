@@ -8,17 +8,18 @@ are the same whenever they are worked out again. Findings that a person judged u
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, delete, func, or_, select
+from sqlalchemy import ColumnElement, and_, case, delete, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.clock import written
 from cortez.core.db.repository import group_by
+from cortez.core.db.types import AnyColumn, AnySelect, Document, Items
 from cortez.evaluations.models import CompetencyLevel, Evaluation
 from cortez.evaluations.rules import BANDS, level_of
 from cortez.profiles.models import StudentFigures
 from cortez.risks.models import Resolution, Risk, RiskLevel
+from cortez.sessions.access import SessionKey
 from cortez.sessions.changes import MILLION, Change, FigurePlace, in_millionths
 from cortez.sessions.models import LearningSession
 from cortez.sessions.rules import FINAL
@@ -35,10 +36,10 @@ SUPPORTED = func.coalesce(Risk.resolution, Resolution.CONFIRMED.value) != Resolu
 ACTIVITY = case((LearningSession.course_id.is_(None), LearningSession.activity_id))
 PLACE = (LearningSession.student_id, LearningSession.course_id, ACTIVITY)
 
-Facts = dict[FigurePlace, dict[str, Any]]
+Facts = dict[FigurePlace, Document]
 TRACES, EVALUATIONS = CognitiveTrace.__table__, Evaluation.__table__
 
-EMPTY: dict[str, Any] = {
+EMPTY: Document = {
     "sessions": 0,
     "steps": 0,
     "ai_share": 0.0,
@@ -124,7 +125,7 @@ async def work_out(
     return kept
 
 
-def merge_facts(facts: Sequence[Facts], place: FigurePlace) -> dict[str, Any]:
+def merge_facts(facts: Sequence[Facts], place: FigurePlace) -> Document:
     values = dict(EMPTY)
     for fact in facts:
         values |= fact.get(place, {})
@@ -142,9 +143,9 @@ async def sessions(session: AsyncSession, student_ids: Collection[str]) -> Facts
     }
 
 
-def of_sessions(model: Any, columns: Sequence[Any], student_ids: Collection[str]) -> Select[Any]:
-    """Columns of rows on sessions of these students, after the place."""
-    joined = select(*PLACE, *columns).join(model, model.session_id == LearningSession.id)
+def of_sessions(key: SessionKey, columns: Sequence[AnyColumn], student_ids: Collection[str]) -> AnySelect:
+    """Columns of rows that hang by their `key` on sessions of these students, after the place."""
+    joined = select(*PLACE, *columns).join(key.class_, key == LearningSession.id)
     return joined.where(LearningSession.student_id.in_(student_ids))
 
 
@@ -152,7 +153,12 @@ async def steps(session: AsyncSession, student_ids: Collection[str]) -> Facts:
     """How many there are, the sum of the AI's shares in them, and how many name which state."""
     state = CognitiveTrace.cognitive_state
     columns = (state, func.count(), func.sum(in_millionths(TRACES.c.ai_involvement)))
-    grouped = of_sessions(CognitiveTrace, columns, student_ids).where(ENDED).group_by(*PLACE, state).order_by(state)
+    grouped = (
+        of_sessions(CognitiveTrace.session_id, columns, student_ids)
+        .where(ENDED)
+        .group_by(*PLACE, state)
+        .order_by(state)
+    )
     facts: Facts = {}
     for *place, name, count, share in await session.execute(grouped):
         fact = facts.setdefault(place_of(place), {"steps": 0, "ai_share": 0.0, "states": {}})
@@ -162,7 +168,7 @@ async def steps(session: AsyncSession, student_ids: Collection[str]) -> Facts:
     return facts
 
 
-def place_of(columns: Sequence[Any]) -> FigurePlace:
+def place_of(columns: Sequence[str]) -> FigurePlace:
     student_id, course_id, activity_id = columns
     return student_id, course_id, activity_id
 
@@ -170,11 +176,13 @@ def place_of(columns: Sequence[Any]) -> FigurePlace:
 async def risks(session: AsyncSession, student_ids: Collection[str]) -> Facts:
     """Totals, and by dimension how many are open and how many were confirmed."""
 
-    def counted(condition: ColumnElement[bool]) -> Any:
+    def counted(condition: ColumnElement[bool]) -> ColumnElement[int]:
         return func.sum(case((condition, 1), else_=0))
 
     critical, opened = counted(Risk.risk_level == RiskLevel.CRITICAL), counted(Risk.resolved.is_(False))
-    statement = of_sessions(Risk, (Risk.dimension, func.count(), critical, opened), student_ids).where(SUPPORTED)
+    statement = of_sessions(Risk.session_id, (Risk.dimension, func.count(), critical, opened), student_ids).where(
+        SUPPORTED
+    )
     grouped = statement.group_by(*PLACE, Risk.dimension).order_by(Risk.dimension)
     facts: Facts = {}
     for *place, dimension, total, severe, waiting in await session.execute(grouped):
@@ -194,7 +202,7 @@ async def evaluations(session: AsyncSession, student_ids: Collection[str]) -> Fa
         func.count().over(partition_by=PLACE).label("evaluations"),
         func.sum(in_millionths(EVALUATIONS.c.overall_score)).over(partition_by=PLACE).label("score"),
     )
-    ranked = of_sessions(Evaluation, columns, student_ids).subquery()
+    ranked = of_sessions(Evaluation.session_id, columns, student_ids).subquery()
     place = (ranked.c[0], ranked.c[1], ranked.c[2])
     shown = (
         select(Evaluation, *place, ranked.c.evaluations, ranked.c.score)
@@ -210,7 +218,7 @@ async def evaluations(session: AsyncSession, student_ids: Collection[str]) -> Fa
     return facts
 
 
-def point(evaluation: Evaluation) -> dict[str, Any]:
+def point(evaluation: Evaluation) -> Document:
     return {
         "id": str(evaluation.id),
         "evaluated_at": written(evaluation.created_at),
@@ -219,7 +227,7 @@ def point(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def words(evaluation: Evaluation) -> dict[str, Any]:
+def words(evaluation: Evaluation) -> Document:
     """What a profile says by the latest evaluation."""
     return {
         "competency_levels": levels_in(evaluation.dimensions),
@@ -228,13 +236,13 @@ def words(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def levels_in(dimensions: Sequence[Any]) -> dict[str, str]:
+def levels_in(dimensions: Items) -> dict[str, str]:
     """The level of each dimension of an evaluation that has a name and a score."""
     scored = [one for one in dimensions if isinstance(one, dict) and isinstance(one.get("score"), int | float)]
     return {str(one["name"]): level_of(one["score"]).value for one in scored if "name" in one}
 
 
-def merged(places: Collection[StudentFigures]) -> dict[str, Any]:
+def merged(places: Collection[StudentFigures]) -> Document:
     """The figures of a profile over these places of one student; without a place those of nothing."""
     steps, evaluations = sum(one.steps for one in places), sum(one.evaluations for one in places)
     share, score = sum(one.ai_share for one in places), sum(one.score for one in places)
@@ -262,7 +270,7 @@ def merged(places: Collection[StudentFigures]) -> dict[str, Any]:
     }
 
 
-def moment_of(point: dict[str, Any]) -> tuple[datetime, str]:
+def moment_of(point: Document) -> tuple[datetime, str]:
     return datetime.fromisoformat(point["evaluated_at"]), point["id"]
 
 
@@ -275,7 +283,7 @@ def trends(counts: Iterable[dict[str, dict[str, int]]]) -> dict[str, dict[str, i
     return {dimension: dict(found) for dimension, found in sorted(sums.items())}
 
 
-def patterns(states: Iterable[dict[str, int]]) -> dict[str, Any]:
+def patterns(states: Iterable[dict[str, int]]) -> Document:
     """In which states the student is found, as shares of the steps whose state is known."""
     sums: Counter[str] = Counter()
     for counts in states:

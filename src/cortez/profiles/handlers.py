@@ -1,7 +1,5 @@
 """`/students` and `/auth/me`: what is kept about a student over all sessions."""
 
-from typing import Any
-
 from litestar import Router, get, patch
 from litestar.di import NamedDependency
 from litestar.params import FromQuery, JSONBody
@@ -86,7 +84,7 @@ async def change_me(data: JSONBody[MePatch], profiles: Profiles, match: NamedDep
 
 
 async def me(profiles: ProfileRepository, user: User) -> MeOut:
-    own: Any = StudentProfile.student_id == user.student_id
+    own = StudentProfile.student_id == user.student_id
     language = await profiles.session.scalar(profiles.select(StudentProfile.preferred_language).where(own))
     return MeOut.of(user, preferred_language=language)
 

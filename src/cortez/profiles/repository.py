@@ -1,9 +1,7 @@
 """Queries of profiles: whom one may see, and which of their figures."""
 
 from collections.abc import Collection, Sequence
-from typing import Any
 
-import msgspec
 from sqlalchemy import ColumnElement, Select, and_, false, or_, select, true
 
 from cortez.accounts.access import taught_courses, taught_students
@@ -63,7 +61,7 @@ class ProfileRepository(Repository[StudentProfile]):
 
     def filtered(
         self, course_id: str | None, at_risk: bool | None, competency_level: CompetencyLevel | None
-    ) -> Select[Any]:
+    ) -> Select[StudentProfile]:
         """By the figures that are shown; with a course, its students only."""
         statement = self.select()
         if course_id is not None:
@@ -97,10 +95,11 @@ class ProfileRepository(Repository[StudentProfile]):
         else:
             await courses.taught(course_id)
 
-    async def listed(self, statement: Select[Any], page: Page, course_id: str | None) -> Listing[ProfileOut]:
+    async def listed(self, statement: Select[StudentProfile], page: Page, course_id: str | None) -> Listing[ProfileOut]:
         """A page with its figures, by one query more."""
         found = await self.page(statement, page, lambda profile: profile)
-        return msgspec.structs.replace(found, items=await self.shown(found.items, course_id))
+        shown = await self.shown(found.items, course_id)
+        return Listing(shown, found.next_cursor, found.total, found.total_is_capped)
 
     async def shown(self, profiles: Sequence[StudentProfile], course_id: str | None = None) -> list[ProfileOut]:
         """Each with the figures that one may see."""

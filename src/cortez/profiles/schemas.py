@@ -2,12 +2,13 @@
 
 from collections.abc import Collection
 from datetime import datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 from uuid import UUID
 
 from msgspec import UNSET, Meta, UnsetType
 
 from cortez.accounts.schemas import UserOut
+from cortez.core.db.types import Document, Items
 from cortez.core.web.schemas import Input, Name, Resource
 from cortez.evaluations.models import CompetencyLevel
 from cortez.profiles.figures import merged
@@ -31,7 +32,7 @@ class ProfilePatch(Input):
     """What people set; every other field is worked out from what is stored."""
 
     preferred_language: Language | UnsetType = UNSET
-    cognitive_preferences: dict[str, Any] | UnsetType = UNSET
+    cognitive_preferences: Document | UnsetType = UNSET
 
 
 class ProfileOut(Resource):
@@ -52,15 +53,15 @@ class ProfileOut(Resource):
     average_competency_score: float | None
     total_risks: int
     critical_risks: int
-    risk_trends: dict[str, Any]
-    competency_evolution: list[Any]
+    risk_trends: Document
+    competency_evolution: Items
     last_activity_date: datetime | None
     preferred_language: str
-    cognitive_preferences: dict[str, Any]
-    learning_patterns: dict[str, Any]
-    competency_levels: dict[str, Any]
-    strengths: list[Any]
-    areas_for_improvement: list[Any]
+    cognitive_preferences: Document
+    learning_patterns: Document
+    competency_levels: Document
+    strengths: Items
+    areas_for_improvement: Items
     course_ids: list[str]
 
     @classmethod
@@ -77,7 +78,7 @@ class ProfileOut(Resource):
         return cls(**values, course_ids=courses_of(places))
 
 
-def kept_of(profile: StudentProfile) -> dict[str, Any]:
+def kept_of(profile: StudentProfile) -> Document:
     return {name: getattr(profile, name) for name in ProfileOut.__struct_fields__ if name != "course_ids"}
 
 

@@ -1,7 +1,7 @@
 """Student profiles: identity and the figures of the whole record. Nothing else writes them, or the figures by place."""
 
 from collections.abc import Collection
-from typing import Any
+from uuid import UUID
 
 from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -20,7 +20,9 @@ from cortez.sessions.models import LearningSession
 CHUNK = 200
 LONGEST = 200  # characters of a name, or an address, in a profile
 
-NO_ACCOUNT: dict[str, Any] = {"user_id": None, "name": None, "email": None}
+Account = dict[str, UUID | str | None]  # what a profile says by it
+
+NO_ACCOUNT: Account = {"user_id": None, "name": None, "email": None}
 
 
 async def rebuild(database: Database) -> int:
@@ -138,7 +140,7 @@ async def locked(session: AsyncSession, student_ids: Collection[str]) -> dict[st
     return {profile.student_id: profile for profile in found}
 
 
-async def accounts(session: AsyncSession, student_ids: Collection[str]) -> dict[str, dict[str, Any]]:
+async def accounts(session: AsyncSession, student_ids: Collection[str]) -> dict[str, Account]:
     columns = (User.student_id, User.id, User.full_name, User.email)
     return {
         str(row.student_id): {

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
-from sqlalchemy import CTE, ColumnElement, Select, case, false, func, select, true, union
+from sqlalchemy import CTE, ColumnElement, case, false, func, select, true, union
 
 from cortez.accounts.access import taught_courses
 from cortez.accounts.models import CourseMember, CourseRole, User
@@ -12,7 +12,7 @@ from cortez.accounts.repository import MemberRepository
 from cortez.analysis.student_rules import week_of
 from cortez.core.db.expressions import monday_of
 from cortez.core.db.repository import Repository
-from cortez.core.db.types import stored
+from cortez.core.db.types import AnySelect, stored
 from cortez.errors import FieldError, Invalid
 from cortez.evaluations.models import CompetencyLevel, Evaluation
 from cortez.evaluations.rules import level_of
@@ -85,7 +85,7 @@ class ReportRepository(Repository[CourseReport]):
             )
         )
 
-    def members(self, course_id: str) -> Select[Any]:
+    def members(self, course_id: str) -> AnySelect:
         """The keys of the students who are members of the course."""
         members = MemberRepository(self.session, self.principal).select(User.student_id)
         there = (CourseMember.course_id == course_id, CourseMember.role == CourseRole.STUDENT)
@@ -193,20 +193,20 @@ class ReportRepository(Repository[CourseReport]):
         ]
 
 
-def work(scope: CTE) -> Select[Any]:
+def work(scope: CTE) -> AnySelect:
     """Sessions by student."""
     completed = func.sum(case((scope.c.status == SessionStatus.COMPLETED, 1), else_=0))
     columns = (func.count().label("sessions"), completed.label("completed"), func.max(scope.c.start_time).label("last"))
     return select(scope.c.student_id.label("key"), *columns).group_by(scope.c.student_id)
 
 
-def steps(scope: CTE, key: ColumnElement[Any]) -> Select[Any]:
+def steps(scope: CTE, key: ColumnElement[Any]) -> AnySelect:
     """Steps and the sum of the AI's shares in them, by student or by session."""
     columns = (func.count().label("steps"), sum_of(TRACES.c.ai_involvement).label("share"))
     return select(key.label("key"), *columns).join(TRACES, TRACES.c.session_id == scope.c.id).group_by(key)
 
 
-def risks(scope: CTE) -> Select[Any]:
+def risks(scope: CTE) -> AnySelect:
     """Findings by student, those judged unfounded left out."""
     critical = (Risk.risk_level == RiskLevel.CRITICAL) & Risk.resolved.is_(False)
     columns = (func.count().label("risks"), func.sum(case((critical, 1), else_=0)).label("critical"))
@@ -214,7 +214,7 @@ def risks(scope: CTE) -> Select[Any]:
     return joined.where(SUPPORTED).group_by(scope.c.student_id)
 
 
-def evaluations(scope: CTE) -> Select[Any]:
+def evaluations(scope: CTE) -> AnySelect:
     columns = (func.count().label("evaluations"), mean_of(Evaluation.overall_score.expression).label("score"))
     joined = select(scope.c.student_id.label("key"), *columns).join(Evaluation, Evaluation.session_id == scope.c.id)
     return joined.group_by(scope.c.student_id)

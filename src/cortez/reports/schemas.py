@@ -6,6 +6,7 @@ from uuid import UUID
 
 from msgspec import Meta
 
+from cortez.core.db.types import Document, Items
 from cortez.core.web.schemas import BusinessKey, Input, Instant, Resource
 from cortez.reports.models import CourseReport, ReportFormat, ReportType
 
@@ -34,12 +35,12 @@ class ReportLine(Resource):
     report_type: ReportType
     period_start: datetime
     period_end: datetime
-    summary_stats: dict[str, Any]
-    competency_distribution: dict[str, Any]
-    risk_distribution: dict[str, Any]
-    top_risks: list[Any]
-    institutional_recommendations: list[Any]
-    at_risk_students: list[Any]
+    summary_stats: Document
+    competency_distribution: Document
+    risk_distribution: Document
+    top_risks: Items
+    institutional_recommendations: Items
+    at_risk_students: Items
     format: ReportFormat
     file_path: str | None
     exported_at: datetime | None
@@ -57,7 +58,7 @@ class ReportLine(Resource):
 class ReportOut(ReportLine, kw_only=True):
     """A report as it was computed. Shares are 0 to 1, scores 0 to 10; `file_path` names the download."""
 
-    student_summaries: list[Any]
+    student_summaries: Items
 
 
 SHOWN = [CourseReport.__table__.c[name] for name in ReportLine.__struct_fields__]

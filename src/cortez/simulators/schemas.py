@@ -6,6 +6,7 @@ from uuid import UUID
 
 from msgspec import Meta
 
+from cortez.core.db.types import Document, Items
 from cortez.core.web.schemas import Input, Instant, Name, Prose, Resource, Share
 from cortez.sessions.models import SimulatorType
 from cortez.simulators.models import (
@@ -80,10 +81,10 @@ class InterviewOut(Resource):
     activity_id: str | None
     interview_type: InterviewType
     difficulty_level: InterviewDifficulty
-    questions_asked: list[Any]
-    responses: list[Any]
+    questions_asked: Items
+    responses: Items
     evaluation_score: float | None
-    evaluation_breakdown: dict[str, Any]
+    evaluation_breakdown: Document
     feedback: str | None
     duration_minutes: int | None
 
@@ -116,7 +117,7 @@ class IncidentIn(Input):
     incident_description: Said
     severity: IncidentSeverity = IncidentSeverity.HIGH
     simulated_logs: Logs | None = None
-    simulated_metrics: dict[str, Any] = {}
+    simulated_metrics: Document = {}
 
 
 class DiagnosisStepIn(Input):
@@ -153,14 +154,14 @@ class IncidentOut(Resource):
     severity: IncidentSeverity
     incident_description: str
     simulated_logs: str | None
-    simulated_metrics: dict[str, Any]
-    diagnosis_process: list[Any]
+    simulated_metrics: Document
+    diagnosis_process: Items
     solution_proposed: str | None
     root_cause_identified: str | None
     time_to_diagnose_minutes: int | None
     time_to_resolve_minutes: int | None
     post_mortem: str | None
-    evaluation: dict[str, Any]
+    evaluation: Document
 
     @classmethod
     def of(cls, incident: IncidentSimulation) -> Self:
@@ -173,7 +174,7 @@ class EventIn(Input):
     event_type: EventType
     id: UUID | None = None
     simulator_type: SimulatorType | None = None
-    event_data: dict[str, Any] = {}
+    event_data: Document = {}
     timestamp: Instant | None = None
     description: Prose | None = None
     severity: EventSeverity | None = None
@@ -185,7 +186,7 @@ class EventOut(Resource):
     activity_id: str | None
     simulator_type: SimulatorType
     event_type: str
-    event_data: dict[str, Any]
+    event_data: Document
     timestamp: datetime
     description: str | None
     severity: EventSeverity | None
