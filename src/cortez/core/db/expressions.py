@@ -1,20 +1,34 @@
 """SQL expressions that the two databases write differently."""
 
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Callable, Collection
+from functools import partial
+from typing import Any, TypeVar
 
-from sqlalchemy import (
-    BigInteger,
-    BindParameter,
-    Boolean,
-    Select,
-    String,
-    literal,
-)
+from sqlalchemy import BigInteger, BindParameter, Boolean, Select, String, literal
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.sql.operators import OperatorType
 
-from cortez.core.db.types import ListOf
+from cortez.core.db.types import AnyColumn, ListOf
+
+F = TypeVar("F", bound=FunctionElement[Any])
+V = TypeVar("V")
+
+
+def written(*, postgresql: str, sqlite: str) -> Callable[[type[F]], type[F]]:
+    """How each database writes a function: `{0}` stands for its first clause, `{1}` for the second."""
+
+    def register(kind: type[F]) -> type[F]:
+        for dialect, text in (("postgresql", postgresql), ("sqlite", sqlite)):
+            compiles(kind, dialect)(partial(_write, text))
+        return kind
+
+    return register
+
+
+def _write(text: str, element: FunctionElement[V], compiler: SQLCompiler, **options: Any) -> str:
+    return text.format(*(compiler.process(clause, **options) for clause in element.clauses))
 
 
 class Predicate(FunctionElement[bool]):
@@ -23,20 +37,25 @@ class Predicate(FunctionElement[bool]):
     type = Boolean()
     inherit_cache = True
 
-    def self_group(self, against: Any = None) -> Any:
+    def self_group(self, against: OperatorType | None = None) -> "Predicate":
         return self
 
 
+@written(
+    postgresql="{0} @> to_jsonb(CAST({1} AS text))",
+    sqlite="EXISTS (SELECT 1 FROM json_each({0}) WHERE json_each.value = {1})",
+)
 class holds(Predicate):  # noqa: N801 - reads as a function of SQL
     """Whether a JSON list holds a text: `holds(Activity.tags, "loops")`."""
 
     inherit_cache = True
     name = "holds"
 
-    def __init__(self, column: Any, value: str) -> None:
+    def __init__(self, column: AnyColumn, value: str) -> None:
         super().__init__(column, literal(value, String()))
 
 
+@written(postgresql="{0} = ANY (ARRAY{1})", sqlite="{0} IN {1}")
 class among(Predicate):  # noqa: N801 - reads as a function of SQL
     """Whether a value is one of few that a query gives: `among(LearningSession.course_id, courses)`.
 
@@ -46,10 +65,11 @@ class among(Predicate):  # noqa: N801 - reads as a function of SQL
     inherit_cache = True
     name = "among"
 
-    def __init__(self, column: Any, values: Select[Any]) -> None:
+    def __init__(self, column: AnyColumn, values: Select[V]) -> None:
         super().__init__(column, values.scalar_subquery())
 
 
+@written(postgresql="{0} IS NULL", sqlite="+{0} IS NULL")
 class missing(Predicate):  # noqa: N801 - reads as a function of SQL
     """Whether a value is NULL, where that says little: from an index SQLite would read however many rows have none."""
 
@@ -57,6 +77,7 @@ class missing(Predicate):  # noqa: N801 - reads as a function of SQL
     name = "missing"
 
 
+@written(postgresql="{0} = ANY ({1})", sqlite="{0} IN (SELECT value FROM json_each({1}))")
 class within(Predicate):  # noqa: N801 - reads as a function of SQL
     """Whether a value is one of those given, or of those that a parameter of type `ListOf` will give.
 
@@ -66,11 +87,12 @@ class within(Predicate):  # noqa: N801 - reads as a function of SQL
     inherit_cache = True
     name = "within"
 
-    def __init__(self, column: Any, values: Collection[Any] | BindParameter[Any]) -> None:
+    def __init__(self, column: AnyColumn, values: Collection[V] | BindParameter[V]) -> None:
         given = values if isinstance(values, BindParameter) else literal(list(values), ListOf(column.type))
         super().__init__(column, given)
 
 
+@written(postgresql="CAST(floor({0}) AS BIGINT)", sqlite="CAST({0} AS INTEGER)")
 class whole(FunctionElement[int]):  # noqa: N801 - reads as a function of SQL
     """A number that is not below zero, without what follows its decimal point. Not every SQLite has `floor`."""
 
@@ -79,88 +101,24 @@ class whole(FunctionElement[int]):  # noqa: N801 - reads as a function of SQL
     name = "whole"
 
 
-@compiles(whole, "postgresql")
-def _whole_postgresql(element: whole, compiler: Any, **options: Any) -> str:
-    return f"CAST(floor({compiler.process(element.clauses, **options)}) AS BIGINT)"
-
-
-@compiles(whole, "sqlite")
-def _whole_sqlite(element: whole, compiler: Any, **options: Any) -> str:
-    return f"CAST({compiler.process(element.clauses, **options)} AS INTEGER)"
-
-
+@written(
+    postgresql="{0} <@ to_jsonb({1})",
+    sqlite="({0} IS NOT NULL AND NOT EXISTS (SELECT 1 FROM json_each({0}) "
+    "WHERE json_each.value NOT IN (SELECT value FROM json_each({1}))))",
+)
 class all_within(Predicate):  # noqa: N801 - reads as a function of SQL
     """Whether every text of a JSON list is one of those given, as `within` takes them; not where the list is NULL."""
 
     inherit_cache = True
     name = "all_within"
 
-    def __init__(self, column: Any, values: Collection[str] | BindParameter[Any]) -> None:
+    def __init__(self, column: AnyColumn, values: Collection[str] | BindParameter[V]) -> None:
         given = values if isinstance(values, BindParameter) else literal(list(values), ListOf(String()))
         super().__init__(column, given)
 
 
-@compiles(missing, "postgresql")
-def _missing_postgresql(element: missing, compiler: Any, **options: Any) -> str:
-    (column,) = element.clauses
-    return f"{compiler.process(column, **options)} IS NULL"
-
-
-@compiles(missing, "sqlite")
-def _missing_sqlite(element: missing, compiler: Any, **options: Any) -> str:
-    (column,) = element.clauses
-    return f"+{compiler.process(column, **options)} IS NULL"
-
-
-@compiles(within, "postgresql")
-def _within_postgresql(element: within, compiler: Any, **options: Any) -> str:
-    column, values = (compiler.process(clause, **options) for clause in element.clauses)
-    return f"{column} = ANY ({values})"
-
-
-@compiles(within, "sqlite")
-def _within_sqlite(element: within, compiler: Any, **options: Any) -> str:
-    column, values = (compiler.process(clause, **options) for clause in element.clauses)
-    return f"{column} IN (SELECT value FROM json_each({values}))"
-
-
-@compiles(among, "postgresql")
-def _among_postgresql(element: among, compiler: Any, **options: Any) -> str:
-    column, values = element.clauses
-    return f"{compiler.process(column, **options)} = ANY (ARRAY{compiler.process(values, **options)})"
-
-
-@compiles(among, "sqlite")
-def _among_sqlite(element: among, compiler: Any, **options: Any) -> str:
-    column, values = element.clauses
-    return f"{compiler.process(column, **options)} IN {compiler.process(values, **options)}"
-
-
-@compiles(holds, "postgresql")
-def _holds_postgresql(element: holds, compiler: Any, **options: Any) -> str:
-    column, value = element.clauses
-    return f"{compiler.process(column, **options)} @> to_jsonb(CAST({compiler.process(value, **options)} AS text))"
-
-
-@compiles(holds, "sqlite")
-def _holds_sqlite(element: holds, compiler: Any, **options: Any) -> str:
-    column, value = (compiler.process(clause, **options) for clause in element.clauses)
-    return f"EXISTS (SELECT 1 FROM json_each({column}) WHERE json_each.value = {value})"
-
-
-@compiles(all_within, "postgresql")
-def _all_within_postgresql(element: all_within, compiler: Any, **options: Any) -> str:
-    column, values = (compiler.process(clause, **options) for clause in element.clauses)
-    return f"{column} <@ to_jsonb({values})"
-
-
-@compiles(all_within, "sqlite")
-def _all_within_sqlite(element: all_within, compiler: Any, **options: Any) -> str:
-    column, values = (compiler.process(clause, **options) for clause in element.clauses)
-    outside = f"SELECT 1 FROM json_each({column}) WHERE json_each.value NOT IN (SELECT value FROM json_each({values}))"
-    return f"({column} IS NOT NULL AND NOT EXISTS ({outside}))"
-
-
+# On SQLite of the text itself: its functions round the last microsecond of a day up to the next.
+@written(postgresql="to_char({0} AT TIME ZONE 'UTC', 'YYYY-MM-DD')", sqlite="substr({0}, 1, 10)")
 class utc_day(FunctionElement[str]):  # noqa: N801 - reads as a function of SQL
     """The day of an instant in UTC, as text: 2026-03-02."""
 
@@ -169,17 +127,10 @@ class utc_day(FunctionElement[str]):  # noqa: N801 - reads as a function of SQL
     name = "utc_day"
 
 
-@compiles(utc_day, "postgresql")
-def _utc_day_postgresql(element: utc_day, compiler: Any, **options: Any) -> str:
-    return f"to_char({compiler.process(element.clauses, **options)} AT TIME ZONE 'UTC', 'YYYY-MM-DD')"
-
-
-@compiles(utc_day, "sqlite")
-def _utc_day_sqlite(element: utc_day, compiler: Any, **options: Any) -> str:
-    """Of the text itself: SQLite's functions round the last microsecond of a day up to the next."""
-    return f"substr({compiler.process(element.clauses, **options)}, 1, 10)"
-
-
+@written(
+    postgresql="to_char(date_trunc('week', {0} AT TIME ZONE 'UTC'), 'YYYY-MM-DD')",
+    sqlite="date(substr({0}, 1, 10), 'weekday 0', '-6 days')",
+)
 class monday_of(FunctionElement[str]):  # noqa: N801 - reads as a function of SQL
     """The Monday, as text, of the ISO week in UTC that a time lies in."""
 
@@ -188,31 +139,12 @@ class monday_of(FunctionElement[str]):  # noqa: N801 - reads as a function of SQ
     name = "monday_of"
 
 
-@compiles(monday_of, "postgresql")
-def _monday_postgresql(element: monday_of, compiler: Any, **options: Any) -> str:
-    moment = compiler.process(element.clauses, **options)
-    return f"to_char(date_trunc('week', {moment} AT TIME ZONE 'UTC'), 'YYYY-MM-DD')"
-
-
-@compiles(monday_of, "sqlite")
-def _monday_sqlite(element: monday_of, compiler: Any, **options: Any) -> str:
-    return f"date(substr({compiler.process(element.clauses, **options)}, 1, 10), 'weekday 0', '-6 days')"
-
-
+@written(
+    postgresql="jsonb_array_elements(CASE jsonb_typeof({0}) WHEN 'array' THEN {0} END)",
+    sqlite="json_each(CASE json_type({0}) WHEN 'array' THEN {0} END)",
+)
 class members(FunctionElement[Any]):  # noqa: N801 - reads as a function of SQL
     """The members of a JSON list as rows: `members(column).table_valued("value")`. What is no list has none."""
 
     inherit_cache = True
     name = "members"
-
-
-@compiles(members, "postgresql")
-def _members_postgresql(element: members, compiler: Any, **options: Any) -> str:
-    column = compiler.process(element.clauses, **options)
-    return f"jsonb_array_elements(CASE jsonb_typeof({column}) WHEN 'array' THEN {column} END)"
-
-
-@compiles(members, "sqlite")
-def _members_sqlite(element: members, compiler: Any, **options: Any) -> str:
-    column = compiler.process(element.clauses, **options)
-    return f"json_each(CASE json_type({column}) WHEN 'array' THEN {column} END)"
