@@ -96,18 +96,17 @@ class Restorable(Repository[M]):
     """Rows that are deleted softly: `select()` sees the living, `deleted()` the others."""
 
     def visible(self) -> ColumnElement[bool]:
-        living: ColumnElement[bool] = self.model.deleted_at.is_(None)
-        return and_(living, self.open())
+        return and_(self.model.__table__.c.deleted_at.is_(None), self.open())
 
     @abstractmethod
     def open(self) -> ColumnElement[bool]:
         """What the principal may see of the living."""
 
-    def deleted(self) -> Select[Any]:
+    def deleted(self) -> Select[M]:
         """For those who may restore."""
-        return select(self.model).where(self.model.deleted_at.is_not(None))
+        return select(self.model).where(self.model.__table__.c.deleted_at.is_not(None))
 
-    def listed(self, *, deleted: bool) -> Select[Any]:
+    def listed(self, *, deleted: bool) -> Select[M]:
         return self.deleted() if deleted else self.select()
 
     async def get_deleted(self, id_: UUID) -> M:

@@ -1,7 +1,7 @@
 """Queries of exercises and what belongs to them, and of attempts."""
 
 from collections.abc import Collection
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, and_, delete, false, func, or_, select, true
@@ -13,7 +13,7 @@ from cortez.accounts.models import CourseMember
 from cortez.clock import utc_now
 from cortez.content.repository import Restorable, SubjectRepository
 from cortez.core.db.expressions import among, within
-from cortez.core.db.repository import M, Repository, group_by
+from cortez.core.db.repository import Repository, group_by
 from cortez.core.db.types import stored
 from cortez.errors import Conflict, Invalid
 from cortez.exercises.access import learner, living_exercises, open_exercises, sees_all
@@ -31,6 +31,8 @@ from cortez.exercises.rules import Band, Criterion, evaluate, final_of, penalty_
 from cortez.exercises.schemas import GradeIn, RubricIn
 from cortez.sessions.access import session_ids
 from cortez.sessions.models import LearningSession
+
+P = TypeVar("P", bound=ExerciseHint | ExerciseTest | RubricCriterion)  # a part of an exercise
 
 MAX_HINTS, MAX_TESTS = 100, 200  # of an exercise, which is shown with all of them
 
@@ -82,7 +84,7 @@ class ExerciseRepository(Restorable[Exercise]):
         await self.change(exercise, {"deleted_at": utc_now()})
 
 
-class OfExercise(Repository[M]):
+class OfExercise(Repository[P]):
     """Hints and tests: there as long as their exercise is."""
 
     def visible(self) -> ColumnElement[bool]:
@@ -92,18 +94,17 @@ class OfExercise(Repository[M]):
         """Which of them, beside those whose exercise is out of sight."""
         return true()
 
-    async def get_by_exercise_ids(self, exercise_ids: Collection[UUID]) -> dict[UUID, list[M]]:
+    async def get_by_exercise_ids(self, exercise_ids: Collection[UUID]) -> dict[UUID, list[P]]:
         """One query for all, each in its order."""
         statement = self.select().where(self.model.exercise_id.in_(exercise_ids)).order_by(self.number())
         return group_by(await self.session.scalars(statement), lambda one: one.exercise_id, exercise_ids)
 
-    async def changeable(self, id_: UUID, *, to_delete: bool = False) -> M:
+    async def changeable(self, id_: UUID, *, to_delete: bool = False) -> P:
         """Locked, for a teacher of the subject. Raises Forbidden (NOT_SUBJECT_TEACHER)."""
-        found: Any = await (self.get_to_delete(id_) if to_delete else self.get(id_, lock=True))
+        found = await (self.get_to_delete(id_) if to_delete else self.get(id_, lock=True))
         exercise = await self.session.get_one(Exercise, found.exercise_id)
         await SubjectRepository(self.session, self.principal).require_teacher(exercise.subject_code)
-        one: M = found
-        return one
+        return found
 
     def number(self) -> Any:
         return self.model.created_at

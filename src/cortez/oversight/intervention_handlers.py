@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-import msgspec
 from litestar import Router, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
@@ -41,7 +40,8 @@ async def list_interventions(
     equal = {"student_id": student_id, "session_id": session_id, "alert_id": alert_id, "status": status}
     statement = interventions.select().filter_by(**{name: value for name, value in equal.items() if value is not None})
     found = await interventions.page(statement, page, lambda one: one, newest_first=True)
-    return msgspec.structs.replace(found, items=await shown(interventions, found.items))
+    items = await shown(interventions, found.items)
+    return Listing(items, found.next_cursor, found.total, found.total_is_capped)
 
 
 async def shown(interventions: InterventionRepository, found: Sequence[TeacherIntervention]) -> list[InterventionOut]:

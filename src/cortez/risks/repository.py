@@ -103,9 +103,9 @@ class RiskRepository(OnSession[Risk, RiskOut]):
         """Close the locked risk. Raises Conflict (RISK_RESOLVED)."""
         if risk.resolved:
             raise Conflict("RISK_RESOLVED", "This risk is closed already.")
-        closed = {"resolved": True, "resolved_at": utc_now(), "resolution": resolution.value, "resolution_notes": notes}
         before = counts_of_risks([risk])
-        await self.change(risk, closed)
+        closing = {"resolution": resolution.value, "resolution_notes": notes}
+        await self.change(risk, {"resolved": True, "resolved_at": utc_now(), **closing})
         place = select(LearningSession.student_id, LearningSession.course_id, LearningSession.activity_id)
         session = (await self.session.execute(place.where(LearningSession.id == risk.session_id))).one()
         figures_changed(self.session, session, difference(counts_of_risks([risk]), before))

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from itertools import islice
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 from uuid import UUID
 
 from sqlalchemy import (
@@ -24,7 +24,7 @@ from cortez.core.db.base import Base, shown
 from cortez.core.db.compiled_queries import once
 from cortez.core.db.expressions import within
 from cortez.core.db.pagination import Listing, Page
-from cortez.core.db.repository import LOT, MAX_BYTES, Listed, Place, gather, group_by, place_of, weight_of
+from cortez.core.db.repository import LOT, MAX_BYTES, Listed, Place, Placed, gather, group_by, place_of, weight_of
 from cortez.core.db.types import ListOf
 from cortez.core.lifecycle import after
 from cortez.errors import Conflict, Forbidden
@@ -33,9 +33,6 @@ from cortez.sessions.changes import sessions_ended
 from cortez.sessions.models import LearningSession
 from cortez.sessions.rules import ACTIVE, FINAL, PAUSED, TRANSITIONS, next_status
 from cortez.sessions.schemas import SessionOut
-
-M = TypeVar("M", bound=Base)
-O = TypeVar("O")  # noqa: E741 - an output type
 
 SHOWN = shown(SESSIONS, SessionOut)
 WANTED = bindparam("session_ids", type_=ListOf(Uuid()))
@@ -54,6 +51,17 @@ async def judgements_of(session: AsyncSession, session_ids: Collection[UUID]) ->
     ).subquery()
     last = select(judged.c.session_id, func.max(judged.c.moment)).group_by(judged.c.session_id)
     return {row[0]: row[1] for row in await session.execute(last)}
+
+
+class OfSession(Placed, Protocol):
+    """What is shown of a row that hangs on a session."""
+
+    @property
+    def session_id(self) -> UUID: ...
+
+
+M = TypeVar("M", bound=Base)
+O = TypeVar("O", bound=OfSession)  # noqa: E741 - an output type
 
 
 class OnSession(Listed[M, O]):

@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, select
 from uuid_utils.compat import uuid7
 
 from cortez.clock import utc_now, written
-from cortez.core.db.repository import M, Repository
+from cortez.core.db.repository import Repository
 from cortez.core.db.types import stored
 from cortez.core.web.batches import ItemResult
 from cortez.errors import Conflict, CortezError, Invalid
@@ -22,6 +22,8 @@ from cortez.simulators.schemas import (
     EventIn,
 )
 
+S = TypeVar("S", bound=InterviewSession | IncidentSimulation | SimulatorEvent)
+
 # What makes two events with one id the same event.
 CONTENT = ("session_id", "simulator_type", "event_type", "event_data", "description", "severity")
 
@@ -30,7 +32,7 @@ def minutes_since(moment: Any) -> int:
     return int((utc_now() - moment) / timedelta(minutes=1))
 
 
-class OfSession(Repository[M]):
+class OfSession(Repository[S]):
     """Rows that hang on a session."""
 
     def visible(self) -> ColumnElement[bool]:

@@ -7,7 +7,7 @@ driver's connection, any other through the session; the first of either takes th
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar, overload
 
 from asyncpg import IntegrityConstraintViolationError, InterfaceError, InternalClientError, PostgresError
 from sqlalchemy.engine import Connection, Engine
@@ -18,8 +18,9 @@ from sqlalchemy.pool import PoolProxiedConnection
 
 from cortez.core.compat import await_only, greenlet_spawn, observers
 from cortez.core.db.audit_context import AUTHOR, SERVICE, Author, naming
-from cortez.core.db.compiled_queries import Kept
+from cortez.core.db.compiled_queries import Kept, NamedRow
 from cortez.core.db.instrumentation import timed, watched
+from cortez.core.db.types import ColumnValue
 from cortez.core.db.write_turns import Turn, WriteTurns
 from cortez.core.observability.metrics import COMMITTED, ROLLED_BACK
 
@@ -29,6 +30,7 @@ BEGIN, BEGIN_EMBEDDED, COMMIT, ROLLBACK = "BEGIN", "BEGIN IMMEDIATE", "COMMIT", 
 FAILED = "A statement of this transaction had failed, so it was rolled back."
 LOST = "The connection of this unit of work was lost; close the unit and begin again."
 
+O = TypeVar("O")  # noqa: E741 - an output type
 BeforeCommit = Callable[[AsyncSession], Awaitable[None]]
 
 
@@ -166,7 +168,15 @@ class UnitOfWork:
         """PostgreSQL's answer to a statement without values."""
         return await (self.driver.execute_fetchall(statement) if self.is_embedded else self.driver.execute(statement))
 
-    async def fetch(self, kept: Kept, values: Mapping[str, Any], make: Callable[..., Any] | None = None) -> list[Any]:
+    @overload
+    async def fetch(self, kept: Kept, values: Mapping[str, ColumnValue], make: None = None) -> list[NamedRow]: ...
+
+    @overload
+    async def fetch(self, kept: Kept, values: Mapping[str, ColumnValue], make: Callable[..., O]) -> list[O]: ...
+
+    async def fetch(
+        self, kept: Kept, values: Mapping[str, ColumnValue], make: Callable[..., O] | None = None
+    ) -> list[O] | list[NamedRow]:
         """The rows that it finds, or returns: what `make` makes of their columns, else named tuples.
 
         Raises what `session.execute` would.
@@ -179,7 +189,7 @@ class UnitOfWork:
                 found = await ask
         except BaseException as error:
             self.fail(error, form.text)
-        return form.rows(found, make)
+        return form.rows(found, make) if make else form.rows(found, form.row)
 
     async def copy(self, table: str, columns: Sequence[str], records: Any) -> None:
         """Store rows by PostgreSQL's COPY. Raises DBAPIError."""
