@@ -5,9 +5,13 @@ The triggers themselves belong to the schema; each model says what they record (
 
 import hashlib
 import secrets
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects.sqlite.aiosqlite import AsyncAdapt_aiosqlite_connection
 
 AUTHOR = "author"  # of a pooled connection: who writes on it
 
@@ -35,12 +39,11 @@ def quoted(text: str) -> str:
     return f"E'{escaped}'"
 
 
-def add_functions(connection: Any, info: dict[str, Any]) -> None:
+def add_functions(connection: "AsyncAdapt_aiosqlite_connection", info: Mapping[str, Author]) -> None:
     """SQLite: what its triggers call. A program without these functions cannot write past the log."""
 
     def author() -> Author:
-        found: Author = info.get(AUTHOR, SERVICE)
-        return found
+        return info.get(AUTHOR, SERVICE)
 
     connection.create_function("cortez_actor_kind", 0, lambda: author().actor.partition(":")[0])
     connection.create_function("cortez_actor", 0, lambda: author().actor.partition(":")[2] or None)
@@ -56,7 +59,7 @@ def new_pads() -> bytes:
     return bytes(byte ^ 0x36 for byte in key) + bytes(byte ^ 0x5C for byte in key)
 
 
-def keyed_digest(pads: bytes, value: object) -> str | None:
+def keyed_digest(pads: bytes, value: str | bytes | float | None) -> str | None:
     """HMAC-SHA256 of a value as text, with the key that is in the blocks."""
     if value is None:
         return None

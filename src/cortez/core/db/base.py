@@ -2,18 +2,17 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, TypedDict
 from uuid import UUID
 
 from msgspec import Struct
 from sqlalchemy import (
     JSON,
     CheckConstraint,
-    ColumnElement,
     FromClause,
     MetaData,
+    TextClause,
     Uuid,
-    cast,
     text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -21,13 +20,18 @@ from uuid_utils.compat import uuid7
 
 from cortez.clock import utc_now
 from cortez.core.db.classification import Audit, Privacy
-from cortez.core.db.types import Document, Items, Json, Undecoded, UtcDateTime
+from cortez.core.db.types import AnyColumn, ColumnValue, Document, Items, Json, Undecoded, UtcDateTime
+
+
+class IndexOptions(TypedDict):
+    """Over which rows an index is, for each database."""
+
+    postgresql_where: TextClause
+    sqlite_where: TextClause
+
 
 # Options for an index over the rows that are not soft-deleted.
-alive: dict[str, Any] = {
-    "postgresql_where": text("deleted_at IS NULL"),
-    "sqlite_where": text("deleted_at IS NULL"),
-}
+alive = IndexOptions(postgresql_where=text("deleted_at IS NULL"), sqlite_where=text("deleted_at IS NULL"))
 
 
 class Duplicate(NamedTuple):
@@ -62,7 +66,7 @@ class Base(DeclarativeBase):
     created_at: Mapped[datetime] = mapped_column(default=utc_now, sort_order=1)
     updated_at: Mapped[datetime] = mapped_column(default=utc_now, onupdate=utc_now, sort_order=2)
 
-    def to_dict(self, *, include_sensitive: bool = False) -> dict[str, Any]:
+    def to_dict(self, *, include_sensitive: bool = False) -> dict[str, ColumnValue]:
         """Every column by name; secrets such as hashes are left out unless asked for."""
         hidden = frozenset() if include_sensitive else self.sensitive
         return {
@@ -73,14 +77,14 @@ class Base(DeclarativeBase):
         }
 
 
-def shown(table: FromClause, shape: type[Struct], **renamed: str) -> list[ColumnElement[Any]]:
+def shown(table: FromClause, shape: type[Struct], **renamed: str) -> list[AnyColumn]:
     """The columns of a shape's fields in their order, documents undecoded, so that `shape(*row)` is the answer.
 
     `renamed`: fields whose column has another name.
     """
     columns = [(name, table.c[renamed.get(name, name)]) for name in shape.__struct_fields__]
     return [
-        cast(column, Undecoded(bool(column.nullable))).label(name) if isinstance(column.type, JSON) else column
+        column.cast(Undecoded(bool(column.nullable))).label(name) if isinstance(column.type, JSON) else column
         for name, column in columns
     ]
 

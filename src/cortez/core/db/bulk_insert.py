@@ -1,18 +1,16 @@
 """Many rows at once: COPY on PostgreSQL, one prepared INSERT on SQLite."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import msgspec
 from sqlalchemy import JSON, Table, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from cortez.core.db.types import ColumnValue, Values
 from cortez.core.db.unit_of_work import unit_of
 
 
-async def copy_rows(
-    session: AsyncSession, table: Table, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]
-) -> None:
+async def copy_rows(session: AsyncSession, table: Table, columns: Sequence[str], rows: Sequence[Values]) -> None:
     """Store rows of these columns.
 
     COPY takes a third of the time of an INSERT with as many parameters; it is refused as an INSERT would be.
@@ -25,7 +23,7 @@ async def copy_rows(
     await unit.copy(table.name, columns, records(documents, rows))
 
 
-def records(documents: Sequence[bool], rows: Sequence[tuple[Any, ...]]) -> Iterable[tuple[Any, ...]]:
+def records(documents: Sequence[bool], rows: Sequence[Values]) -> Iterable[Values]:
     """The rows, with documents as the text of their JSON."""
     columns = zip(*rows, strict=True)
     return zip(
@@ -34,6 +32,6 @@ def records(documents: Sequence[bool], rows: Sequence[tuple[Any, ...]]) -> Itera
     )
 
 
-def texts(documents: Iterable[Any]) -> list[str | None]:
+def texts(documents: Iterable[ColumnValue]) -> list[str | None]:
     encode = msgspec.json.Encoder().encode
     return [None if value is None else encode(value).decode() for value in documents]

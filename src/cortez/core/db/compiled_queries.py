@@ -13,10 +13,9 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import JSON, Dialect, Float, Insert, String, Uuid, bindparam
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.types import TypeEngine
 
 from cortez.core.compat import FastUUID
-from cortez.core.db.types import AnySelect, ColumnValue, ListOf
+from cortez.core.db.types import AnySelect, AnyType, ColumnValue, ListOf, Process, Values
 from cortez.core.security.principal import Principal
 
 MOST = 300  # some 10 KB each
@@ -28,11 +27,9 @@ OWN = {
     "course_ids": bindparam("asking_course_ids", type_=ListOf(String())),
 }
 
-V = TypeVar("V")
 O = TypeVar("O")  # noqa: E741 - an output type
 Arguments = TypeVarTuple("Arguments")
 Statement = AnySelect | Insert
-Process = Callable[[Any], Any] | None  # of a value, on its way to the driver or from there
 
 if TYPE_CHECKING:
 
@@ -57,13 +54,13 @@ class Form:
         bound = {name: compiled.binds[name] for name in names}
         self.given = {name: one.value for name, one in bound.items() if not one.required}
         inward = {name: inward_of(one.type, dialect) for name, one in bound.items()}
-        self.places: list[tuple[str, Process]] = [(name, inward[name]) for name in names]
+        self.places: list[tuple[str, Process | None]] = [(name, inward[name]) for name in names]
         columns = list(statement.exported_columns)
         self.row: Callable[..., Any] = namedtuple("Row", [column.key for column in columns], rename=True)  # type: ignore[misc]
         outward = [outward_of(column.type, dialect) for column in columns]
         self.changed = [(place, process) for place, process in enumerate(outward) if process]
 
-    def arguments(self, values: Mapping[str, ColumnValue]) -> tuple[ColumnValue, ...]:
+    def arguments(self, values: Mapping[str, ColumnValue]) -> Values:
         """In the order of their places. Raises KeyError where one is missing."""
         given = {**self.given, **values}
         return tuple([process(given[name]) if process else given[name] for name, process in self.places])
@@ -79,9 +76,9 @@ class Form:
         return list(starmap(make, rows))
 
 
-def inward_of(type_: TypeEngine[V], dialect: Dialect) -> Process:
+def inward_of(type_: AnyType, dialect: Dialect) -> Process | None:
     impl = type_.dialect_impl(dialect)
-    process: Process = text_of if isinstance(impl, JSON) else impl.bind_processor(dialect)
+    process: Process | None = text_of if isinstance(impl, JSON) else impl.bind_processor(dialect)
     return process
 
 
@@ -90,7 +87,7 @@ def text_of(document: ColumnValue) -> str | None:
     return None if document is None else msgspec.json.encode(document).decode()
 
 
-def outward_of(type_: TypeEngine[V], dialect: Dialect) -> Process:
+def outward_of(type_: AnyType, dialect: Dialect) -> Process | None:
     impl = type_.dialect_impl(dialect)
     if isinstance(impl, Float):  # comes as a float; SQLAlchemy would ask of which kind
         return None

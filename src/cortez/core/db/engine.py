@@ -10,16 +10,20 @@ from typing import Any, TypeVar
 import msgspec
 from sqlalchemy import event
 from sqlalchemy.engine import URL
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from cortez.core.concurrency.admission import Gate
 from cortez.core.db.audit_context import SERVICE, Author
 from cortez.core.db.instrumentation import SLOW, watch_statements
 from cortez.core.db.replica import ANSWER, POSITION, Replica
 from cortez.core.db.sqlite import EmbeddedConnection, prepare_sqlite
+from cortez.core.db.types import ColumnValue
 from cortez.core.db.unit_of_work import BeforeCommit, UnitOfWork, unit_of
 from cortez.core.db.write_turns import WriteTurns
+from cortez.core.typing import JsonObject
 from cortez.settings import Settings
 
 T = TypeVar("T")
@@ -76,7 +80,7 @@ class Database:
             await self.replica.engine.dispose()
 
 
-def _encode(value: Any) -> str:
+def _encode(value: ColumnValue) -> str:
     return msgspec.json.encode(value).decode()
 
 
@@ -113,7 +117,7 @@ def _postgresql(settings: Settings) -> AsyncEngine:
     return engine
 
 
-def connect_args(settings: Settings) -> dict[str, Any]:
+def connect_args(settings: Settings) -> JsonObject:
     """What asyncpg is told; behind PgBouncer the timeouts come from the role instead, and nothing is cached."""
     if settings.db_pgbouncer:
         return {
@@ -141,11 +145,11 @@ def _ping_after_idleness(engine: AsyncEngine, idle: float) -> None:
     """Ask a connection only if it was idle: a ping costs three flights, and one just used is alive."""
 
     @event.listens_for(engine.sync_engine, "checkin")
-    def stamp(connection: Any, record: Any) -> None:
+    def stamp(connection: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
         record.info["idle_since"] = time.monotonic()
 
     @event.listens_for(engine.sync_engine, "checkout")
-    def ping(connection: Any, record: Any, proxy: Any) -> None:
+    def ping(connection: DBAPIConnection, record: ConnectionPoolEntry, proxy: PoolProxiedConnection) -> None:
         since = record.info.get("idle_since")
         if since is None or time.monotonic() - since < idle:
             return

@@ -4,34 +4,21 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from types import TracebackType
 
 from sqlalchemy import event
-from sqlalchemy.engine import Engine, ExceptionContext
+from sqlalchemy.engine import Connection, Engine, ExceptionContext
+from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.pool import PoolProxiedConnection
 
 from cortez.core.compat import observers
+from cortez.core.db.types import Values
 from cortez.core.observability.request_context import CURRENT
 
 logger = logging.getLogger(__name__)
 
 SLOW = "slow_query"  # execution option: from how many milliseconds on a statement is slow; 0: none is
-
-
-def watch_statements(engine: AsyncEngine) -> None:
-    @event.listens_for(engine.sync_engine, "before_cursor_execute")
-    def begin(connection: Any, cursor: Any, statement: str, values: Any, context: Any, many: bool) -> None:
-        context.begun = time.perf_counter()
-
-    @event.listens_for(engine.sync_engine, "after_cursor_execute")
-    def end(connection: Any, cursor: Any, statement: str, values: Any, context: Any, many: bool) -> None:
-        note(engine.sync_engine, statement, context.begun)
-
-    @event.listens_for(engine.sync_engine, "handle_error")
-    def fail(told: ExceptionContext) -> None:
-        begun = getattr(told.execution_context, "begun", None)
-        if begun and told.statement:
-            note(engine.sync_engine, told.statement, begun)
 
 
 class Sent:
@@ -41,20 +28,44 @@ class Sent:
     begun = 0.0
 
 
+def watch_statements(engine: AsyncEngine) -> None:
+    @event.listens_for(engine.sync_engine, "before_cursor_execute")
+    def begin(
+        connection: Connection, cursor: DBAPICursor, statement: str, values: Values, context: Sent, many: bool
+    ) -> None:
+        context.begun = time.perf_counter()
+
+    @event.listens_for(engine.sync_engine, "after_cursor_execute")
+    def end(
+        connection: Connection, cursor: DBAPICursor, statement: str, values: Values, context: Sent, many: bool
+    ) -> None:
+        note(engine.sync_engine, statement, context.begun)
+
+    @event.listens_for(engine.sync_engine, "handle_error")
+    def fail(told: ExceptionContext) -> None:
+        begun = getattr(told.execution_context, "begun", None)
+        if begun and told.statement:
+            note(engine.sync_engine, told.statement, begun)
+
+
 class watched:  # noqa: N801 - reads as a function
     """Tells the engine's observers of such a statement: `with watched(...) as (statement, values)`, as they want it."""
 
-    def __init__(self, engine: Engine, connection: Any, statement: str, values: tuple[Any, ...]) -> None:
+    def __init__(
+        self, engine: Engine, connection: PoolProxiedConnection | None, statement: str, values: Values
+    ) -> None:
         self.engine, self.connection = engine, connection
         self.statement, self.values = statement, values
         self.sent = Sent()
 
-    def __enter__(self) -> tuple[str, tuple[Any, ...]]:
+    def __enter__(self) -> tuple[str, Values]:
         for before in observers(self.engine).before_cursor_execute:
             self.statement, self.values = before(self.connection, None, self.statement, self.values, self.sent, False)
         return self.statement, self.values
 
-    def __exit__(self, failed: object, *details: object) -> None:
+    def __exit__(
+        self, failed: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         if failed:
             note(self.engine, self.statement, self.sent.begun)
             return

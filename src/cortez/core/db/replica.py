@@ -6,14 +6,16 @@ has replayed as far, so that a client never misses what it, or anybody, was told
 
 import asyncio
 import time
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from asyncpg import InterfaceError, PostgresError
-from sqlalchemy import Text, case, cast, column, event, func, select
+from sqlalchemy import Text, case, column, event, func, select
 from sqlalchemy.dialects.postgresql.asyncpg import dialect
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from cortez.core.db.errors import sqlstate
 from cortez.core.db.unit_of_work import UnitOfWork, unit_of
@@ -37,7 +39,7 @@ HERE = case(
     (func.pg_is_in_recovery(), None), else_=func.concat(func.left(func.pg_walfile_name(WRITTEN), 8), " ", WRITTEN)
 ).label(POSITION)
 STANDING = str(
-    select(func.pg_is_in_recovery(), cast(func.pg_last_wal_replay_lsn(), Text)).compile(dialect=dialect())  # type: ignore[no-untyped-call]
+    select(func.pg_is_in_recovery(), func.pg_last_wal_replay_lsn().cast(Text)).compile(dialect=dialect())  # type: ignore[no-untyped-call]
 )
 SYSTEM = func.pg_control_system().table_valued(column("system_identifier"))
 WHERE = select(SYSTEM.c.system_identifier, func.current_database())
@@ -80,7 +82,7 @@ class Replica:
         self.alone_until = self.troubled_at = self.lost_at = 0.0
 
         @event.listens_for(engine.sync_engine, "checkout")
-        def refuse(connection: Any, record: Any, proxy: Any) -> None:
+        def refuse(connection: DBAPIConnection, record: ConnectionPoolEntry, proxy: PoolProxiedConnection) -> None:
             if record.info.setdefault(MADE, time.monotonic()) < self.lost_at:
                 raise InvalidatePoolError
 

@@ -5,8 +5,10 @@ from typing import Any
 from weakref import WeakSet
 
 from sqlalchemy import event
+from sqlalchemy.dialects.sqlite.aiosqlite import AsyncAdapt_aiosqlite_connection
 from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from cortez.core.db.audit_context import add_functions
 
@@ -39,7 +41,7 @@ def prepare_sqlite(engine: AsyncEngine) -> None:
     """WAL, full durability, foreign keys; and no transaction but one that is asked for by BEGIN."""
 
     @event.listens_for(engine.sync_engine, "connect")
-    def configure(connection: Any, record: Any) -> None:
+    def configure(connection: AsyncAdapt_aiosqlite_connection, record: ConnectionPoolEntry) -> None:
         connection.isolation_level = None
         cursor = connection.cursor()
         for pragma in PRAGMAS:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar, overload
 from uuid import UUID
 
 import msgspec
@@ -18,6 +18,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.types import TypeEngine
 
 from cortez.enums import Choice
 
@@ -28,10 +29,18 @@ Items = list[Any]
 ColumnValue: TypeAlias = (
     "None | bool | int | float | str | bytes | date | UUID | Struct | Sequence[ColumnValue] | Mapping[str, ColumnValue]"
 )
+# The values of a statement's parameters, or of a row's columns, in their order.
+Values: TypeAlias = tuple[ColumnValue, ...]
 # A column of a table, an attribute of a model, or an expression, whatever its values are.
 AnyColumn = ColumnElement[Any] | InstrumentedAttribute[Any]
+# A type of SQL, whatever the values are.
+AnyType = TypeEngine[Any]
 # A SELECT, whatever its columns are.
 AnySelect = Select[*tuple[Any, ...]]
+# Makes of a value what the driver takes, or of the driver's what is given back.
+Process = Callable[[Any], Any]
+
+V = TypeVar("V")
 
 # One portable document type: JSONB on PostgreSQL, JSON on SQLite. None is SQL NULL, never the JSON null.
 Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
@@ -50,7 +59,7 @@ class UtcDateTime(TypeDecorator[datetime]):
             raise ValueError("A time must carry its offset from UTC.")
         return value.astimezone(UTC)
 
-    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], datetime | None] | None:
+    def result_processor(self, dialect: Dialect, coltype: object) -> Process | None:
         """None on PostgreSQL, where the driver gives just that."""
         return None if dialect.name == "postgresql" else instant_of
 
@@ -70,7 +79,7 @@ class Undecoded(TypeDecorator[Raw]):
         super().__init__()
         self.nullable = nullable
 
-    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Raw | None]:
+    def result_processor(self, dialect: Dialect, coltype: object) -> Process:
         return passed_on if self.nullable else Raw
 
 
@@ -80,14 +89,14 @@ class ListOf(TypeDecorator[list[Any]]):
     impl = Text
     cache_ok = True
 
-    def __init__(self, item: Any) -> None:
+    def __init__(self, item: AnyType) -> None:
         super().__init__()
         self.item = item
 
-    def load_dialect_impl(self, dialect: Dialect) -> Any:
+    def load_dialect_impl(self, dialect: Dialect) -> AnyType:
         return dialect.type_descriptor(ARRAY(self.item) if dialect.name == "postgresql" else Text())
 
-    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any] | None:
+    def bind_processor(self, dialect: Dialect) -> Process | None:
         if dialect.name == "postgresql":
             return super().bind_processor(dialect)
         stored = self.item.dialect_impl(dialect).bind_processor(dialect)
@@ -98,10 +107,19 @@ def passed_on(text: str | None) -> Raw | None:
     return None if text is None else Raw(text)
 
 
-def stored(value: Any) -> Any:
+@overload
+def stored(value: Struct) -> Document: ...
+
+
+@overload
+def stored(value: V) -> V: ...
+
+
+def stored(value: V) -> V | str | Document | Items:
     """A value as a column holds it: enumerations as text, structures as plain documents."""
     if isinstance(value, Choice):
         return value.value
     if isinstance(value, Struct | list | dict):
-        return msgspec.to_builtins(value, builtin_types=(datetime, UUID))
+        plain: Document | Items = msgspec.to_builtins(value, builtin_types=(datetime, UUID))
+        return plain
     return value

@@ -5,7 +5,7 @@ driver's connection, any other through the session; the first of either takes th
 """
 
 import sqlite3
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, NoReturn, TypeVar, overload
 
@@ -20,7 +20,7 @@ from cortez.core.compat import await_only, greenlet_spawn, observers
 from cortez.core.db.audit_context import AUTHOR, SERVICE, Author, naming
 from cortez.core.db.compiled_queries import Kept, NamedRow
 from cortez.core.db.instrumentation import timed, watched
-from cortez.core.db.types import ColumnValue
+from cortez.core.db.types import ColumnValue, Values
 from cortez.core.db.write_turns import Turn, WriteTurns
 from cortez.core.observability.metrics import COMMITTED, ROLLED_BACK
 
@@ -37,8 +37,8 @@ BeforeCommit = Callable[[AsyncSession], Awaitable[None]]
 class GuestSession(Session):
     """SQLAlchemy's session on the connection of its unit of work, which alone begins, commits and rolls back."""
 
-    def __init__(self, *args: Any, unit: "UnitOfWork", **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, bind: None, binds: None, *, expire_on_commit: bool, unit: "UnitOfWork") -> None:
+        super().__init__(bind, expire_on_commit=expire_on_commit, binds=binds)
         self.unit = unit
 
     def get_bind(self, *args: Any, **kwargs: Any) -> Connection:
@@ -164,9 +164,11 @@ class UnitOfWork:
         if self.turn:
             self.turn.begin()
 
-    async def send(self, statement: str) -> Any:
+    async def send(self, statement: str) -> str | Iterable[sqlite3.Row]:
         """PostgreSQL's answer to a statement without values."""
-        return await (self.driver.execute_fetchall(statement) if self.is_embedded else self.driver.execute(statement))
+        answer: str | Iterable[sqlite3.Row]
+        answer = await (self.driver.execute_fetchall(statement) if self.is_embedded else self.driver.execute(statement))
+        return answer
 
     @overload
     async def fetch(self, kept: Kept, values: Mapping[str, ColumnValue], make: None = None) -> list[NamedRow]: ...
@@ -191,7 +193,7 @@ class UnitOfWork:
             self.fail(error, form.text)
         return form.rows(found, make) if make else form.rows(found, form.row)
 
-    async def copy(self, table: str, columns: Sequence[str], records: Any) -> None:
+    async def copy(self, table: str, columns: Sequence[str], records: Iterable[Values]) -> None:
         """Store rows by PostgreSQL's COPY. Raises DBAPIError."""
         await self.ready()
         statement = f"COPY {table}"

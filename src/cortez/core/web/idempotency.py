@@ -95,9 +95,9 @@ async def take(session: AsyncSession, claimed: Claim) -> list[Any] | None:
     statement = insert_into(session, IdempotencyRecord).values(
         digest=claimed.digest, fingerprint=claimed.fingerprint, user_id=claimed.user_id
     )
-    statement = statement.on_conflict_do_nothing(index_elements=["digest"]).returning(RECORDS.c.id)
+    unless_known = statement.on_conflict_do_nothing(index_elements=["digest"]).returning(RECORDS.c.id)
     try:
-        inserted = await session.execute(statement)
+        inserted = await session.execute(unless_known)
     except DBAPIError as error:
         if (
             not unit_of(session).is_embedded and sqlstate(error) == LOCK_TIMEOUT

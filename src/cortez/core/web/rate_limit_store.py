@@ -109,7 +109,7 @@ class Meters:
 
     async def _spent_until(self, key: bytes) -> int:
         """In microseconds since 1970; 0 where there is no row."""
-        found: list[Any] = await unit_of(self.session).fetch(SPENT[self.model], {"key": key})
+        found = await unit_of(self.session).fetch(SPENT[self.model], {"key": key})
         return found[0].spent_until if found else 0
 
     async def give_back(self, key: bytes, allowance: Allowance) -> None:
