@@ -4,13 +4,17 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from litestar import Litestar, Request, Router
+from litestar import Litestar, Router
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.exceptions import LitestarException
-from litestar.types import ControllerRouterHandler, Send
+from litestar.types import (
+    ControllerRouterHandler,
+    Message,
+    Send,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.accounts import auth_handlers, course_handlers, invitation_handlers
@@ -39,7 +43,7 @@ from cortez.core.web.preconditions import Match
 from cortez.core.web.problems import on_exception
 from cortez.core.web.rate_limits import Rates, limited
 from cortez.core.web.request_attempt import provide_session
-from cortez.core.web.requests import StrictRequest
+from cortez.core.web.requests import ServiceRequest, StrictRequest
 from cortez.core.web.responses import Answer
 from cortez.core.web.route_options import compile_route_options
 from cortez.core.web.security_headers import add_headers, cors
@@ -67,6 +71,8 @@ from cortez.traces import handlers as traces
 
 if TYPE_CHECKING:
     from cortez.core.observability.tracing import Tracing
+
+V = TypeVar("V")
 
 logger = logging.getLogger(__name__)
 
@@ -210,14 +216,14 @@ class Service(Litestar):
 
 
 def without_body(send: Send) -> Send:
-    async def silent(message: Any) -> None:
+    async def silent(message: Message) -> None:
         await send(message | {"body": b""} if message["type"] == "http.response.body" else message)
 
     return silent
 
 
 @asynccontextmanager
-async def running(app: Any) -> AsyncGenerator[None]:
+async def running(app: "Service") -> AsyncGenerator[None]:
     """Connections are made when they are needed, and closed when the service stops."""
     async with app.state.upkeep.going(), beside(app.state.gauges.run()):
         yield
@@ -226,14 +232,14 @@ async def running(app: Any) -> AsyncGenerator[None]:
         await asyncio.to_thread(app.tracing.close)
 
 
-def constant(value: Any) -> Provide:
+def constant(value: V) -> Provide:
     return Provide(lambda: value, sync_to_thread=False)
 
 
-async def provide_principal(request: Request[Any, Any, Any]) -> Principal:
+async def provide_principal(request: ServiceRequest) -> Principal:
     principal: Principal = request.user
     return principal
 
 
-async def provide_match(request: Request[Any, Any, Any]) -> Match:
+async def provide_match(request: ServiceRequest) -> Match:
     return Match(request.headers.get("if-match"))

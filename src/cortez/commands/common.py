@@ -1,9 +1,9 @@
 """What the commands share."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from functools import wraps
-from typing import Any
+from typing import ParamSpec, TypeVar
 
 import click
 
@@ -11,10 +11,13 @@ from cortez.bootstrap import open_database
 from cortez.core.db.engine import Database
 from cortez.settings import Settings
 
+P = ParamSpec("P")
+T = TypeVar("T")
 
-def coroutine(command: Callable[..., Any]) -> Callable[..., Any]:
+
+def coroutine(command: Callable[P, Coroutine[None, None, T]]) -> Callable[P, T]:
     @wraps(command)
-    def run(*args: Any, **kwargs: Any) -> Any:
+    def run(*args: P.args, **kwargs: P.kwargs) -> T:
         return asyncio.run(command(*args, **kwargs))
 
     return run

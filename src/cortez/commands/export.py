@@ -1,6 +1,6 @@
 """`cortez export`."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
@@ -25,6 +25,8 @@ from cortez.settings import Settings
 from cortez.traces.schemas import TraceFilter, TraceOut
 
 I = TypeVar("I", bound=Input)  # noqa: E741 - what options are read into
+C = TypeVar("C", bound=Callable[..., Any])  # a command
+Option = str | int | bool | UUID | None  # what the command line says of a field
 
 
 @click.group()
@@ -38,10 +40,10 @@ as_lines = click.option(
 into = click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="A file, there once it is whole.")
 
 
-def options_of(type_: type[Input]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def options_of(type_: type[Input]) -> Callable[[C], C]:
     """An option for each field."""
 
-    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+    def decorate(command: C) -> C:
         for field in reversed(msgspec.structs.fields(type_)):
             name, default = f"--{field.name.replace('_', '-')}", {} if field.required else {"default": field.default}
             command = click.option(name, required=field.required, show_default=True, **default)(command)
@@ -50,7 +52,7 @@ def options_of(type_: type[Input]) -> Callable[[Callable[..., Any]], Callable[..
     return decorate
 
 
-def read_options(type_: type[I], given: dict[str, Any]) -> I:
+def read_options(type_: type[I], given: Mapping[str, Option]) -> I:
     try:
         return msgspec.convert({name: value for name, value in given.items() if value is not None}, type_)
     except msgspec.ValidationError as error:
@@ -74,7 +76,7 @@ async def write(database: Database, chunks: AsyncIterator[bytes], output: Path |
 @into
 @click.pass_obj
 @coroutine
-async def export_traces(settings: Settings, form: str, output: Path | None, **given: Any) -> None:
+async def export_traces(settings: Settings, /, form: str, output: Path | None, **given: Option) -> None:
     """Traces, oldest first."""
     wanted, database = read_options(TraceFilter, given), connect(settings)
     await write(database, encoded(trace_lots(database, SYSTEM, wanted), TraceOut, ExportFormat(form)), output)
@@ -97,7 +99,7 @@ async def export_session(settings: Settings, session_id: UUID, output: Path | No
 @into
 @click.pass_obj
 @coroutine
-async def export_research(settings: Settings, form: str, output: Path | None, **given: Any) -> None:
+async def export_research(settings: Settings, /, form: str, output: Path | None, **given: Option) -> None:
     """A k-anonymous dataset of sessions; what was left out is counted on standard error."""
     wanted, database, tally = read_options(ResearchIn, given), connect(settings), Tally()
     await write(

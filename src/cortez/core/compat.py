@@ -5,7 +5,7 @@ first when a new release has changed it.
 """
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from asyncpg.pgproto import pgproto
 from sqlalchemy.engine import Engine
@@ -14,12 +14,16 @@ from sqlalchemy.util import await_only, greenlet_spawn
 if TYPE_CHECKING:
     from alembic.runtime.migration import MigrationStep
     from alembic.script import ScriptDirectory
+    from litestar.types import Scope
+    from litestar.utils.scope.state import ScopeState
 
 # `greenlet_spawn` runs a function in a greenlet, where `await_only` awaits: SQLAlchemy's bridge to its sync half.
 __all__ = ["FastUUID", "await_only", "body_is_read", "greenlet_spawn", "observers", "own_state", "steps_to"]
 
 # asyncpg's own UUID, a subclass of Python's: made in a sixth of the time.
 FastUUID = pgproto.UUID
+
+V = TypeVar("V")
 
 
 def observers(engine: Engine) -> Any:
@@ -33,7 +37,7 @@ def steps_to(script: "ScriptDirectory", destination: str, current: str) -> "Iter
     return steps
 
 
-def own_state(value: Any) -> Any:
+def own_state(value: V) -> "V | ScopeState":
     """Of Litestar's state of a request, one for another attempt at it; any other value is given back."""
     from litestar.utils.scope.state import ScopeState  # commands need not load it
 
@@ -44,7 +48,7 @@ def own_state(value: Any) -> Any:
     return state
 
 
-def body_is_read(scope: Any, body: bytes) -> None:
+def body_is_read(scope: "Scope", body: bytes) -> None:
     """Let Litestar know the body of a request that we have read already."""
     from litestar.utils.scope.state import ScopeState  # commands need not load it
 

@@ -1,6 +1,6 @@
 """What a field of some name holds in the examples of the documentation."""
 
-from typing import Any
+from cortez.core.typing import JsonValue
 
 SESSION = "019a7c2e-5f1b-7c43-9a0e-2f6d1c8b4e57"
 TRACE = "019a7c2e-7d20-7b11-8c55-90e3f1a2b3c4"
@@ -10,7 +10,7 @@ EXERCISE = "019a7c2c-6a7b-7f31-9d04-6c5b4a392817"
 START, LATER = "2026-03-02T14:00:00Z", "2026-03-02T14:03:11Z"
 
 # What a field of this name holds, wherever it appears and its type allows it; `Type.name` for one type alone.
-FIELDS: dict[str, Any] = {
+FIELDS: dict[str, JsonValue] = {
     "UserOut.id": USER,
     "CourseOut.title": "Programming 2",
     "CourseOut.description": "Recursion, trees, complexity.",

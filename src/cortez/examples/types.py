@@ -3,11 +3,10 @@
 A type is shown with what `field_examples` has for its fields' names, or as `EXAMPLES` says where that makes no sense.
 """
 
-from typing import Any
-
+from cortez.core.typing import JsonObject, JsonValue
 from cortez.examples.fields import EXERCISE, LATER, SESSION, START, TRACE, USER
 
-LEVELS = [
+LEVELS: list[JsonObject] = [
     {"level_name": name, "description": text, "min_score": low, "max_score": high, "points": points}
     for name, text, low, high, points in (
         ("Excelente", "Right for every input.", 9, 10, 60),
@@ -16,13 +15,13 @@ LEVELS = [
         ("Insuficiente", "Wrong, or it does not run.", 0, 5, 0),
     )
 ]
-STYLE = [level | {"points": points} for level, points in zip(LEVELS, (40, 30, 20, 0), strict=True)]
-CRITERIA = [
-    {"criterion_name": "Correctness", "weight": 0.6, "description": None, "levels": LEVELS},
-    {"criterion_name": "Style", "weight": 0.4, "description": None, "levels": STYLE},
+STYLE: list[JsonObject] = [level | {"points": points} for level, points in zip(LEVELS, (40, 30, 20, 0), strict=True)]
+CRITERIA: list[JsonValue] = [
+    {"criterion_name": "Correctness", "weight": 0.6, "description": None, "levels": [*LEVELS]},
+    {"criterion_name": "Style", "weight": 0.4, "description": None, "levels": [*STYLE]},
 ]
 
-EXAMPLES: dict[str, Any] = {
+EXAMPLES: dict[str, JsonObject] = {
     "LoginIn": {"login": "eva@example.edu", "password": "correct horse battery"},
     "LogoutIn": {"all": True},
     "MePatch": {"full_name": "Eva Soto", "preferred_language": "es"},

@@ -9,13 +9,14 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 from uuid import UUID
 
 import msgspec
-from msgspec import Struct, UnsetType
+from msgspec import Meta, Struct, UnsetType
 from msgspec.inspect import type_info
 
+from cortez.core.typing import JsonValue, TypeForm
 from cortez.examples.fields import FIELDS, START
 from cortez.examples.types import EXAMPLES
 
-PLAIN: dict[Any, Any] = {
+PLAIN: dict[TypeForm, JsonValue] = {
     str: "text",
     int: 1,
     float: 0.5,
@@ -27,7 +28,7 @@ PLAIN: dict[Any, Any] = {
 }
 
 
-def example_of(type_: Any) -> Any:
+def example_of(type_: TypeForm) -> JsonValue:
     """A right value of the type, as JSON has it."""
     if get_origin(type_) is Annotated:
         inner, *metas = get_args(type_)
@@ -37,22 +38,24 @@ def example_of(type_: Any) -> Any:
     kinds = [kind for kind in get_args(type_) if kind is not UnsetType]
     if NoneType in kinds:
         return None
+    if get_origin(type_) is Literal:
+        first: JsonValue = kinds[0]
+        return first
     if kinds:
         return _composed(get_origin(type_), kinds)
     if isinstance(type_, type) and issubclass(type_, Struct):
         return EXAMPLES.get(type_.__name__) or dict(_fields(type_))
     if isinstance(type_, type) and issubclass(type_, Enum):
-        return next(iter(type_)).value
+        text: JsonValue = next(iter(type_)).value
+        return text
     return PLAIN.get(type_, {})
 
 
-def _lowest(type_: type, metas: list[Any]) -> Any:
+def _lowest(type_: type[float], metas: list[Meta]) -> float:
     return type_(next((meta.ge for meta in metas if meta.ge is not None), 1))
 
 
-def _composed(origin: Any, kinds: list[Any]) -> Any:
-    if origin is Literal:
-        return kinds[0]
+def _composed(origin: TypeForm, kinds: list[TypeForm]) -> JsonValue:
     if isinstance(origin, type) and issubclass(origin, Struct):  # a page of a list
         return {"items": [example_of(kinds[0])], "next_cursor": None}
     if origin in (list, tuple, set, frozenset):
@@ -60,7 +63,7 @@ def _composed(origin: Any, kinds: list[Any]) -> Any:
     return {} if origin is dict else example_of(kinds[0])
 
 
-def _fields(type_: type[Struct]) -> Iterator[tuple[str, Any]]:
+def _fields(type_: type[Struct]) -> Iterator[tuple[str, JsonValue]]:
     """What is required of an input (or the first field, where nothing is), all that is there in an answer."""
     hints = get_type_hints(type_, include_extras=True)
     info: Any = type_info(type_)
@@ -70,7 +73,7 @@ def _fields(type_: type[Struct]) -> Iterator[tuple[str, Any]]:
         yield field.encode_name, _value(type_, field.name, hints[field.name])
 
 
-def _value(type_: type[Struct], name: str, hint: Any) -> Any:
+def _value(type_: type[Struct], name: str, hint: TypeForm) -> JsonValue:
     names = [*(f"{kind.__name__}.{name}" for kind in type_.__mro__), name]
     for value in (FIELDS[name] for name in names if name in FIELDS):
         with suppress(msgspec.ValidationError):

@@ -1,10 +1,9 @@
 """Whether the service lives, and whether it is ready."""
 
-from typing import Any
-
-from litestar import Request, Response, get
+from litestar import Response, get
 from msgspec import Struct
 
+from cortez.core.web.requests import ServiceRequest
 from cortez.core.web.route_options import OUTSIDE, route
 from cortez.ops.readiness import Condition, condition_of
 
@@ -31,7 +30,7 @@ async def live() -> Live:
 
 
 @get("/ready", tags=["operations"], opt=route(OUTSIDE, also=(503,)))
-async def ready(request: Request[Any, Any, Any]) -> Response[Ready]:
+async def ready(request: ServiceRequest) -> Response[Ready]:
     """503 with the reasons where a request would fail now; a schema newer than this version needs is none."""
     state = request.app.state
     if state.stopping:

@@ -11,7 +11,7 @@ from typing import Any
 
 import uvicorn
 from litestar import Litestar
-from litestar.types import ASGIApp, Receive, Send
+from litestar.types import ASGIApp, Message, Receive, Send
 
 from cortez.app import create_app
 from cortez.core.observability.logging import configuration
@@ -43,7 +43,7 @@ class Serving:
             return
         connection: Connection = scope["state"].pop("connection")
 
-        async def answering(message: Any) -> None:
+        async def answering(message: Message) -> None:
             if message["type"] == "http.response.start":
                 connection.reading = None
                 if self.stopping:

@@ -31,6 +31,8 @@ ColumnValue: TypeAlias = (
 )
 # The values of a statement's parameters, or of a row's columns, in their order.
 Values: TypeAlias = tuple[ColumnValue, ...]
+# The new values of columns, by name.
+Changes = dict[str, Any]
 # A column of a table, an attribute of a model, or an expression, whatever its values are.
 AnyColumn = ColumnElement[Any] | InstrumentedAttribute[Any]
 # A type of SQL, whatever the values are.

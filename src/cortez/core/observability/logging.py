@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from cortez.core.observability.request_context import CURRENT
+from cortez.core.typing import JsonObject
 from cortez.settings import Settings
 
 STDERR = 2
@@ -22,7 +23,7 @@ ENCODER = msgspec.json.Encoder()
 class Printer(logging.Handler):
     """Prints each line by one write, so that those of several workers do not mix. What cannot be printed is lost."""
 
-    def __init__(self, write: Callable[[dict[str, Any]], bytes]) -> None:
+    def __init__(self, write: Callable[[JsonObject], bytes]) -> None:
         super().__init__()
         self.write = write
 
@@ -34,9 +35,14 @@ class Printer(logging.Handler):
         return True
 
 
-def told(record: logging.LogRecord) -> dict[str, Any]:
+def told(record: logging.LogRecord) -> JsonObject:
     moment = f"{second(int(record.created))}.{int(record.msecs):03d}Z"
-    found = {"time": moment, "level": record.levelname, "logger": record.name, "message": record.getMessage()}
+    found: JsonObject = {
+        "time": moment,
+        "level": record.levelname,
+        "logger": record.name,
+        "message": record.getMessage(),
+    }
     if exchange := CURRENT.get():
         found["request_id"] = exchange.request_id
     found.update(getattr(record, "fields", ()))
@@ -50,11 +56,11 @@ def second(moment: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(moment))
 
 
-def as_json(line: dict[str, Any]) -> bytes:
+def as_json(line: JsonObject) -> bytes:
     return ENCODER.encode(line) + b"\n"
 
 
-def as_text(line: dict[str, Any]) -> bytes:
+def as_text(line: JsonObject) -> bytes:
     moment, level, logger, message, *fields = line.items()
     shown = "".join(f" {name}={value}" for name, value in fields if value is not None)
     return f"{moment[1]} {level[1]} {logger[1]}: {message[1]}{shown}\n".encode()

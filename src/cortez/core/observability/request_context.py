@@ -5,13 +5,15 @@ import re
 import time
 from collections.abc import Mapping
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from types import TracebackType
+from typing import TYPE_CHECKING
 
 from cortez.core.observability.metrics import BATCH_ITEMS, REQUEST_SECONDS, REQUESTS
 from cortez.core.observability.request_ids import request_id
+from cortez.core.typing import JsonObject
 
 if TYPE_CHECKING:
-    from litestar.types import Message, Scope
+    from litestar.types import HTTPScope, Message, Scope
     from prometheus_client import Counter, Histogram
 
     from cortez.core.observability.tracing import Trace
@@ -34,7 +36,7 @@ class Exchange:
 
     at_work = 0
 
-    def __init__(self, method: str, scope: Any, trace: "Trace | None") -> None:
+    def __init__(self, method: str, scope: "HTTPScope", trace: "Trace | None") -> None:
         self.method = method if method in METHODS else UNKNOWN
         self.scope = scope
         self.trace = trace
@@ -50,7 +52,9 @@ class Exchange:
         self.begun = time.perf_counter()
         return self
 
-    def __exit__(self, *raised: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         seconds = time.perf_counter() - self.begun
         Exchange.at_work -= 1
         self.count(seconds)
@@ -75,7 +79,7 @@ class Exchange:
         record.__dict__.update(ANSWERED, created=now, msecs=now % 1 * 1000, fields=self.told(seconds))
         logger.handle(record)
 
-    def told(self, seconds: float) -> dict[str, Any]:
+    def told(self, seconds: float) -> JsonObject:
         """For the log: nothing that was sent but the client's own id, and of people only the key of their account."""
         return {
             "method": self.method,
@@ -101,7 +105,7 @@ class Exchange:
                 BATCH_ITEMS.labels(result).inc(items)
 
 
-def client_request_id(scope: Any) -> dict[str, str]:
+def client_request_id(scope: "HTTPScope") -> dict[str, str]:
     """The X-Request-ID that the client sent, for the log alone; nothing where it sent none, or no plain token."""
     given = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"x-request-id"), "")
     return {"client_request_id": given} if CLIENT_REQUEST_ID.fullmatch(given) else {}

@@ -2,7 +2,7 @@
 
 import time
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
@@ -12,6 +12,8 @@ from opentelemetry.trace import SpanKind, StatusCode, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 if TYPE_CHECKING:
+    from litestar.types import HTTPScope
+
     from cortez.core.observability.request_context import Exchange
 
 SERVICE = {"service.name": "cortez", "service.version": version("cortez")}
@@ -34,7 +36,7 @@ class Tracing:
         provider.add_span_processor(BatchSpanProcessor(exporter))
         return cls(provider)
 
-    def begin(self, scope: Any) -> "Trace":
+    def begin(self, scope: "HTTPScope") -> "Trace":
         return Trace(self, scope)
 
     def close(self) -> None:
@@ -45,7 +47,7 @@ class Tracing:
 class Trace:
     """The span of a request, which goes on that of its caller; no path, value or person is in it."""
 
-    def __init__(self, tracing: Tracing, scope: Any) -> None:
+    def __init__(self, tracing: Tracing, scope: "HTTPScope") -> None:
         self.tracer = tracing.tracer
         sent = {name.decode(): value.decode("latin-1") for name, value in scope["headers"] if name in FROM_CALLER}
         self.span = self.tracer.start_span("request", CALLERS.extract(sent), SpanKind.SERVER)

@@ -5,19 +5,21 @@ A route says in its options (`core/web/route_options.py`) what its signature can
 
 import inspect
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from http import HTTPStatus
 from types import NoneType, UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Union, get_args, get_origin
 
 import msgspec
 from litestar import Litestar, Response
+from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 from litestar.typing import FieldDefinition
 from msgspec import Meta, Struct
 
 from cortez.core.db.pagination import Listing
-from cortez.core.openapi.json_schema import Json, Shapes
+from cortez.core.openapi.json_schema import ExampleOf, Json, Shapes
+from cortez.core.typing import TypeForm
 from cortez.core.web.problems import PROBLEM_JSON, Problem
 from cortez.core.web.responses import Answer
 from cortez.core.web.route_options import options_of
@@ -88,7 +90,7 @@ class About(Struct, frozen=True):
     tags: dict[str, str]
 
 
-def document(app: Litestar, about: About, example_of: Callable[[Any], Any]) -> Json:
+def document(app: Litestar, about: About, example_of: ExampleOf) -> Json:
     """The whole document; every type that a route takes or gives is a component.
 
     `example_of` returns a valid value of a type, as JSON has it.
@@ -123,7 +125,7 @@ def document(app: Litestar, about: About, example_of: Callable[[Any], Any]) -> J
     }
 
 
-def routes(app: Litestar) -> Iterator[tuple[str, str, Any]]:
+def routes(app: Litestar) -> Iterator[tuple[str, str, HTTPRouteHandler]]:
     """Path, verb and handler of every route that is part of the contract."""
     for route in app.routes:
         if isinstance(route, HTTPRoute):
@@ -132,14 +134,14 @@ def routes(app: Litestar) -> Iterator[tuple[str, str, Any]]:
                     yield route.path_format, str(verb), handler
 
 
-def types_of(handler: Any, path: str) -> Iterator[Any]:
+def types_of(handler: HTTPRouteHandler, path: str) -> Iterator[TypeForm]:
     """Every type that needs a schema for this route."""
     yield Problem
     yield from (kind for kind in (*bodies(handler).values(), *answers(handler).values()) if not isinstance(kind, dict))
     yield from (parameter_type(field) for field in (*places(handler, path), *options_of(handler).query.values()))
 
 
-def bodies(handler: Any) -> dict[str, Any]:
+def bodies(handler: HTTPRouteHandler) -> dict[str, TypeForm]:
     """The type of the body by media type."""
     data = handler.parsed_fn_signature.parameters.get("data")
     given = dict(options_of(handler).bodies) or ({JSON: data.annotation} if data else {})
@@ -147,7 +149,7 @@ def bodies(handler: Any) -> dict[str, Any]:
     return {media: Annotated[kind, most] if get_origin(kind) is list else kind for media, kind in given.items()}
 
 
-def answers(handler: Any) -> dict[str, Any]:
+def answers(handler: HTTPRouteHandler) -> dict[str, TypeForm]:
     """The type of a successful answer by media type; nothing for 204."""
     if answers := options_of(handler).answers:
         return dict(answers)
@@ -155,7 +157,7 @@ def answers(handler: Any) -> dict[str, Any]:
     return {} if type_ is NoneType else {JSON: type_}
 
 
-def answer_type(handler: Any) -> Any:
+def answer_type(handler: HTTPRouteHandler) -> TypeForm:
     """What is inside an Answer; a problem that is returned, so that it commits, is an error like others."""
     given = handler.parsed_fn_signature.return_type.annotation
     kinds = get_args(given) if get_origin(given) in UNIONS else (given,)
@@ -163,13 +165,13 @@ def answer_type(handler: Any) -> Any:
     return next(kind for kind in bare if kind is not Problem)
 
 
-def roles_of(handler: Any) -> list[str]:
+def roles_of(handler: HTTPRouteHandler) -> list[str]:
     """The roles and scopes (`key:…`) that may call it, besides admins."""
     held = [guard.roles for guard in options_of(handler).guards]
     return [role for roles in held for role in roles if role != "admin"]
 
 
-def callers(handler: Any) -> str:
+def callers(handler: HTTPRouteHandler) -> str:
     """In words, who may make the call."""
     if options_of(handler).public or options_of(handler).outside:
         return "everybody"
@@ -178,7 +180,7 @@ def callers(handler: Any) -> str:
     return ", ".join([*roles, "admin", *(f"key with `{scope}`" for scope in scopes)])
 
 
-def operation(handler: Any, path: str, verb: str, shapes: Shapes) -> Json:
+def operation(handler: HTTPRouteHandler, path: str, verb: str, shapes: Shapes) -> Json:
     name = handler.name or handler.fn.__name__
     said = "\n\n".join(part for part in (inspect.getdoc(handler.fn), f"For: {callers(handler)}.") if part)
     made: Json = {
@@ -196,14 +198,14 @@ def operation(handler: Any, path: str, verb: str, shapes: Shapes) -> Json:
     return made
 
 
-def must_be_sent(given: dict[str, Any]) -> bool:
+def must_be_sent(given: Mapping[str, TypeForm]) -> bool:
     """A body is optional where an empty object would do."""
-    type_: Any = given.get(JSON)
+    type_: TypeForm = given.get(JSON)
     is_struct = isinstance(type_, type) and issubclass(type_, msgspec.Struct)
     return not is_struct or any(field.required for field in msgspec.structs.fields(type_))
 
 
-def content(given: dict[str, Any], shapes: Shapes) -> Json:
+def content(given: Mapping[str, TypeForm], shapes: Shapes) -> Json:
     """Each media type with its schema and an example; a schema that is given as such has its own."""
     made: Json = {}
     for media, type_ in given.items():
@@ -217,7 +219,7 @@ def content(given: dict[str, Any], shapes: Shapes) -> Json:
     return made
 
 
-def parameters(handler: Any, path: str, shapes: Shapes) -> Iterator[Json]:
+def parameters(handler: HTTPRouteHandler, path: str, shapes: Shapes) -> Iterator[Json]:
     for field in places(handler, path):
         yield {"name": field.name, "in": "path", "required": True, "schema": parameter(field, shapes)}
     own = list(handler.parsed_fn_signature.parameters)
@@ -229,7 +231,7 @@ def parameters(handler: Any, path: str, shapes: Shapes) -> Iterator[Json]:
         yield {"name": name, "in": "query", "required": field.is_required, **said, "schema": schema}
 
 
-def places(handler: Any, path: str) -> list[FieldDefinition]:
+def places(handler: HTTPRouteHandler, path: str) -> list[FieldDefinition]:
     """The parameters that stand in the path, in order."""
     return [handler.parsed_fn_signature.parameters[name] for name in re.findall(r"\{(\w+)\}", path)]
 
@@ -239,7 +241,7 @@ def parameter(field: FieldDefinition, shapes: Shapes) -> Json:
     return shapes.of(parameter_type(field)) | default | (getattr(field.kwarg_definition, "schema_extra", None) or {})
 
 
-def parameter_type(field: FieldDefinition) -> Any:
+def parameter_type(field: FieldDefinition) -> TypeForm:
     """The type with the bounds of Litestar's marker. A parameter may be absent, but has no way to be null."""
     inner = get_args(field.raw)[0] if hasattr(field.raw, "__metadata__") else field.raw
     if get_origin(inner) in UNIONS:
@@ -252,7 +254,7 @@ def parameter_type(field: FieldDefinition) -> Any:
     return Annotated[inner, Meta(**bounds)] if bounds else inner
 
 
-def headers(handler: Any, verb: str) -> Iterator[Json]:
+def headers(handler: HTTPRouteHandler, verb: str) -> Iterator[Json]:
     taken = {
         "Idempotency-Key": verb == "POST" and options_of(handler).takes_key,
         "If-Match": "match" in handler.parsed_fn_signature.parameters,
@@ -263,11 +265,11 @@ def headers(handler: Any, verb: str) -> Iterator[Json]:
             yield {"name": name, "in": "header", "required": False, "description": said, "schema": schema}
 
 
-def is_resource(type_: Any) -> bool:
+def is_resource(type_: TypeForm) -> bool:
     return isinstance(type_, type) and issubclass(type_, Resource)
 
 
-def responses(handler: Any, path: str, verb: str, shapes: Shapes) -> Json:
+def responses(handler: HTTPRouteHandler, path: str, verb: str, shapes: Shapes) -> Json:
     found: Json = {}
     for status in (handler.status_code, *options_of(handler).also):
         found[str(int(status))] = success(handler, status, shapes)
@@ -279,7 +281,7 @@ def responses(handler: Any, path: str, verb: str, shapes: Shapes) -> Json:
     return found
 
 
-def success(handler: Any, status: int, shapes: Shapes) -> Json:
+def success(handler: HTTPRouteHandler, status: int, shapes: Shapes) -> Json:
     type_ = answer_type(handler)
     names = {
         "ETag": is_resource(type_),
@@ -318,7 +320,7 @@ def problem(status: HTTPStatus, shapes: Shapes) -> Json:
     }
 
 
-def errors(handler: Any, path: str, verb: str) -> list[HTTPStatus]:
+def errors(handler: HTTPRouteHandler, path: str, verb: str) -> list[HTTPStatus]:
     """What a route can answer besides its success."""
     options = options_of(handler)
     if options.outside:

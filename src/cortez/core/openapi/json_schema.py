@@ -7,17 +7,19 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
+from cortez.core.typing import JsonValue, TypeForm
 from cortez.core.web.schemas import Input
 from cortez.enums import Choice, named
 
 Json = dict[str, Any]
+ExampleOf = Callable[[TypeForm], Any]  # a valid value of a type, as JSON has it
 REFERENCE = "#/components/schemas/{name}"
 
 
 class Shapes:
     """The schema of every given type, the components that they refer to, and what makes an example of a type."""
 
-    def __init__(self, types: Iterable[Any], example_of: Callable[[Any], Any]) -> None:
+    def __init__(self, types: Iterable[TypeForm], example_of: ExampleOf) -> None:
         self.example_of = example_of
         given = {repr(type_): type_ for type_ in types}
         parts = {repr(part.cls): part for part in parts_of(inspect.multi_type_info(given.values()))}
@@ -29,11 +31,11 @@ class Shapes:
         self.schemas: dict[str, Json] = {key: readable(schema) for key, schema in zip(given, schemas, strict=False)}
         self.components: Json = {page_name(name): readable(schema) for name, schema in components.items()}
 
-    def of(self, type_: Any) -> Json:
+    def of(self, type_: TypeForm) -> Json:
         return dict(self.schemas[repr(type_)])
 
 
-def parts_of(found: Any) -> Iterator[Any]:
+def parts_of(found: Iterable[inspect.Type]) -> Iterator[inspect.StructType | inspect.EnumType]:
     """Every structure and enumeration in these types, however deep."""
     seen: set[str] = set()
     waiting = list(found)
@@ -50,7 +52,7 @@ def parts_of(found: Any) -> Iterator[Any]:
             waiting.extend(getattr(node, name) for name in node.__struct_fields__)
 
 
-def complete(schema: Json, part: Any) -> None:
+def complete(schema: Json, part: inspect.StructType | inspect.EnumType) -> None:
     """Say what msgspec knows but does not publish."""
     if isinstance(part, inspect.EnumType):
         if issubclass(part.cls, Choice):
@@ -93,18 +95,22 @@ def page_name(name: str) -> str:
     return re.sub(r"Listing_(?:[\w.]+\.)?(\w+)_$", r"\1Page", name)
 
 
-def readable(node: Any) -> Any:
+def readable(schema: Json) -> Json:
     """With our names, and with patterns as JSON Schema knows them."""
-    if isinstance(node, dict):
-        made = {name: readable(value) for name, value in node.items()}
-        if isinstance(made.get("enum"), list):
-            made["type"] = "string"
-        if isinstance(made.get("pattern"), str):
-            made["pattern"] = ecma(made["pattern"])
-        if isinstance(made.get("$ref"), str):
-            made["$ref"] = page_name(made["$ref"])
-        return made
-    return [readable(item) for item in node] if isinstance(node, list) else node
+    made: Json = {name: readable_value(value) for name, value in schema.items()}
+    if isinstance(made.get("enum"), list):
+        made["type"] = "string"
+    if isinstance(made.get("pattern"), str):
+        made["pattern"] = ecma(made["pattern"])
+    if isinstance(made.get("$ref"), str):
+        made["$ref"] = page_name(made["$ref"])
+    return made
+
+
+def readable_value(value: JsonValue) -> JsonValue:
+    if isinstance(value, dict):
+        return readable(value)
+    return [readable_value(item) for item in value] if isinstance(value, list) else value
 
 
 def ecma(pattern: str) -> str:

@@ -9,7 +9,8 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import Any, Generic, Literal, NamedTuple, TypeVar
+from types import GenericAlias
+from typing import Generic, Literal, NamedTuple, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -18,6 +19,7 @@ from msgspec import Struct
 
 from cortez.core.concurrency.worker_pools import BESIDE
 from cortez.core.observability.request_context import note_batch
+from cortez.core.typing import TypeForm
 from cortez.core.web.decoding import decoder, explain, refuse_nul
 from cortez.core.web.requests import StrictRequest
 from cortez.core.web.route_options import RouteOptions, route
@@ -43,10 +45,10 @@ Items = msgspec.defstruct(
 )
 
 
-def batch_of(type_: Any) -> dict[str, RouteOptions]:
+def batch_of(type_: TypeForm) -> dict[str, RouteOptions]:
     """The options of a route that takes many of these as JSON or NDJSON."""
     lines = {"type": "string", "description": f"One {type_.__name__} a line, at most {MAX_ITEMS:,}."}
-    bodies = {"application/json": list[type_], "application/x-ndjson": lines}
+    bodies = {"application/json": GenericAlias(list, type_), "application/x-ndjson": lines}
     return route(bodies=bodies, max_items=MAX_ITEMS, max_body=MAX_BODY, sent_back=HTTP_200_OK)
 
 
@@ -182,7 +184,7 @@ def answer_of(outcomes: Sequence[ItemResult | CortezError]) -> BatchResult:
     return answer
 
 
-def refuse_rejections(outcomes: Sequence[Any]) -> None:
+def refuse_rejections(outcomes: Sequence[ItemResult | CortezError]) -> None:
     """Raises one error for all rejected items: 409 where any of them is a conflict, else 422."""
     rejected = [(index, outcome) for index, outcome in enumerate(outcomes) if isinstance(outcome, CortezError)]
     if not rejected:

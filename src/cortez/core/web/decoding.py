@@ -1,24 +1,27 @@
 """Strict decoding of JSON bodies."""
 
 from functools import lru_cache
-from typing import Any, get_args, get_type_hints
+from typing import Any, TypeVar, get_args, get_type_hints
 
 import msgspec
 from msgspec import Struct
 
+from cortez.core.typing import JsonValue, TypeForm
 from cortez.enums import listed
 from cortez.errors import CortezError, FieldError, Invalid
 
+T = TypeVar("T")
+
 
 @lru_cache
-def decoder(type_: Any) -> msgspec.json.Decoder[Any]:
+def decoder(type_: TypeForm) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(type_)
 
 
-def decode(raw: bytes, type_: Any) -> Any:
+def decode(raw: bytes, type_: type[T]) -> T:
     """The body as `type_`. Raises 400 for what is no JSON, 422 with a pointer for what does not fit."""
     try:
-        value = decoder(type_).decode(raw)
+        value: T = decoder(type_).decode(raw)  # type: ignore[arg-type]
         refuse_nul(raw)
     except msgspec.ValidationError as error:
         field = explain(error, type_)
@@ -36,7 +39,7 @@ def refuse_nul(raw: bytes) -> None:
         raise Invalid.at("", "A text may not contain the NUL character.")
 
 
-def _flat(value: Any) -> str:
+def _flat(value: JsonValue) -> str:
     if isinstance(value, dict):
         return "".join(key + _flat(item) for key, item in value.items())
     if isinstance(value, list):
@@ -44,7 +47,7 @@ def _flat(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
-def explain(error: msgspec.ValidationError, type_: Any = None) -> FieldError:
+def explain(error: msgspec.ValidationError, type_: TypeForm = None) -> FieldError:
     """A validation error as a JSON pointer and a sentence; for an enumeration the sentence lists the values."""
     reason, _, path = str(error).partition(" - at `")
     pointer = path.rstrip("`").removeprefix("$").replace("[", ".").replace("]", "").replace(".", "/")
@@ -57,7 +60,7 @@ def explain(error: msgspec.ValidationError, type_: Any = None) -> FieldError:
     return FieldError(pointer, reason)
 
 
-def _valid_values(type_: Any, pointer: str) -> str:
+def _valid_values(type_: TypeForm, pointer: str) -> str:
     for name in pointer.strip("/").split("/"):
         if name.isdigit() and get_args(type_):
             type_ = get_args(type_)[0]

@@ -1,7 +1,7 @@
 """What a handler is given."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from litestar.di import NamedDependency, Provide
 from litestar.types import Scope
@@ -9,8 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.core.security.principal import Principal
 
+R = TypeVar("R")  # a repository
 
-def provided(kind: Callable[[AsyncSession, Principal], Any]) -> Provide:
+
+def provided(kind: Callable[[AsyncSession, Principal], R]) -> Provide:
     """A repository on the request's session, for the principal of the request."""
 
     async def provide(session: NamedDependency[AsyncSession], scope: Scope) -> Any:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeAlias
 from uuid import UUID
 
 import msgspec
@@ -21,6 +21,7 @@ from cortez.errors import Conflict, Invalid, NotFound
 
 if TYPE_CHECKING:
     from litestar.response.base import ASGIResponse
+    from litestar.types import HTTPResponseBodyEvent, HTTPResponseStartEvent
 
 # Returned statuses that are no final answer: repeating the request may well succeed.
 NOT_STORED = {401, 408, 425, 429}
@@ -41,6 +42,8 @@ class IdempotencyRecord(Base):
     body: Mapped[bytes | None] = mapped_column(LargeBinary)
     rights: Mapped[Items | None]  # those by which the answer was given; without one of them it is not given again
 
+
+Replayed: TypeAlias = "tuple[HTTPResponseStartEvent, HTTPResponseBodyEvent]"
 
 RECORDS = IdempotencyRecord.__table__
 
@@ -86,7 +89,7 @@ def _digest(*parts: str | bytes) -> bytes:
     return digest.digest()
 
 
-async def take(session: AsyncSession, claimed: Claim) -> list[Any] | None:
+async def take(session: AsyncSession, claimed: Claim) -> "Replayed | None":
     """Take the key, or give back the stored answer as messages. A parallel send waits here for the first to end.
 
     Raises Invalid where the key was used for another body, Conflict where the first takes too long, NotFound where the
@@ -122,15 +125,13 @@ async def take(session: AsyncSession, claimed: Claim) -> list[Any] | None:
     return replay(stored.status, stored.headers, stored.body)
 
 
-def replay(status: int, headers: bytes, body: bytes) -> list[Any]:
-    return [
-        {
-            "type": "http.response.start",
-            "status": status,
-            "headers": msgspec.msgpack.decode(headers, type=list[tuple[bytes, bytes]]),
-        },
-        {"type": "http.response.body", "body": body, "more_body": False},
-    ]
+def replay(status: int, headers: bytes, body: bytes) -> "Replayed":
+    begin: HTTPResponseStartEvent = {
+        "type": "http.response.start",
+        "status": status,
+        "headers": msgspec.msgpack.decode(headers, type=list[tuple[bytes, bytes]]),
+    }
+    return begin, {"type": "http.response.body", "body": body, "more_body": False}
 
 
 async def store(session: AsyncSession, claimed: Claim, answer: "ASGIResponse") -> None:

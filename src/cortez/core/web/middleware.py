@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from litestar.connection import ASGIConnection
 from litestar.enums import ScopeType
@@ -42,9 +43,9 @@ LARGE_PATIENCE = 20.0  # seconds
 KEY = re.compile(r"[\x20-\x7e]{1,200}")
 
 Identify = Callable[[Scope], str]  # whose request it is, as far as can be told without the database
-Authenticate = Callable[[Scope, AsyncSession], Awaitable[Principal | None]]
+Authenticate = Callable[[HTTPScope, AsyncSession], Awaitable[Principal | None]]
 # Told after an answer who was shown what: principal, route, student_ids and ids of sessions, request id.
-Note = Callable[[Principal, str, set[Any], str], None]
+Note = Callable[[Principal, str, set[str | UUID], str], None]
 
 
 class UnitOfWork(ASGIMiddleware):
@@ -81,7 +82,7 @@ class UnitOfWork(ASGIMiddleware):
             await self.handle_body(scope, receive, send, next_app, headers)
 
     @asynccontextmanager
-    async def room(self, scope: Any, headers: dict[bytes, bytes]) -> AsyncGenerator[None]:
+    async def room(self, scope: HTTPScope, headers: dict[bytes, bytes]) -> AsyncGenerator[None]:
         """A turn for a body that is large: a few of them are in memory at once, and of one sender fewer.
 
         Raises Unavailable (POOL_BUSY) where none comes in time.
@@ -100,7 +101,7 @@ class UnitOfWork(ASGIMiddleware):
             self.large.release(whose)
 
     async def handle_body(
-        self, scope: Any, receive: Receive, send: Send, next_app: ASGIApp, headers: dict[bytes, bytes]
+        self, scope: HTTPScope, receive: Receive, send: Send, next_app: ASGIApp, headers: dict[bytes, bytes]
     ) -> None:
         body = await read_body(scope, headers, receive, self.database.settings.body_timeout)
         if body is None:
@@ -116,7 +117,7 @@ class UnitOfWork(ASGIMiddleware):
                 scope["state"]["prepared"] = await before(scope, body, self.database)
             await self.run(scope, body, receive, sending, next_app, self.claim(scope, headers, body))
 
-    async def sign_in(self, scope: Any, session: AsyncSession) -> None:
+    async def sign_in(self, scope: HTTPScope, session: AsyncSession) -> None:
         """By a session that reads; where the handler does not go on with it, its connection goes back.
 
         Raises Unauthorized, or Forbidden where the route's guards do.
@@ -158,7 +159,7 @@ class UnitOfWork(ASGIMiddleware):
             admission.leave()
 
     async def handle_upload(
-        self, scope: Any, receive: Receive, send: Send, next_app: ASGIApp, headers: dict[bytes, bytes]
+        self, scope: HTTPScope, receive: Receive, send: Send, next_app: ASGIApp, headers: dict[bytes, bytes]
     ) -> None:
         """Who may not sign in uploads nothing; what nobody has taken in the end is removed."""
         settings = self.database.settings
@@ -183,7 +184,7 @@ class UnitOfWork(ASGIMiddleware):
 
     async def run(
         self,
-        scope: Any,
+        scope: HTTPScope,
         body: bytes,
         receive: Receive,
         send: Send,
@@ -193,7 +194,7 @@ class UnitOfWork(ASGIMiddleware):
         """The request in a unit of work, begun anew where that may help."""
         pristine = dict(scope["state"])
         for attempt in range(ATTEMPTS):
-            attempted: Any = {**scope, "state": {key: own_state(value) for key, value in pristine.items()}}
+            attempted: HTTPScope = {**scope, "state": {key: own_state(value) for key, value in pristine.items()}}
             body_is_read(attempted, body)
             if await self.attempt(attempted, receive, send, next_app, claimed, attempt):
                 return
@@ -237,9 +238,10 @@ class UnitOfWork(ASGIMiddleware):
                     self.keep_place()
                 if claimed and (stored := await idempotency.take(session, claimed)):
                     await unit_of(session).close()
-                    for message in stored:
-                        await send(message)
-                    attempt.status, attempt.shown = stored[0]["status"], shown_again(stored[1]["body"])
+                    begin, rest = stored
+                    await send(begin)
+                    await send(rest)
+                    attempt.status, attempt.shown = begin["status"], shown_again(rest["body"])
                     self.note_shown(scope, attempt)
                     return True
                 await next_app(scope, receive, guarded)
@@ -268,7 +270,7 @@ class UnitOfWork(ASGIMiddleware):
         if admission := ADMISSION.get():
             admission.is_kept = True
 
-    def note_shown(self, scope: Any, attempt: Attempt) -> None:
+    def note_shown(self, scope: HTTPScope, attempt: Attempt) -> None:
         """For the access log: whose data an answer to any verb has shown."""
         principal: Principal | None = scope["user"]
         shown = subjects_of(scope, attempt.status, attempt.shown) if principal else ()
@@ -276,7 +278,7 @@ class UnitOfWork(ASGIMiddleware):
             self.note(principal, call_of(scope), shown, request_id(scope))
 
 
-def call_of(scope: Any) -> str:
+def call_of(scope: HTTPScope) -> str:
     return f"{scope['method']} {scope['path_template']}"
 
 

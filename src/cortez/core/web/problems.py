@@ -3,13 +3,14 @@
 import logging
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated
 
 import asyncpg
 import msgspec
-from litestar import Request, Response
+from litestar import Response
 from litestar.enums import ParamType
 from litestar.exceptions import HTTPException, ValidationException
+from litestar.typing import FieldDefinition
 from msgspec import Meta
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -17,6 +18,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from cortez.core.db.errors import AWAY, DAMAGED, described, of_database
 from cortez.core.observability.metrics import POOL_TIMEOUTS
 from cortez.core.observability.request_ids import request_id
+from cortez.core.web.requests import ServiceRequest
 from cortez.core.web.route_options import options_of
 from cortez.enums import listed
 from cortez.errors import CortezError, FieldError, Invalid, NotFound, Unavailable
@@ -38,7 +40,7 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
     errors: Annotated[list[FieldError], Meta(description="Which values are wrong, where that can be said.")] = []
 
 
-def of_litestar(error: HTTPException, query: Mapping[str, Any]) -> CortezError:
+def of_litestar(error: HTTPException, query: Mapping[str, FieldDefinition]) -> CortezError:
     """Litestar's own errors in our terms: a bad value is 422, a malformed id in a path 404."""
     if isinstance(error, ValidationException):
         if any(isinstance(item, dict) and item.get("source") == ParamType.PATH for item in error.extra or ()):
@@ -53,14 +55,14 @@ def of_litestar(error: HTTPException, query: Mapping[str, Any]) -> CortezError:
     return answer
 
 
-def _field(item: dict[str, Any], query: Mapping[str, Any]) -> FieldError:
+def _field(item: Mapping[str, str], query: Mapping[str, FieldDefinition]) -> FieldError:
     name, reason = str(item.get("key", "")), str(item.get("message", ""))
     if reason.startswith("Invalid enum value") and name in query:
         reason += listed(query[name].annotation)
     return FieldError(name.replace(".", "/"), reason)
 
 
-def answer_to(error: Exception, query: Mapping[str, Any]) -> CortezError:
+def answer_to(error: Exception, query: Mapping[str, FieldDefinition]) -> CortezError:
     """What the client is told of any exception on a route with these query parameters."""
     match error:
         case CortezError():
@@ -84,7 +86,7 @@ def unexpected() -> CortezError:
     return answer
 
 
-def problem_of(request: Request[Any, Any, Any], error: CortezError) -> Problem:
+def problem_of(request: ServiceRequest, error: CortezError) -> Problem:
     return Problem(
         type=f"urn:cortez:problem:{error.code.lower()}",
         title=error.status.phrase,
@@ -97,7 +99,7 @@ def problem_of(request: Request[Any, Any, Any], error: CortezError) -> Problem:
     )
 
 
-def on_exception(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
+def on_exception(request: ServiceRequest, error: Exception) -> Response[Problem]:
     """The one exception handler of the application."""
     route = request.scope.get("route_handler")  # none where no route matched
     if isinstance(error, PoolTimeout):

@@ -13,9 +13,8 @@ import hmac
 import time
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
-from typing import Any
 
-from litestar.types import Scope
+from litestar.types import HTTPScope
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -32,7 +31,7 @@ MINUTE = 60
 BLOCKS = 20
 MAX_LEASES = 10_000
 
-Authenticate = Callable[[Scope, AsyncSession], Awaitable[Principal | None]]
+Authenticate = Callable[[HTTPScope, AsyncSession], Awaitable[Principal | None]]
 
 
 class Kind(StrEnum):
@@ -44,7 +43,7 @@ class Kind(StrEnum):
     ANONYMOUS = "anonymous"
 
     @classmethod
-    def of(cls, scope: Any, principal: Principal | None) -> "Kind":
+    def of(cls, scope: HTTPScope, principal: Principal | None) -> "Kind":
         if principal is None:
             return cls.ANONYMOUS
         if options_of(scope["route_handler"]).heavy:
@@ -77,7 +76,7 @@ class Rates:
             Kind.ANONYMOUS: settings.rate_anonymous,
         }
 
-    async def take(self, scope: Any, principal: Principal | None) -> None:
+    async def take(self, scope: HTTPScope, principal: Principal | None) -> None:
         """Raises TooManyRequests (RATE_LIMITED)."""
         kind = Kind.of(scope, principal)
         limit = self.limits[kind]
@@ -118,7 +117,7 @@ class Rates:
 def limited(authenticate: Authenticate, rates: Rates) -> Authenticate:
     """Counts every request once it is known whose it is; one that may not sign in counts for its network."""
 
-    async def admit(scope: Scope, session: AsyncSession) -> Principal | None:
+    async def admit(scope: HTTPScope, session: AsyncSession) -> Principal | None:
         try:
             principal = await authenticate(scope, session)
         except Unauthorized:

@@ -1,7 +1,7 @@
 """One attempt at a request: its unit of work, and what became of it."""
 
 from collections.abc import AsyncGenerator
-from typing import Any
+from uuid import UUID
 
 from litestar.response.base import ASGIResponse
 from litestar.types import Scope
@@ -22,7 +22,7 @@ class Attempt:
         self.claim = claim
         self.failure: BaseException | None = None
         self.answer: ASGIResponse | None = None
-        self.shown: set[Any] = set()  # the students and sessions that the answer is about
+        self.shown: set[str | UUID] = set()  # the students and sessions that the answer is about
         self.replica: Replica | None = None  # where it reads there
         self.sent = False
         self.status = 0

@@ -3,11 +3,16 @@
 from typing import Any
 
 from litestar import Request
+from litestar.datastructures import State
 
+from cortez.core.security.principal import Principal
 from cortez.core.web.decoding import decode
 
+# Who asks is a principal, on a route that is not public.
+ServiceRequest = Request[Principal, None, State]
 
-class StrictRequest(Request[Any, Any, Any]):
+
+class StrictRequest(ServiceRequest):
     """A request whose JSON body is decoded strictly, straight into the type that the handler asks for."""
 
     async def json(self) -> Any:

@@ -1,25 +1,31 @@
 """Answers that can be stored before they are sent; every handler that makes its own answer makes one of these."""
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
-from litestar import Request, Response
+from litestar import Litestar, Response
 from litestar.response.base import ASGIResponse
 from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
+from litestar.types import HTTPScope
 from msgspec import Struct
 from msgspec.structs import astuple
 
 from cortez.core.db.pagination import Listing
+from cortez.core.db.types import Items
+from cortez.core.typing import JsonValue
 from cortez.core.web.pagination import next_link
 from cortez.core.web.preconditions import etag
 from cortez.core.web.problems import PROBLEM_JSON, Problem, problem_of
+from cortez.core.web.requests import ServiceRequest
 from cortez.core.web.route_options import options_of, route
 from cortez.core.web.schemas import Resource
 from cortez.errors import CortezError
 
 T = TypeVar("T")
+V = TypeVar("V")
 
 SHOWING = frozenset(range(200, 300)) - {HTTPStatus.NO_CONTENT}  # statuses of answers in which something is shown
 # The options of a route that stores a thing once: the same again answers 200 with what is stored, which is shown.
@@ -32,11 +38,11 @@ class Answer(Response[T]):
     `about` is what a file was made from, where the content itself does not say whom it shows.
     """
 
-    def __init__(self, content: T, *, about: object = None, **options: Any) -> None:
+    def __init__(self, content: T, *, about: Struct | Sequence[Struct] | None = None, **options: Any) -> None:
         super().__init__(content, **options)
         self.about = about or content
 
-    def to_asgi_response(self, app: Any, request: Any, **kwargs: Any) -> ASGIResponse:
+    def to_asgi_response(self, app: Litestar | None, request: ServiceRequest, **kwargs: Any) -> ASGIResponse:
         rendered = super().to_asgi_response(app, request, **kwargs)
         if isinstance(self.content, Resource):
             rendered = tagged(rendered, etag(self.content, rendered.body), request)
@@ -48,14 +54,14 @@ class Answer(Response[T]):
         return rendered
 
 
-def shown_in(content: object) -> set[str | UUID]:
+def shown_in(content: V) -> set[str | UUID]:
     """Whose data is in an answer, at any depth: the student_id, or else the session, of everything that has one.
 
     What names students in another way says so itself, as `names_students`. Documents are not searched: anybody may
     have written a student_id into one.
     """
     found: set[str | UUID] = set()
-    parts = [[content]]
+    parts: list[Items] = [[content]]
     while parts:
         for part in parts.pop():
             if whose := getattr(part, "student_id", None) or getattr(part, "session_id", None):
@@ -76,7 +82,7 @@ def shown_again(body: bytes) -> set[str | UUID]:
         return set()  # a file, which is given for what is in the path
 
 
-def named_in(document: object) -> set[str | UUID]:
+def named_in(document: JsonValue) -> set[str | UUID]:
     """The student_id, or else the session_id, of every object in a decoded answer that has one."""
     if isinstance(document, list):
         return set().union(*map(named_in, document))
@@ -89,7 +95,7 @@ def named_in(document: object) -> set[str | UUID]:
     return set().union(*map(named_in, document.values()))
 
 
-def key_of_session(named: object) -> UUID | None:
+def key_of_session(named: JsonValue) -> UUID | None:
     """The id of a session in a document; None where it is none."""
     try:
         return UUID(named) if isinstance(named, str) else None
@@ -97,7 +103,7 @@ def key_of_session(named: object) -> UUID | None:
         return None
 
 
-def subjects_of(scope: Any, status: int, shown: set[str | UUID]) -> set[str | UUID]:
+def subjects_of(scope: HTTPScope, status: int, shown: set[str | UUID]) -> set[str | UUID]:
     """Whose data the answer to a request has shown, by its path and what is in it; nobody's that only sends back."""
     if status not in SHOWING or options_of(scope["route_handler"]).sent_back == status:
         return set()
@@ -107,7 +113,7 @@ def subjects_of(scope: Any, status: int, shown: set[str | UUID]) -> set[str | UU
     return shown or {places[name] for name in places if name == "session_id"}
 
 
-def tagged(rendered: ASGIResponse, tag: str, request: Any) -> ASGIResponse:
+def tagged(rendered: ASGIResponse, tag: str, request: ServiceRequest) -> ASGIResponse:
     """With its ETag; only with that where the client, reading, has this very representation already."""
     known = {one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")}
     if request.method == "GET" and known & {tag, "*"}:
@@ -121,6 +127,6 @@ def created(resource: T, location: str) -> Answer[T]:
     return Answer(resource, status_code=201, headers={"Location": f"/api/v1{location}"})
 
 
-def refused(request: Request[Any, Any, Any], error: CortezError) -> Answer[Problem]:
+def refused(request: ServiceRequest, error: CortezError) -> Answer[Problem]:
     """An error as a returned answer: the unit of work commits."""
     return Answer(problem_of(request, error), status_code=error.status, media_type=PROBLEM_JSON, headers=error.headers)

@@ -12,6 +12,7 @@ from litestar.typing import FieldDefinition
 from msgspec import Struct, structs
 
 from cortez.core.db.engine import Database
+from cortez.core.typing import TypeForm
 from cortez.core.web.guards import allow
 
 KEY = "route"  # under which the framework keeps them beside a handler
@@ -30,8 +31,10 @@ class RouteOptions(Struct, frozen=True, kw_only=True):
     takes_key: bool = True  # whether a POST takes an Idempotency-Key
     upload: bool = False  # the body is a form with a file
     names: bool = False  # the query names what may not be found
-    bodies: Mapping[str, Any] = {}  # media type -> type, or schema, of a body that the handler reads raw
-    answers: Mapping[str, Any] = {}  # media type -> type, or schema, of an answer that is not the returned type as JSON
+    bodies: Mapping[str, TypeForm] = {}  # media type -> type, or schema, of a body that the handler reads raw
+    answers: Mapping[
+        str, TypeForm
+    ] = {}  # media type -> type, or schema, of an answer that is not the returned type as JSON
     max_items: int | None = None  # of a list among the bodies
     max_body: int = MAX_BODY  # bytes
     also: tuple[int, ...] = ()  # statuses of success besides the usual one

@@ -8,7 +8,8 @@ import msgspec
 from msgspec import UNSET, Meta, Struct
 
 from cortez.core.db.classification import ERASED
-from cortez.core.db.types import stored
+from cortez.core.db.types import Changes, stored
+from cortez.core.typing import JsonValue
 
 MAX_DEPTH = 12
 MAX_DOCUMENT = 64_000
@@ -48,7 +49,7 @@ class Input(Struct, forbid_unknown_fields=True, kw_only=True):
             elif kind is datetime and not EARLIEST <= value <= LATEST:
                 raise ValueError(f"`{name}` must lie between 1970 and 2200")
 
-    def changes(self) -> dict[str, Any]:
+    def changes(self) -> Changes:
         """The fields that were sent, as stored values."""
         given = {name: getattr(self, name) for name in self.__struct_fields__}
         return {name: stored(value) for name, value in given.items() if value is not UNSET}
@@ -63,7 +64,7 @@ def all_small(given: Struct, documents: int) -> bool:
     return len(encoded) <= MAX_DOCUMENT and encoded.count(b"{") + encoded.count(b"[") - documents <= MAX_DEPTH
 
 
-def check_document(name: str, value: Any) -> None:
+def check_document(name: str, value: JsonValue) -> None:
     """Raises ValueError where a document is nested too deeply or too large."""
     if _depth(value) > MAX_DEPTH:
         raise ValueError(f"`{name}` is nested deeper than {MAX_DEPTH} levels")
@@ -71,7 +72,7 @@ def check_document(name: str, value: Any) -> None:
         raise ValueError(f"`{name}` is larger than {MAX_DOCUMENT} bytes")
 
 
-def _depth(value: Any) -> int:
+def _depth(value: JsonValue) -> int:
     deepest, level = 0, [value]
     while level and deepest <= MAX_DEPTH:
         deepest += 1

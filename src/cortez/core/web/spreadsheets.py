@@ -8,10 +8,12 @@ import csv
 import io
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import overload
 
 import msgspec
 from msgspec import Struct
+
+from cortez.core.db.types import ColumnValue
 
 CSV = "text/csv"
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -23,14 +25,16 @@ SPLIT = re.compile(r"([;\t\r\n])(?=[ ]*[=+@＝＋－＠-])")  # noqa: RUF001
 MAX_CELL = 32_767  # characters in a cell of XLSX
 WIDTH = 22
 
+Cell = str | int | float
+
 
 class Sheet(Struct, frozen=True):
     name: str
     columns: Sequence[str]
-    rows: Sequence[Sequence[Any]]
+    rows: Sequence[Sequence[ColumnValue]]
 
 
-def cell(value: Any) -> Any:
+def cell(value: ColumnValue) -> Cell:
     """A value as a cell: numbers and texts as they are, times as RFC 3339, structures as JSON."""
     if value is None:
         return ""
@@ -41,7 +45,15 @@ def cell(value: Any) -> Any:
     return msgspec.json.encode(value).decode().strip('"')
 
 
-def disarmed(found: Any) -> Any:
+@overload
+def disarmed(found: str) -> str: ...
+
+
+@overload
+def disarmed(found: Cell) -> Cell: ...
+
+
+def disarmed(found: Cell) -> Cell:
     """A cell with an apostrophe wherever a spreadsheet program would begin to run its text."""
     if not isinstance(found, str):
         return found
@@ -49,7 +61,7 @@ def disarmed(found: Any) -> Any:
     return f"'{inside}" if FIRST.match(found) else inside
 
 
-def csv_lines(rows: Iterable[Sequence[Any]]) -> bytes:
+def csv_lines(rows: Iterable[Sequence[ColumnValue]]) -> bytes:
     """Lines of CSV (RFC 4180, UTF-8), every text quoted."""
     text = io.StringIO()
     writer = csv.writer(text, quoting=csv.QUOTE_NONNUMERIC)
