@@ -14,18 +14,22 @@ from typing import Any
 
 import sqlalchemy as sa
 from alembic import context
+from alembic.autogenerate.api import AutogenContext
 from alembic.runtime.migration import MigrationStep
 from alembic.util import CommandError
 from sqlalchemy import Connection, event, text
-from sqlalchemy.engine import URL
+from sqlalchemy.dialects.sqlite.aiosqlite import AsyncAdapt_aiosqlite_connection
+from sqlalchemy.engine import URL, ExecutionContext
+from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool
+from sqlalchemy.schema import SchemaItem
 
 from cortez import tables
 from cortez.core.compat import steps_to
 from cortez.core.db import diagnostics
 from cortez.core.db.sqlite import begin_each, prepare_sqlite
-from cortez.core.db.types import UtcDateTime
+from cortez.core.db.types import AnyType, UtcDateTime, Values
 from cortez.core.migrations import grants, runner
 from cortez.core.migrations.downgrade_guard import FLAG, refuse_losses
 from cortez.core.migrations.operations import EMBEDDED_PATIENCE, LOCK_TIMEOUT, insist
@@ -42,7 +46,7 @@ REMAKING = (
 )  # for SQLite, which changes a table by making it anew
 
 
-def render_type(kind: str, item: Any, context_: Any) -> str | bool:
+def render_type(kind: str, item: AnyType | SchemaItem, context_: AutogenContext) -> str | bool:
     """Revisions name plain types: they must still run when the models have moved on."""
     if kind == "type" and isinstance(item, UtcDateTime):
         return "sa.DateTime(timezone=True)"
@@ -201,7 +205,9 @@ def rehearse(connection: Connection, steps: Iterable[MigrationStep]) -> None:
     connection.commit()
 
 
-def print_change(connection: Any, cursor: Any, statement: str, values: Any, *more: object) -> None:
+def print_change(
+    connection: Connection, cursor: DBAPICursor, statement: str, values: Values, context_: ExecutionContext, many: bool
+) -> None:
     if statement.split()[0].upper() not in {"SELECT", "PRAGMA"}:
         if values:
             raise CommandError(f"Write the values into the statement, so that it can be printed: {statement}")
@@ -218,7 +224,7 @@ def sqlite(url: URL) -> AsyncEngine:
     begin_each(engine, "BEGIN IMMEDIATE")
 
     @event.listens_for(engine.sync_engine, "connect")
-    def off(connection: Any, record: Any) -> None:
+    def off(connection: AsyncAdapt_aiosqlite_connection, record: ConnectionPoolEntry) -> None:
         for pragma in REMAKING:
             connection.execute(pragma)
 

@@ -1,9 +1,8 @@
 """The texts of the demo course: five assignments, and what students and the tutor say about them."""
 
-from typing import Any
-
 from msgspec import Struct
 
+from cortez.core.db.types import Document
 from cortez.exercises.models import LevelName
 
 
@@ -169,7 +168,7 @@ TUTOR: dict[str, list[str]] = {
     "atascado": ["Una pista, no la solución: cuidado con {trap}. Probá {step}."],
 }
 
-POLICIES: dict[str, Any] = {
+POLICIES: Document = {
     "max_help_level": "medio",
     "block_complete_solutions": True,
     "require_justification": True,

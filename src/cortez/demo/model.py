@@ -10,11 +10,11 @@ everybody improves a little, those of `IMPROVING` a lot. None of this was measur
 import random
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID, uuid5
 
 from msgspec import Struct
 
+from cortez.core.db.types import Document
 from cortez.demo.material import ASSIGNMENTS, NAMES, STUDENT, TUTOR, Assignment
 
 NAMESPACE = UUID("6f9619ff-8b86-d011-b42d-00cf4fc964ff")
@@ -79,7 +79,7 @@ class Session(Struct, frozen=True):
     start_time: datetime
     end_time: datetime | None
     status: str
-    traces: list[dict[str, Any]]
+    traces: list[Document]
 
 
 def students() -> list[Student]:
@@ -127,7 +127,7 @@ class Walker:
         self.state = "exploracion"
         self.versions = 0
 
-    def walk(self, session_id: UUID, began: datetime, steps: int) -> Iterator[dict[str, Any]]:
+    def walk(self, session_id: UUID, began: datetime, steps: int) -> Iterator[Document]:
         now, parent, number = began, None, 0
         for step in range(steps):
             now += timedelta(minutes=self.chance.uniform(0.5, 5))
@@ -150,7 +150,7 @@ class Walker:
         code = self.chance.choice(words.snippets)
         return text.format(concept=words.concept, trap=words.trap, step=words.step, code=code)
 
-    def trace(self, session_id: UUID, number: int, now: datetime, parent: str | None, done: float) -> dict[str, Any]:
+    def trace(self, session_id: UUID, number: int, now: datetime, parent: str | None, done: float) -> Document:
         """A step of the student."""
         kind, text = self.chance.choice(STUDENT[self.state])
         share = min(1.0, max(0.0, self.chance.gauss(self.leaning, 0.12)))
@@ -162,7 +162,7 @@ class Walker:
             body["alternatives_considered"] = [self.said("Resolverlo todo junto, sin {step}")]
         return body
 
-    def answer(self, session_id: UUID, number: int, now: datetime, parent: str, done: float) -> dict[str, Any]:
+    def answer(self, session_id: UUID, number: int, now: datetime, parent: str, done: float) -> Document:
         """What the tutor says to it."""
         body = self.body(session_id, number, now, parent, done, self.leaning)
         text = self.said(self.chance.choice(TUTOR[self.state]))
@@ -170,7 +170,7 @@ class Walker:
 
     def body(
         self, session_id: UUID, number: int, now: datetime, parent: str | None, done: float, share: float
-    ) -> dict[str, Any]:
+    ) -> Document:
         """What every trace has, the six dimensions included."""
         stuck = self.state in {"confusion", "atascado"}
         return {
@@ -185,7 +185,7 @@ class Walker:
             **self.dimensions(number, done, share, stuck=stuck),
         }
 
-    def dimensions(self, number: int, done: float, share: float, *, stuck: bool) -> dict[str, Any]:
+    def dimensions(self, number: int, done: float, share: float, *, stuck: bool) -> Document:
         words = self.assignment
         grasp = round(min(1.0, 0.3 + 0.5 * done + 0.2 * (1 - share)), 2)
         return {

@@ -10,7 +10,6 @@ import logging
 import math
 import time
 from collections.abc import AsyncIterator, Coroutine
-from typing import Any
 
 from cortez.accounts.keys import complete_keys
 from cortez.audit.access_log import Journal
@@ -29,7 +28,7 @@ COMPLETING = {"figures by course": complete_figures, "keys of accounts": complet
 
 
 @contextlib.asynccontextmanager
-async def beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+async def beside(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
     """Work that goes on until the block ends."""
     task = asyncio.create_task(work)
     try:

@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from asyncpg import InterfaceError, PostgresError
 from sqlalchemy import Connection, select, text
@@ -27,6 +27,9 @@ from cortez.core.db.unit_of_work import unit_of
 from cortez.core.migrations.revisions import revision_of
 from cortez.ops.readiness import by_revision
 from cortez.settings import DEVELOPMENT_KEY, Settings
+
+if TYPE_CHECKING:
+    from cortez.core.migrations.diff import Difference
 
 GOOD, ODD, BAD, NOTE = "✓", "!", "✗", "·"
 OLDEST_SERVER = 140000  # as server_version_num has it
@@ -277,7 +280,7 @@ def of_files(root: Path, connection: Connection) -> list[Finding]:
     return [Finding(GOOD, "files", f"all {len(named)} are in {root}")]
 
 
-def bad(told: Iterable[object]) -> list[Finding]:
+def bad(told: Iterable["Difference | str"]) -> list[Finding]:
     return [Finding(BAD, "schema", str(one)) for one in told]
 
 

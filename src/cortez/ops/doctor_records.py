@@ -1,10 +1,11 @@
 """What `cortez doctor` finds in the rows that an admin should look at: counted, and a few of them by their ids."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
+from uuid import UUID
 
-from sqlalchemy import Connection, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select
 
 from cortez.accounts.models import ApiKey, Course, CourseMember, CourseRole, FormerStudent, Role, User
 from cortez.activities.models import Activity, ActivityStatus
@@ -12,6 +13,7 @@ from cortez.clock import utc_now
 from cortez.content.models import Subject, SubjectTeacher
 from cortez.core.db.classification import ERASED
 from cortez.core.db.expressions import holds
+from cortez.core.db.types import AnyColumn, AnySelect
 from cortez.core.security.tokens import key_id
 from cortez.exercises.models import ExerciseAttempt
 from cortez.lti.models import LtiDeployment
@@ -27,15 +29,15 @@ class Question(NamedTuple):
     """What is asked of one kind of row: `rows` gives the ids of those to look at; `said` of them and what to do."""
 
     area: str
-    rows: Select[Any]
+    rows: AnySelect
     said: str
 
 
-def active(role: Role) -> Any:
+def active(role: Role) -> ColumnElement[bool]:
     return and_(User.is_active.is_(True), holds(User.roles, role.value))
 
 
-def teaches(course_id: Any) -> Any:
+def teaches(course_id: AnyColumn) -> Select[UUID]:
     """Memberships of those who lead a course and still teach."""
     members = select(CourseMember.id).join(User, User.id == CourseMember.user_id)
     there = (CourseMember.course_id == course_id, CourseMember.role == CourseRole.TEACHER.value)
@@ -192,11 +194,11 @@ def of_lost_keys(settings: Settings, connection: Connection) -> Iterator[Finding
         yield Finding(NOTE, "students", f"{unnamed} {said}: CORTEZ_SECRET_KEYS or CORTEZ_RETIRED_KEYS")
 
 
-def found(area: str, count: int, said: str, ids: Any) -> Finding:
+def found(area: str, count: int, said: str, ids: Iterable[UUID | str | None]) -> Finding:
     return Finding(ODD, area, f"{count} {said}: {', '.join(map(str, ids))}")
 
 
-def of_absent_courses(connection: Connection, model: type[ApiKey | LtiDeployment]) -> list[Any]:
+def of_absent_courses(connection: Connection, model: type[ApiKey | LtiDeployment]) -> list[UUID]:
     """Those that are limited to a course which is not there."""
     limited = connection.execute(select(model.id, model.course_ids).where(model.course_ids.is_not(None))).all()
     there = set(connection.scalars(select(Course.course_id))) if limited else set()

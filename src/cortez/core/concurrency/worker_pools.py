@@ -10,10 +10,10 @@ import os
 import resource
 import sys
 import threading
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from concurrent.futures import Executor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from typing import Any, TypeVar
+from typing import Any, TypeVar, TypeVarTuple
 
 from anyio import BrokenWorkerProcess, CapacityLimiter, to_process
 
@@ -22,6 +22,7 @@ from cortez.core.concurrency.fair_queue import Crowded, Turns
 from cortez.errors import Invalid, Unavailable
 
 T = TypeVar("T")
+Args = TypeVarTuple("Args")
 
 PROCESSES = min(2, max(1, (os.cpu_count() or 1) - 1))  # at once; one processor stays free for the event loop
 MEMORY, SECONDS = 512_000_000, 30.0  # what each may take
@@ -39,7 +40,7 @@ class Pool:
         self.share = at_once
         self.call = call
 
-    async def run(self, function: Callable[..., T], *args: Any) -> T:
+    async def run(self, function: Callable[[*Args], T], *args: *Args) -> T:
         """What the function returns or raises. Raises Unavailable (POOL_BUSY) where too many wait.
 
         The request's place at the gate is left meanwhile, unless a connection is held.
@@ -48,7 +49,7 @@ class Pool:
             found: T = await self.call(function, *args)
         return found
 
-    async def run_on(self, load: Callable[[], Awaitable[Sequence[Any]]], function: Callable[..., T]) -> T:
+    async def run_on(self, load: Callable[[], Awaitable[tuple[*Args]]], function: Callable[[*Args], T]) -> T:
         """The same, with arguments that are loaded when it is the request's turn: what waits holds nothing in memory.
 
         Loading takes a connection, and so the place at the gate.
@@ -105,13 +106,13 @@ async def inside() -> AsyncGenerator[None]:
 def threads(executor: Executor, at_once: int) -> Pool:
     """For what lets the interpreter go."""
 
-    async def call(function: Callable[..., T], *args: Any) -> T:
+    async def call(function: Callable[[*Args], T], *args: *Args) -> T:
         return await asyncio.get_running_loop().run_in_executor(executor, function, *args)
 
     return Pool(at_once, call)
 
 
-async def in_process(function: Callable[..., T], *args: Any) -> T:
+async def in_process(function: Callable[[*Args], T], *args: *Args) -> T:
     """The function, which stands in a module, in another process; the arguments and what it returns are copied.
 
     Raises Invalid (TOO_MUCH_WORK) where it takes more than its bounds allow.
@@ -131,7 +132,7 @@ async def in_process(function: Callable[..., T], *args: Any) -> T:
     raise Invalid("TOO_MUCH_WORK", f"To read this takes more than {bounds}. Send less of it.")
 
 
-def bounded(function: Callable[..., T], args: tuple[Any, ...]) -> T:
+def bounded(function: Callable[[*Args], T], args: tuple[*Args]) -> T:
     """In the process: everybody else goes first, and a call that wants more memory fails."""
     if sys.platform != "linux":
         return function(*args)

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Raw, Struct
 from sqlalchemy import (
     JSON,
+    Column,
     ColumnElement,
     DateTime,
     Dialect,
@@ -35,6 +36,8 @@ Values: TypeAlias = tuple[ColumnValue, ...]
 Changes = dict[str, Any]
 # A column of a table, an attribute of a model, or an expression, whatever its values are.
 AnyColumn = ColumnElement[Any] | InstrumentedAttribute[Any]
+# A column as a table declares it, whatever its values are.
+TableColumn = Column[Any]
 # A type of SQL, whatever the values are.
 AnyType = TypeEngine[Any]
 # A SELECT, whatever its columns are.

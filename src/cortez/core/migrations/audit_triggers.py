@@ -5,13 +5,12 @@ one: if it has to change, they get a copy too.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import JSON, Boolean, LargeBinary, Uuid
-from sqlalchemy.types import TypeEngine
 
 from cortez.core.db.base import Base
-from cortez.core.db.types import UtcDateTime
+from cortez.core.db.types import AnyType, UtcDateTime
 
 BY_A_PERSON = {
     "sqlite": "cortez_actor_kind() = 'person'",
@@ -19,7 +18,7 @@ BY_A_PERSON = {
 }
 
 
-KINDS: dict[type[TypeEngine[Any]], str] = {
+KINDS: dict[type[AnyType], str] = {
     Uuid: "uuid",
     JSON: "doc",
     Boolean: "bool",
@@ -72,7 +71,7 @@ def of_model(model: type[Base]) -> Audited:
     return Audited(model.__tablename__, audit.events, about, people, plain, masked, audit.by_people)
 
 
-def with_kinds(model: type[Base], columns: str, kinds: Mapping[type[TypeEngine[Any]], str]) -> str:
+def with_kinds(model: type[Base], columns: str, kinds: Mapping[type[AnyType], str]) -> str:
     """Each name with the kind of its column's type, where there is one."""
     found = []
     for name in columns.split():

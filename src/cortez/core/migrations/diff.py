@@ -6,12 +6,16 @@ savepoint that is rolled back, which takes the right TEMP (every role has it unl
 """
 
 import re
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 from sqlalchemy import Connection, create_engine, event, text
+from sqlalchemy.engine import ExecutionContext
+from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.exc import DBAPIError
 
 from cortez.core.db.base import Base
+from cortez.core.db.types import Values
 from cortez.core.migrations import snapshot
 from cortez.core.migrations.repair_advice import ORDER, Embedded, Repair
 from cortez.core.migrations.runner import run_all
@@ -20,6 +24,9 @@ from cortez.core.migrations.snapshot import Inventory, Thing, is_same
 # What is too much and belongs to no table is somebody else's, such as an extension's.
 UNTOLD = ("function", "sequence")
 NO_REVISION = "The models have it and no revision makes it, so this version is at fault. Write one: make migration"
+
+
+Make = Callable[[Connection], None]  # what makes a schema
 
 
 class Needed(NamedTuple):
@@ -71,7 +78,7 @@ def needed(connection: Connection) -> Needed:
         ) from error
 
 
-def embedded(make: Any) -> Inventory:
+def embedded(make: Make) -> Inventory:
     engine = create_engine("sqlite://")
     with engine.connect() as connection:
         make(connection)
@@ -80,11 +87,13 @@ def embedded(make: Any) -> Inventory:
     return found
 
 
-def temporary(connection: Connection, make: Any) -> Inventory:
+def temporary(connection: Connection, make: Make) -> Inventory:
     """What `make` leaves in the temporary schema, of which nothing stays."""
     functions: set[str] = set()
 
-    def find_functions(conn: Connection, cursor: Any, statement: str, values: Any, *others: Any) -> tuple[str, Any]:
+    def find_functions(
+        conn: Connection, cursor: DBAPICursor, statement: str, values: Values, context: ExecutionContext, many: bool
+    ) -> tuple[str, Values]:
         """PostgreSQL looks for no function in the temporary schema unless it is told to."""
         functions.update(re.findall(r"CREATE (?:OR REPLACE )?FUNCTION (\w+)\(", statement))
         if functions:

@@ -1,7 +1,7 @@
 """A downgrade that would drop what holds data is refused before anything is changed, unless it is told to."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from io import StringIO
 from typing import Any, NamedTuple
 
@@ -9,9 +9,12 @@ from alembic.ddl.impl import DefaultImpl
 from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext, MigrationStep
 from alembic.util import CommandError
-from sqlalchemy import Column, Connection, Table, TextClause, column, exists, inspect, select, table
+from sqlalchemy import Connection, Executable, Table, TextClause, column, exists, inspect, select, table
+
+from cortez.core.db.types import AnyColumn, ColumnValue, TableColumn
 
 FLAG = "lose-data"
+NONE: Mapping[str, ColumnValue] = {}
 RAW_TABLE = re.compile(r'\bDROP\s+TABLE\s+(?:IF\s+EXISTS\s+)?"?(\w+)', re.IGNORECASE)
 RAW_COLUMN = re.compile(
     r'\bALTER\s+TABLE\s+(?:IF\s+EXISTS\s+)?(?:ONLY\s+)?"?(\w+)"?\s.*?\bDROP\s+COLUMN\s+(?:IF\s+EXISTS\s+)?"?(\w+)',
@@ -40,10 +43,16 @@ class Rehearsal(DefaultImpl):
     def drop_table(self, table: Table, **options: Any) -> None:
         self.dropped.append(Dropped(table.name))
 
-    def drop_column(self, table_name: str, column: Column[Any], **options: Any) -> None:
+    def drop_column(self, table_name: str, column: TableColumn, **options: Any) -> None:
         self.dropped.append(Dropped(table_name, column.name))
 
-    def _exec(self, construct: Any, *more: Any, **options: Any) -> None:
+    def _exec(
+        self,
+        construct: Executable | str,
+        execution_options: Mapping[str, ColumnValue] | None = None,
+        multiparams: Sequence[Mapping[str, ColumnValue]] | None = None,
+        params: Mapping[str, ColumnValue] = NONE,
+    ) -> None:
         said = str(construct) if isinstance(construct, str | TextClause) else ""
         self.dropped += [Dropped(name) for name in RAW_TABLE.findall(said)]
         self.dropped += [Dropped(name, one) for name, one in RAW_COLUMN.findall(said)]
@@ -69,7 +78,7 @@ def holds_data(connection: Connection, dropped: Dropped) -> bool:
         return bool(connection.scalar(select(exists().select_from(table(dropped.table)))))
     if dropped.column not in {known["name"] for known in found.get_columns(dropped.table)}:
         return False
-    one: Column[Any] = column(dropped.column)  # type: ignore[assignment]
+    one: AnyColumn = column(dropped.column)
     rows = select(one).select_from(table(dropped.table)).where(one.is_not(None))
     return bool(connection.scalar(select(rows.exists())))
 

@@ -14,8 +14,10 @@ from typing import Any
 from alembic import op
 from alembic.operations import BatchOperations
 from alembic.util import CommandError
-from sqlalchemy import Column, text
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
+
+from cortez.core.db.types import TableColumn
 
 # Whoever comes after a statement that waits for a lock waits with it: so it waits briefly, and tries again.
 LOCK_TIMEOUT = "50ms"
@@ -133,7 +135,7 @@ def drop_index(name: str, table: str) -> None:
         op.drop_index(name, table, if_exists=True, postgresql_concurrently=True)
 
 
-def add_column(table: str, column: Column[Any]) -> None:
+def add_column(table: str, column: TableColumn) -> None:
     """One that may be null, or has a constant default: neither reads the rows that are there."""
     if is_plain():
         op.add_column(table, column)
@@ -199,7 +201,7 @@ def require(table: str, column: str) -> None:
     drop_constraint(table, check)
 
 
-def add_required_column(table: str, column: Column[Any], value: str, default: str) -> None:
+def add_required_column(table: str, column: TableColumn, value: str, default: str) -> None:
     """A column that is never null. Rows that are there get the value, an SQL expression over the row.
 
     Those that code inserts which does not know the column get the default, a constant in SQL.

@@ -2,12 +2,13 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
+from alembic.runtime.migration import MigrationContext, MigrationStep
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
@@ -44,7 +45,7 @@ def run_all(connection: Connection) -> None:
     config = location()
     script = ScriptDirectory.from_config(config)
 
-    def steps(revision: Any, context: Any) -> Any:
+    def steps(revision: str, context: MigrationContext) -> Iterable[MigrationStep]:
         return steps_to(script, "head", revision)
 
     with EnvironmentContext(config, script, fn=steps, destination_rev="head") as environment:
@@ -59,7 +60,7 @@ class Progress:
     def __init__(self, say: Callable[[str], None]) -> None:
         self.say, self.since = say, time.perf_counter()
 
-    def applied(self, ctx: Any, step: Any, heads: Any, run_args: Any) -> None:
+    def applied(self, ctx: MigrationContext, step: Any, heads: Collection[str], run_args: Mapping[str, str]) -> None:
         since, self.since = self.since, time.perf_counter()
         for revision in step.up_revisions:
             undone = "" if step.is_upgrade else "taken back: "
