@@ -5,7 +5,7 @@ first when a new release has changed it.
 """
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from asyncpg.pgproto import pgproto
 from sqlalchemy.engine import Engine
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from alembic.script import ScriptDirectory
     from litestar.types import Scope
     from litestar.utils.scope.state import ScopeState
-    from sqlalchemy.engine.interfaces import ConnectionEventsTarget
-    from sqlalchemy.event.base import _DispatchCommon
 
 # `greenlet_spawn` runs a function in a greenlet, where `await_only` awaits: SQLAlchemy's bridge to its sync half.
 __all__ = ["FastUUID", "await_only", "body_is_read", "greenlet_spawn", "observers", "own_state", "steps_to"]
@@ -28,7 +26,7 @@ FastUUID = pgproto.UUID
 V = TypeVar("V")
 
 
-def observers(engine: Engine) -> "_DispatchCommon[ConnectionEventsTarget]":
+def observers(engine: Engine) -> Any:
     """By event, the listeners of a SQLAlchemy engine, for what goes to the database past its execution."""
     return engine.dispatch
 
