@@ -10,9 +10,11 @@ import pytest
 from alembic.script import ScriptDirectory
 from litestar import Litestar, post
 from litestar.connection import Request
-from sqlalchemy import create_engine, event
+from sqlalchemy import create_engine, event, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from cortez.core import compat
+from cortez.core.db.engine import Database
 from cortez.core.migrations.revisions import revisions
 from cortez.core.migrations.runner import location
 
@@ -41,6 +43,26 @@ def test_a_uuid_of_the_driver_is_one_of_python_s() -> None:
     fast = compat.FastUUID(str(plain))
     assert isinstance(fast, UUID)
     assert (fast, hash(fast), str(fast)) == (plain, hash(plain), str(plain))
+
+
+async def test_a_guest_works_on_the_connection_that_it_is_given(database: Database) -> None:
+    """It begins nothing, ends nothing, and takes no other connection when its own is lost."""
+
+    def work() -> int:
+        engine = database.engine.sync_engine
+        pooled = engine.raw_connection()
+        guest = compat.guest_connection(engine, pooled)
+        assert guest.scalar(select(1)) == 1
+        for end in (guest.commit, guest.rollback):
+            with pytest.raises(TypeError):
+                end()
+        pooled.invalidate()
+        with pytest.raises(SQLAlchemyError):
+            guest.scalar(select(1))
+        count: int = engine.pool.checkedout()  # type: ignore[attr-defined]
+        return count
+
+    assert await compat.greenlet_spawn(work) == 0
 
 
 async def test_a_function_may_await_in_its_greenlet() -> None:

@@ -1,10 +1,12 @@
 """Kept statements on the driver: they find, raise and take part in transactions as SQLAlchemy's own execution does."""
 
 import asyncio
-from contextlib import AsyncExitStack
+import sqlite3
+from contextlib import AsyncExitStack, closing, suppress
 from typing import Any
 from uuid import uuid4
 
+import msgspec
 import pytest
 from sqlalchemy import Integer, Uuid, bindparam, func, insert, select, sql, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, PendingRollbackError
@@ -24,6 +26,7 @@ from cortez.core.observability.metrics import TRANSACTIONS
 from cortez.core.security.principal import SYSTEM
 from cortez.sessions.access import SESSIONS
 from cortez.sessions.repository import FIRST
+from cortez.settings import Settings
 from cortez.traces.repository import SHOWN, TRACES, TraceRepository
 from factory import Make
 from watching import statements
@@ -208,6 +211,9 @@ async def test_entities_stay_in_the_session_after_a_commit(database: Database) -
         await commit(session)
         course.title = "Third"
     assert await titles(database, "c") == ["Second"]
+    async with database.unit() as other:
+        other.add(course)  # which no session has any more
+    assert await titles(database, "c") == ["Third"]
 
 
 async def test_a_session_cannot_commit_by_itself(database: Database) -> None:
@@ -352,6 +358,117 @@ async def test_an_error_is_one_of_sqlalchemy_s(make: Make, database: Database) -
         await fetch(session, STORE, row("other"))
         await commit(session)
     assert await titles(database, "other") == ["Kept"]
+    assert lent(database) == 0
+
+
+async def test_a_begin_that_fails_half_way_leaves_no_transaction_in_the_pool(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL has begun when the name of the author fails."""
+    if database.is_sqlite:
+        pytest.skip("SQLite begins in a statement of its own")
+    with monkeypatch.context() as patch:
+        patch.setattr("cortez.core.db.unit_of_work.naming", lambda author: "; SELECT 1/0")
+        async with database.session(writes=True) as session:
+            with pytest.raises(DBAPIError):
+                await fetch(session, STORE, row("never"))
+    async with database.unit() as session:
+        await fetch(session, STORE, row("next"))
+    assert [await titles(database, key) for key in ("never", "next")] == [[], ["Kept"]]
+    assert lent(database) == 0
+
+
+async def test_a_lock_that_is_refused_twice_takes_no_write_turn_along(settings: Settings) -> None:
+    hasty = Database(msgspec.structs.replace(settings, db_lock_timeout=0.05))
+    if not hasty.is_sqlite:
+        pytest.skip("PostgreSQL has no turns")
+    with closing(sqlite3.connect(str(settings.url.database), isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        async with hasty.session(writes=True) as session:
+            for _ in range(2):
+                with pytest.raises(DBAPIError, match="locked"):
+                    await fetch(session, STORE, row("locked"))
+    turns = unit_of(session).turns
+    assert turns
+    assert turns.turns.free == 1
+    await hasty.close()
+
+
+@pytest.mark.parametrize("commits", [True, False])
+async def test_a_savepoint_covers_kept_statements(database: Database, commits: bool) -> None:
+    async with database.session(writes=True) as session:
+        await fetch(session, STORE, row("before"))
+        with suppress(IntegrityError):
+            async with session.begin_nested():
+                await fetch(session, STORE, row("inside"))
+                await fetch(session, STORE, row("before"))
+        async with session.begin_nested():
+            session.add(Course(course_id="after", title="Kept"))
+        if commits:
+            await commit(session)
+    kept = ["Kept"] if commits else []
+    assert [await titles(database, key) for key in ("before", "inside", "after")] == [kept, [], kept]
+    assert lent(database) == 0
+
+
+async def test_a_savepoint_that_is_left_open_is_not_committed(database: Database) -> None:
+    async with database.session(writes=True) as session:
+        await session.begin_nested()
+        await fetch(session, STORE, row("open"))
+        with pytest.raises(TypeError, match="savepoint"):
+            await commit(session)
+        await session.begin_nested()
+        await fetch(session, STORE, row("left"))
+    assert [await titles(database, key) for key in ("open", "left")] == [[], []]
+    assert lent(database) == 0
+    async with database.unit() as session:
+        await fetch(session, STORE, row("next"))
+
+
+async def test_a_flush_that_failed_is_the_end_of_its_unit(make: Make, database: Database) -> None:
+    """Though it was passed over: half of what was to be stored would be."""
+    await make.course("there")
+    async with database.session(writes=True) as session:
+        session.add(Course(course_id="half", title="Half"))
+        await session.flush()
+        session.add(Course(course_id="there", title="There"))
+        with suppress(IntegrityError):
+            await session.flush()
+        with pytest.raises(PendingRollbackError):
+            await fetch(session, TITLES, {"key": "half"})
+        with pytest.raises(PendingRollbackError):
+            await commit(session)
+        await fetch(session, STORE, row("next"))
+        await commit(session)
+    assert [await titles(database, key) for key in ("half", "next")] == [[], ["Kept"]]
+
+
+async def test_what_follows_a_commit_that_failed_is_another_transaction(make: Make, database: Database) -> None:
+    if database.is_sqlite:
+        pytest.skip("there a statement fails by itself")
+    await make.course("there")
+    async with database.session(writes=True) as session:
+        with suppress(IntegrityError):
+            await session.execute(insert(Course).values(row("there")))
+        with pytest.raises(PendingRollbackError):
+            await commit(session)
+        await session.execute(insert(Course).values(row("later")))
+    assert await titles(database, "later") == []
+    assert lent(database) == 0
+
+
+async def test_nothing_but_the_unit_begins_and_ends_a_transaction(database: Database) -> None:
+    async with database.session(writes=True) as session:
+        with pytest.raises(TypeError, match="unit of work"):
+            async with session.begin():
+                session.add(Course(course_id="c", title="Lost"))
+        connection = await session.connection()
+        for end in (connection.commit, connection.rollback):
+            with pytest.raises(TypeError, match="unit of work"):
+                await end()
+        await fetch(session, STORE, row("c"))
+        await session.reset()
+    assert await titles(database, "c") == []
     assert lent(database) == 0
 
 

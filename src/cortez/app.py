@@ -37,7 +37,7 @@ from cortez.core.observability.request_ids import request_id
 from cortez.core.security.passwords import Passwords
 from cortez.core.security.principal import Principal
 from cortez.core.security.tokens import Tokens
-from cortez.core.web.middleware import UnitOfWork
+from cortez.core.web.middleware import RequestPipeline
 from cortez.core.web.pagination import provide_page
 from cortez.core.web.preconditions import Match
 from cortez.core.web.problems import on_exception
@@ -139,7 +139,9 @@ def create_app(settings: Settings | None = None, extra: Sequence[ControllerRoute
             "callers": constant(callers),
             "quotas": constant(Quotas(settings)),
         },
-        middleware=[UnitOfWork(database, callers.identify, limited(sign_in, Rates(database)), journal.note, rights_of)],
+        middleware=[
+            RequestPipeline(database, callers.identify, limited(sign_in, Rates(database)), journal.note, rights_of)
+        ],
         exception_handlers={Exception: on_exception},
         request_class=StrictRequest,
         response_class=Answer,

@@ -94,7 +94,7 @@ def kinds(contest: Contest, chance: random.Random) -> list[Callable[[], Write]]:
     student = contest.student
     exercise, interview = f"/exercises/{contest.exercise}", f"/interviews/{contest.interview}"
     session, unit = f"/sessions/{contest.session}", f"/unidades/{contest.fickle}"
-    exhausted, gone = frozenset({"HINTS_EXHAUSTED"}), "NOTE_NOT_FOUND UNIT_NOT_FOUND"
+    exhausted, gone, full = frozenset({"HINTS_EXHAUSTED"}), "NOTE_NOT_FOUND UNIT_NOT_FOUND", "TOO_MANY_PARTS"
     return [
         lambda: admin("step", "POST", f"{session}/traces", {"interaction_type": "ai_response", "content": word()}),
         lambda: admin("events", "POST", f"{session}/simulator-events/batch", events()),
@@ -123,9 +123,10 @@ def kinds(contest: Contest, chance: random.Random) -> list[Callable[[], Write]]:
             "POST",
             f"/unidades/{contest.unit}/apuntes",
             {"titulo": word(), "contenido_markdown": "x", "orden": 1},
+            full,
         ),
         lambda: admin("note away", "DELETE", f"/apuntes/{some(contest.notes)}", None, gone),
-        lambda: admin("note back", "POST", f"/apuntes/{some(contest.notes)}/restore", None, gone),
+        lambda: admin("note back", "POST", f"/apuntes/{some(contest.notes)}/restore", None, f"{gone} {full}"),
     ]
 
 

@@ -5,10 +5,11 @@ first when a new release has changed it.
 """
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from asyncpg.pgproto import pgproto
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.util import await_only, greenlet_spawn
 
 if TYPE_CHECKING:
@@ -18,7 +19,16 @@ if TYPE_CHECKING:
     from litestar.utils.scope.state import ScopeState
 
 # `greenlet_spawn` runs a function in a greenlet, where `await_only` awaits: SQLAlchemy's bridge to its sync half.
-__all__ = ["FastUUID", "await_only", "body_is_read", "greenlet_spawn", "observers", "own_state", "steps_to"]
+__all__ = [
+    "FastUUID",
+    "await_only",
+    "body_is_read",
+    "greenlet_spawn",
+    "guest_connection",
+    "observers",
+    "own_state",
+    "steps_to",
+]
 
 # asyncpg's own UUID, a subclass of Python's: made in a sixth of the time.
 FastUUID = pgproto.UUID
@@ -31,6 +41,23 @@ def observers(engine: Engine) -> Any:
     return engine.dispatch
 
 
+class GuestConnection(Connection):
+    """SQLAlchemy's connection around one that somebody else owns, and ends the transactions of."""
+
+    def commit(self) -> NoReturn:
+        """Raise TypeError."""
+        raise TypeError("A guest's connection commits nothing: its unit of work does.")
+
+    def rollback(self) -> NoReturn:
+        """Raise TypeError."""
+        raise TypeError("A guest's connection rolls nothing back: its unit of work does.")
+
+
+def guest_connection(engine: Engine, pooled: PoolProxiedConnection | None) -> Connection:
+    """A connection for SQLAlchemy on one of the pool; it takes no other when that is lost."""
+    return GuestConnection(engine, pooled, _allow_revalidate=False)
+
+
 def steps_to(script: "ScriptDirectory", destination: str, current: str) -> "Iterable[MigrationStep]":
     """The revisions from one to another, as alembic's cookbook works them out."""
     steps: Iterable[MigrationStep] = script._upgrade_revs(destination, current)
@@ -38,7 +65,7 @@ def steps_to(script: "ScriptDirectory", destination: str, current: str) -> "Iter
 
 
 def own_state(value: V) -> "V | ScopeState":
-    """Of Litestar's state of a request, one for another attempt at it; any other value is given back."""
+    """A fresh copy of Litestar's state of a request, for another attempt at it; any other value as it is."""
     from litestar.utils.scope.state import ScopeState  # commands need not load it
 
     if not isinstance(value, ScopeState):

@@ -43,8 +43,11 @@ class TraceSequenceRepository(Repository[TraceSequence]):
         columns = [TRACES.c[name] for name in (*READ, *SUMMARIES.values())]
         statement = self._of(CognitiveTrace.session_id, session_id, *columns).order_by(HAPPENED, TRACES.c.id)
         result = await self.session.stream(statement.execution_options(yield_per=AT_ONCE))
-        async for rows in result.partitions():
-            await asyncio.to_thread(rollup.add, rows)
+        try:
+            async for rows in result.partitions():
+                await asyncio.to_thread(rollup.add, rows)
+        finally:
+            await result.close()  # a cursor that is left open keeps SQLite's snapshot, and its connection busy
         found = await asyncio.to_thread(competencies, rollup.steps, await self._evaluation(session_id))
         return await self.add(
             TraceSequence(

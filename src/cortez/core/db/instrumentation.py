@@ -75,7 +75,7 @@ class watched:  # noqa: N801 - reads as a function
 
 @contextmanager
 def timed(engine: Engine, statement: str) -> Iterator[None]:
-    """What is no statement with rows, as COPY."""
+    """Time and log a statement without rows, such as COPY or COMMIT."""
     begun = time.perf_counter()
     try:
         yield

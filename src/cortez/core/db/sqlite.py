@@ -19,7 +19,7 @@ PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "recursive
 class EmbeddedConnection(sqlite3.Connection):
     """Closes its cursors with itself: one with rows unread would keep the transaction, and the write lock, open.
 
-    Where a request was cancelled, its traceback holds such a cursor until somebody looks for garbage.
+    Where a request was cancelled, its traceback holds such a cursor until the garbage collector runs.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

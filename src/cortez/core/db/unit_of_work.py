@@ -1,11 +1,12 @@
 """A unit of work owns a connection of the pool and its transaction. SQLAlchemy's session is a guest on it.
 
 The engines are set to autocommit, so SQLAlchemy begins and ends nothing on the wire. A `Kept` statement runs on the
-driver's connection, any other through the session; the first of either takes the connection and begins.
+driver's connection, any other through the session; the first of either takes the connection and, to write, begins.
 """
 
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Any, NoReturn, TypeVar, overload
 
@@ -13,10 +14,10 @@ from asyncpg import IntegrityConstraintViolationError, InterfaceError, InternalC
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError, IntegrityError, PendingRollbackError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, SessionTransaction
 from sqlalchemy.pool import PoolProxiedConnection
 
-from cortez.core.compat import await_only, greenlet_spawn, observers
+from cortez.core.compat import await_only, greenlet_spawn, guest_connection, observers
 from cortez.core.db.audit_context import AUTHOR, SERVICE, Author, naming
 from cortez.core.db.compiled_queries import Kept, NamedRow
 from cortez.core.db.instrumentation import timed, watched
@@ -42,12 +43,27 @@ class GuestSession(Session):
         self.unit = unit
 
     def get_bind(self, *args: Any, **kwargs: Any) -> Connection:
+        """The one connection of the unit, whatever is asked for."""
         return self.unit.host()
 
+    def begin(self, nested: bool = False) -> SessionTransaction:
+        """Set a savepoint, at once, so that it holds for `Kept` statements too. Raises TypeError for a transaction."""
+        if not nested:
+            raise TypeError("A session begins nothing: its unit of work does, with the first statement.")
+        savepoint = super().begin(nested=True)
+        self.connection()
+        return savepoint
+
     def commit(self) -> NoReturn:
+        """Raise TypeError."""
         raise TypeError("A session commits nothing: the request's unit of work does, or `unit_of(session).commit()`.")
 
     def rollback(self) -> None:
+        """Close the unit of work."""
+        self.close()
+
+    def reset(self) -> None:
+        """Close the unit of work."""
         self.close()
 
     def close(self) -> None:
@@ -55,12 +71,12 @@ class GuestSession(Session):
         await_only(self.unit.close())
 
     def leave(self, *, keep: bool) -> None:
-        """End SQLAlchemy's part, which sends nothing. `keep`: its entities stay in the session."""
+        """End SQLAlchemy's part, which sends nothing unless a savepoint is open. `keep`: its entities stay."""
         transaction = self.get_transaction()  # there is one as soon as it has something to do
-        if transaction and keep:
-            transaction.close()
-        elif transaction:
+        if not keep and (transaction or self.identity_map):
             super().close()
+        elif transaction:
+            transaction.close()
 
 
 class UnitOfWork:
@@ -116,25 +132,27 @@ class UnitOfWork:
 
     def host(self) -> Connection:
         """SQLAlchemy's connection around the pooled one, in its greenlet. Raises DBAPIError, PendingRollbackError."""
-        self.refuse_lost()
+        self.refuse_failed()
         if self.guest is None:
             self.open()
             if self.writes and not self.has_begun:
                 await_only(self.begin())
-            self.guest = Connection(self.engine, self.pooled)
+            self.guest = guest_connection(self.engine, self.pooled)
         return self.guest
 
-    def refuse_lost(self) -> None:
-        """Raises PendingRollbackError: what was begun on a lost connection must not go on upon another."""
+    def refuse_failed(self) -> None:
+        """Raises PendingRollbackError where the connection is lost or a flush has failed: only `close` is left."""
         if self.is_broken or (self.pooled is not None and not self.pooled.is_valid):
             raise PendingRollbackError(LOST)
+        if not self.sync_session.is_active:
+            raise PendingRollbackError(FAILED)
 
     async def ready(self) -> None:
         """Have a connection, the transaction begun and nothing unflushed. Raises DBAPIError, PendingRollbackError."""
         if self.pooled is None:
             await greenlet_spawn(self.open)
         else:
-            self.refuse_lost()
+            self.refuse_failed()
         if self.writes:
             await self.flush()
             if not self.has_begun:
@@ -149,7 +167,7 @@ class UnitOfWork:
     async def begin(self) -> None:
         """Begin the transaction; the author of its changes, for the audit log, goes out with it."""
         assert self.pooled  # noqa: S101 - open
-        if self.turns:
+        if self.turns and not self.turn:
             self.turn = await self.turns.take()
         if self.is_embedded:
             self.pooled.info[AUTHOR], statement, author = self.author, BEGIN_EMBEDDED, ""
@@ -159,13 +177,14 @@ class UnitOfWork:
             with watched(self.engine, self.pooled, statement, ()) as (text, _):
                 await self.send(text + author)
         except BaseException as error:
+            self.is_broken = not self.is_embedded  # the server may have begun before it failed to name the author
             self.fail(error, statement)
         self.has_begun = True
         if self.turn:
             self.turn.begin()
 
     async def send(self, statement: str) -> str | Iterable[sqlite3.Row]:
-        """PostgreSQL's answer to a statement without values."""
+        """The database's answer to a statement without values; PostgreSQL's is a word for what it did."""
         answer: str | Iterable[sqlite3.Row]
         answer = await (self.driver.execute_fetchall(statement) if self.is_embedded else self.driver.execute(statement))
         return answer
@@ -215,13 +234,20 @@ class UnitOfWork:
     async def commit(self) -> None:
         """Commit, with what follows from the changes, and give the connection back.
 
-        Raises DBAPIError or PendingRollbackError; nothing is stored then, once the unit is closed.
+        Where that fails, the unit is closed, with nothing stored. Raises DBAPIError, PendingRollbackError, or TypeError
+        where a savepoint is open.
         """
-        if self.before_commit:
-            await self.before_commit(self.session)
-        self.refuse_lost()
-        await self.flush()
-        await self.end()
+        try:
+            if self.before_commit:
+                await self.before_commit(self.session)
+            self.refuse_failed()
+            if self.sync_session.in_nested_transaction():
+                raise TypeError("A savepoint is open: leave `begin_nested()` before the commit.")
+            await self.flush()
+            await self.end()
+        except BaseException:
+            await self.close()
+            raise
         self.sync_session.leave(keep=True)
         await self.give_back()
 
@@ -242,9 +268,12 @@ class UnitOfWork:
         COMMITTED.inc()
 
     async def close(self) -> None:
-        """Roll back what is not committed, and give the connection back; the next statement begins anew."""
-        self.sync_session.leave(keep=False)
+        """Roll back what is not committed, and give the connection back; the next statement takes another."""
         try:
+            if self.sync_session.in_nested_transaction():
+                await greenlet_spawn(partial(self.sync_session.leave, keep=False))
+            else:
+                self.sync_session.leave(keep=False)
             if self.has_begun:
                 ROLLED_BACK.inc()
                 observers(self.engine).rollback(self.pooled)
@@ -253,6 +282,7 @@ class UnitOfWork:
             await self.give_back()
 
     async def undo(self) -> None:
+        """ROLLBACK, where there is a connection to send it on; one that does not answer is not used again."""
         if self.is_broken or self.pooled is None or not self.pooled.is_valid:
             return
         try:
@@ -263,7 +293,7 @@ class UnitOfWork:
                 raise
 
     async def give_back(self) -> None:
-        """The connection to the pool, or away where its state is unknown; the turn to who waits for it."""
+        """Return the connection to the pool, or close one whose state is unknown; then end the write turn."""
         pooled, broken = self.pooled, self.is_broken
         self.pooled, self.driver, self.guest, self.has_begun, self.is_broken = None, None, None, False, False
         try:

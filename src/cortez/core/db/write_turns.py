@@ -15,6 +15,8 @@ from cortez.core.concurrency.fair_queue import Company, Crowded, Turns
 
 
 class WriteTurns:
+    """The queue of those who want to write."""
+
     def __init__(self, patience: float) -> None:
         """`patience`: for how many seconds a writer waits for its turn."""
         self.turns, self.company = Turns(1, MOST_WAITING), Company()
@@ -40,10 +42,11 @@ class Turn:
         self.since: float | None = None
 
     def begin(self) -> None:
-        """The write lock is there."""
+        """Note that the write lock is there."""
         self.since = time.monotonic()
 
     def end(self) -> None:
+        """Let the next writer go; a person in company pauses for as long as this write took."""
         took = 0.0 if self.since is None else time.monotonic() - self.since
         rests = self.whose.startswith(PERSON) and self.among.company.is_shared(self.whose)
         self.among.turns.release(self.whose, took if rests else 0.0)

@@ -102,9 +102,8 @@ async def take(session: AsyncSession, claimed: Claim) -> "Replayed | None":
     try:
         inserted = await session.execute(unless_known)
     except DBAPIError as error:
-        if (
-            not unit_of(session).is_embedded and sqlstate(error) == LOCK_TIMEOUT
-        ):  # on SQLite any writer may have been in the way
+        # On SQLite any writer may have been in the way.
+        if not unit_of(session).is_embedded and sqlstate(error) == LOCK_TIMEOUT:
             raise Conflict(
                 "REQUEST_IN_PROGRESS", "This request is still being worked on. Send it again later."
             ) from None

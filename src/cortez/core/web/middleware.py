@@ -48,7 +48,7 @@ Authenticate = Callable[[HTTPScope, AsyncSession], Awaitable[Principal | None]]
 Note = Callable[[Principal, str, set[str | UUID], str], None]
 
 
-class UnitOfWork(ASGIMiddleware):
+class RequestPipeline(ASGIMiddleware):
     """Buffers the body, authenticates, and runs the request in a unit of work, repeated where that may help."""
 
     scopes = (ScopeType.HTTP,)
