@@ -84,11 +84,12 @@ async def test_the_pool_is_made_as_it_is_set(database: Database) -> None:
 
 
 @pytest.mark.requirement("C1")
-async def test_a_connection_that_died_while_idle_is_not_handed_out(settings: Settings) -> None:
+@pytest.mark.parametrize("idle", [0, 60])
+async def test_a_connection_that_died_while_idle_is_not_handed_out(settings: Settings, idle: int) -> None:
     database = Database(settings)
     if database.is_sqlite:
         return
-    database = Database(Settings(database_url=settings.database_url, db_pre_ping_idle=0, db_pool_size=1))
+    database = Database(Settings(database_url=settings.database_url, db_pre_ping_idle=idle, db_pool_size=1))
     async with database.engine.connect() as connection:
         backend = await connection.scalar(text("SELECT pg_backend_pid()"))
     other = Database(settings)

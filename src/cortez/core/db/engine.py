@@ -112,7 +112,7 @@ def _replica(settings: Settings, url: URL) -> AsyncEngine:
 def _postgresql(settings: Settings) -> AsyncEngine:
     options = _pool(settings) | {"isolation_level": "AUTOCOMMIT"}
     engine = create_async_engine(settings.url, connect_args=connect_args(settings), **options)
-    _ping_after_idleness(engine, settings.db_pre_ping_idle)
+    _hand_out_the_living(engine, settings.db_pre_ping_idle)
     watch_statements(engine)
     return engine
 
@@ -141,15 +141,20 @@ def _milliseconds(seconds: float) -> str:
     return str(max(1, round(seconds * 1000)))
 
 
-def _ping_after_idleness(engine: AsyncEngine, idle: float) -> None:
-    """Ask a connection only if it was idle: a ping costs three flights, and one just used is alive."""
+def _hand_out_the_living(engine: AsyncEngine, idle: float) -> None:
+    """Replace connections that are known to be closed, and those that were idle and do not answer.
+
+    Asking costs a flight, so one that was just used is not asked.
+    """
 
     @event.listens_for(engine.sync_engine, "checkin")
     def stamp(connection: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
         record.info["idle_since"] = time.monotonic()
 
     @event.listens_for(engine.sync_engine, "checkout")
-    def ping(connection: DBAPIConnection, record: ConnectionPoolEntry, proxy: PoolProxiedConnection) -> None:
+    def look(connection: DBAPIConnection, record: ConnectionPoolEntry, proxy: PoolProxiedConnection) -> None:
+        if record.driver_connection.is_closed():  # type: ignore[union-attr]  # asyncpg's
+            raise DisconnectionError
         since = record.info.get("idle_since")
         if since is None or time.monotonic() - since < idle:
             return
