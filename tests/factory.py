@@ -223,4 +223,4 @@ class Make:
 
     async def all(self, model: type[Any]) -> list[Any]:
         async with self.database.reading() as session:
-            return list(await session.scalars(select(model)))
+            return list(await session.scalars(select(model).order_by(model.created_at, model.id)))

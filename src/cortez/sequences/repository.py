@@ -1,10 +1,12 @@
 """Queries of trace sequences, and the roll-up that makes one."""
 
 import asyncio
+from contextlib import aclosing
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, select
 
+from cortez.core.db.bulk_read import lots
 from cortez.core.db.repository import Repository
 from cortez.core.db.types import AnyColumn, AnySelect, Document
 from cortez.evaluations.models import Evaluation
@@ -42,12 +44,9 @@ class TraceSequenceRepository(Repository[TraceSequence]):
         rollup = Rollup()
         columns = [TRACES.c[name] for name in (*READ, *SUMMARIES.values())]
         statement = self._of(CognitiveTrace.session_id, session_id, *columns).order_by(HAPPENED, TRACES.c.id)
-        result = await self.session.stream(statement.execution_options(yield_per=AT_ONCE))
-        try:
-            async for rows in result.partitions():
+        async with aclosing(lots(self.session, statement, AT_ONCE)) as steps:
+            async for rows in steps:
                 await asyncio.to_thread(rollup.add, rows)
-        finally:
-            await result.close()  # a cursor that is left open keeps SQLite's snapshot, and its connection busy
         found = await asyncio.to_thread(competencies, rollup.steps, await self._evaluation(session_id))
         return await self.add(
             TraceSequence(

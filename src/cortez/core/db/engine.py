@@ -1,4 +1,4 @@
-"""The engine, made once per process, and the only two ways to a session: one to read, one unit of work to write."""
+"""The engine, made once per process, and the units of work on it: those that read, and those that write."""
 
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
