@@ -11,7 +11,7 @@ import msgspec
 from sqlalchemy import event
 from sqlalchemy.engine import URL
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.exc import DisconnectionError, InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
@@ -154,7 +154,7 @@ def _hand_out_the_living(engine: AsyncEngine, idle: float) -> None:
     @event.listens_for(engine.sync_engine, "checkout")
     def look(connection: DBAPIConnection, record: ConnectionPoolEntry, proxy: PoolProxiedConnection) -> None:
         if record.driver_connection.is_closed():  # type: ignore[union-attr]  # asyncpg's
-            raise DisconnectionError
+            raise InvalidatePoolError  # the others have been there as long, and whatever closed it may have closed them
         since = record.info.get("idle_since")
         if since is None or time.monotonic() - since < idle:
             return
