@@ -10,8 +10,9 @@ from sqlalchemy import LargeBinary, String
 from cortez.adoption.checks import Checks
 from cortez.adoption.keys import Register, new_id, new_key
 from cortez.adoption.rules import BUSINESS, Row, Rule
-from cortez.adoption.values import Fit, Old, TableColumn, Unfit, choices, converter, default, plain
+from cortez.adoption.values import Fit, Old, Unfit, choices, converter, plain
 from cortez.clock import utc_now
+from cortez.core.db.types import TableColumn, default_of
 
 OF_THE_SERVICE = {"trace_count"}  # what the service works out itself, whatever the predecessor had counted
 
@@ -150,7 +151,8 @@ class Fitter:
         """What stands where there is nothing: no key and no enumeration is made up."""
         if column.name in self.rule.missing:
             return self.rule.missing[column.name](making.values)
-        if (known := default(column)) is not None or not isinstance(column.type, String):
+        known: Old = default_of(column)
+        if known is not None or not isinstance(column.type, String):
             return known
         is_key = column.unique or column.name in BUSINESS or column.name in choices(self.table)
         return None if is_key else ""

@@ -5,14 +5,14 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache, partial
-from typing import Any, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 from uuid import UUID
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import JSON, Boolean, CheckConstraint, Column, ColumnDefault, Double, Integer, String, Table
+from sqlalchemy import JSON, Boolean, CheckConstraint, Double, Integer, String, Table
 
-from cortez.core.db.types import UtcDateTime
+from cortez.core.db.types import TableColumn, UtcDateTime, default_of
 from cortez.core.typing import JsonValue
 from cortez.core.web.schemas import EARLIEST, LATEST
 from cortez.enums import Choice
@@ -24,7 +24,6 @@ TRUTH = {"true": True, "t": True, "1": True, "yes": True, "false": False, "f": F
 Old: TypeAlias = (
     "None | bool | int | float | Decimal | str | bytes | date | time | UUID | Sequence[Old] | Mapping[str, Old]"
 )
-TableColumn: TypeAlias = Column[Any]  # whatever its type
 
 C = TypeVar("C", bound=Choice)
 
@@ -165,16 +164,7 @@ def as_document(column: TableColumn, raw: Old) -> Fit:
 
 @lru_cache
 def holds_list(column: TableColumn) -> bool:
-    return isinstance(default(column), list)
-
-
-def default(column: TableColumn) -> Old:
-    """What the column holds where nothing is said; None where it has no such value."""
-    if not isinstance(column.default, ColumnDefault):
-        return None
-    made = column.default.arg
-    value: Old = made(None) if callable(made) else made
-    return value
+    return isinstance(default_of(column), list)
 
 
 def without_nul(value: Old) -> Old:

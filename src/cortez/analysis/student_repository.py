@@ -195,7 +195,7 @@ class SessionViews(SessionRepository):
         *columns: AnyColumn,
         by: AnyColumn | None = None,
     ) -> list[Row[*tuple[Any, ...]]]:
-        """Aggregates over rows that hang on sessions by their `key`, by student (and by one more column)."""
+        """Returns figures of sessions' parts for each student (and value of `by`); their session is named by `key`."""
         keys = [LearningSession.student_id, *([by] if by is not None else [])]
         statement = self.select(*keys, *columns).join(key.class_, key == LearningSession.id)
         return list(await self.session.execute(statement.where(condition).group_by(*keys)))

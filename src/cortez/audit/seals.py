@@ -43,7 +43,7 @@ LOCK = 0x7365616C  # any number, the same for every worker
 LOT = 10_000  # entries under one seal
 SETTLED = timedelta(days=1)  # no transaction is open for longer
 MAX_FAULTS = 100  # named in an answer
-# The columns of a row as the database gives them, of whatever type somebody may have made them.
+# The columns of a row as the database gives them, which may have been tampered with, of any type.
 Stored: TypeAlias = Sequence[Any]
 Leaves = list[tuple[Stored, Stored | None]]  # of one seal, each with its entry, where that is there
 SEALED = exists().where(AuditLeaf.entry_id == AuditEntry.id)

@@ -42,7 +42,7 @@ def observers(engine: Engine) -> Any:
 
 
 class GuestConnection(Connection):
-    """SQLAlchemy's connection around one that somebody else owns, and ends the transactions of."""
+    """SQLAlchemy's connection on a pooled one whose transactions another object begins and ends."""
 
     def commit(self) -> NoReturn:
         """Raise TypeError."""

@@ -7,7 +7,6 @@ from uuid import UUID, uuid4
 from msgspec import Struct
 from sqlalchemy import (
     Column,
-    ColumnDefault,
     ColumnElement,
     CursorResult,
     Result,
@@ -31,7 +30,7 @@ from cortez.audit.models import SubjectKey
 from cortez.core.db.audit_context import keyed_digest, new_pads
 from cortez.core.db.base import Base
 from cortez.core.db.classification import ERASED
-from cortez.core.db.types import AnyColumn, ColumnValue
+from cortez.core.db.types import AnyColumn, ColumnValue, default_of
 from cortez.core.db.unit_of_work import unit_of
 from cortez.core.typing import JsonValue
 from cortez.core.web.idempotency import IdempotencyRecord
@@ -163,8 +162,7 @@ def renamed(model: type[Base], column: Column[str], pseudonym: str) -> ColumnVal
 def empty_value(column: Column[str]) -> ColumnValue:
     if column.nullable:
         return None
-    default = column.default.arg if isinstance(column.default, ColumnDefault) else ""
-    value: ColumnValue = default(None) if callable(default) else default
+    value: ColumnValue = "" if column.default is None else default_of(column)
     return value
 
 

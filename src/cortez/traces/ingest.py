@@ -15,7 +15,7 @@ from cortez.core.db.bulk_insert import copy_rows
 from cortez.core.db.classification import ERASED
 from cortez.core.db.compiled_queries import Kept
 from cortez.core.db.expressions import within
-from cortez.core.db.types import ListOf
+from cortez.core.db.types import ListOf, default_of
 from cortez.core.db.unit_of_work import unit_of
 from cortez.core.security.principal import Principal
 from cortez.core.web.batches import BatchResult, ItemResult, answer_of, refuse_rejections
@@ -58,15 +58,9 @@ GROWTH, UNSAID_SIZE = 5, 100
 OPEN = (SessionStatus.ACTIVE, SessionStatus.PAUSED)
 
 
-def usual(column: Any) -> Any:
-    """What the column has where nothing is said of it."""
-    default = column.default
-    return default and (default.arg if default.is_scalar else default.arg(None))
-
-
 Row = tuple[Any, ...]  # the values of COLUMNS
 PLACE = ("session_id", "id", "student_id", "activity_id", "ingest_digest", "late", "created_at", "updated_at")
-UNSAID: Row = tuple(usual(TRACES.c[name]) for name in Analysis.__struct_fields__)  # an analysis that says nothing
+UNSAID: Row = tuple(default_of(TRACES.c[name]) for name in Analysis.__struct_fields__)  # an analysis that says nothing
 LAST = TraceIn.__struct_fields__.index("id")
 COLUMNS = (*PLACE, *map(column_of, TraceIn.__struct_fields__[:LAST]))
 OCCURRED, STATE, SHARE = map(COLUMNS.index, ("occurred_at", "cognitive_state", "ai_involvement"))

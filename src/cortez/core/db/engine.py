@@ -1,7 +1,7 @@
 """The engine, made once per process, and the units of work on it: those that read, and those that write."""
 
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -103,18 +103,22 @@ def _pool(settings: Settings) -> dict[str, Any]:
 def _replica(settings: Settings, url: URL) -> AsyncEngine:
     """Not asked before use, unlike the primary: each read begins with a question. Where no answer comes, it is gone."""
     limits = {"timeout": min(ANSWER, settings.db_connect_timeout), "command_timeout": settings.db_statement_timeout + 1}
-    options = _pool(settings) | {"isolation_level": "AUTOCOMMIT"}
-    engine = create_async_engine(url, connect_args=connect_args(settings) | limits, **options)
+    engine = _at_server(settings, url, limits)
     watch_statements(engine)
     return engine
 
 
 def _postgresql(settings: Settings) -> AsyncEngine:
-    options = _pool(settings) | {"isolation_level": "AUTOCOMMIT"}
-    engine = create_async_engine(settings.url, connect_args=connect_args(settings), **options)
+    engine = _at_server(settings, settings.url, {})
     _hand_out_the_living(engine, settings.db_pre_ping_idle)
     watch_statements(engine)
     return engine
+
+
+def _at_server(settings: Settings, url: URL, limits: Mapping[str, float]) -> AsyncEngine:
+    """PostgreSQL, where no transaction begins but one that is asked for by BEGIN."""
+    given = {**connect_args(settings), **limits}
+    return create_async_engine(url, connect_args=given, isolation_level="AUTOCOMMIT", **_pool(settings))
 
 
 def connect_args(settings: Settings) -> JsonObject:

@@ -10,6 +10,7 @@ from msgspec import Raw, Struct
 from sqlalchemy import (
     JSON,
     Column,
+    ColumnDefault,
     ColumnElement,
     DateTime,
     Dialect,
@@ -49,6 +50,14 @@ V = TypeVar("V")
 
 # One portable document type: JSONB on PostgreSQL, JSON on SQLite. None is SQL NULL, never the JSON null.
 Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+
+
+def default_of(column: TableColumn) -> Any:
+    """What a row gets in the column where nothing is given; None where it has no such value."""
+    default = column.default
+    if not isinstance(default, ColumnDefault):
+        return None
+    return default.arg(None) if callable(default.arg) else default.arg
 
 
 class UtcDateTime(TypeDecorator[datetime]):

@@ -63,5 +63,5 @@ async def provide_session(scope: Scope) -> AsyncGenerator[AsyncSession]:
 
 def position_of(scope: Scope) -> str | None:
     """How far the primary had written when it said who asks, for what reads on sessions of its own."""
-    told: str | None = scope["state"]["attempt"].session.info.get(POSITION)
-    return told
+    position: str | None = scope["state"]["attempt"].session.info.get(POSITION)
+    return position

@@ -8,7 +8,7 @@ from litestar.datastructures import State
 from cortez.core.security.principal import Principal
 from cortez.core.web.decoding import decode
 
-# Who asks is a principal, on a route that is not public.
+# The user of a request is a principal, on a route that is not public.
 ServiceRequest = Request[Principal, None, State]
 
 
