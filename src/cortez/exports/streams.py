@@ -12,10 +12,12 @@ from msgspec.structs import astuple
 from sqlalchemy import Select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from cortez.core.concurrency.fair_queue import Turns
+from cortez.core.concurrency.admission import ADMISSION
+from cortez.core.concurrency.fair_queue import Company, Turns
 from cortez.core.concurrency.worker_pools import turn_of
 from cortez.core.db.base import Base
 from cortez.core.db.engine import Database
+from cortez.core.db.expressions import within
 from cortez.core.db.repository import LOT, Place
 from cortez.core.db.types import Document
 from cortez.core.security.principal import Principal
@@ -35,7 +37,7 @@ ROWS = 5  # that are encoded at a stretch
 PIECE = 256_000  # bytes that are encoded, sent or compressed at a time
 MOST = 8 * LOT  # traces that are held at a time, where they are small
 PLACES = 20_000  # of rows, that are held at a time
-REST = 0.05  # seconds
+REST = 0.15  # seconds
 
 MEDIA = {ExportFormat.NDJSON: "application/x-ndjson", ExportFormat.CSV: CSV}
 
@@ -102,13 +104,18 @@ async def limited(lots: AsyncGenerator[T], kind: Kind) -> AsyncGenerator[T]:
             yield lot
 
 
-async def resting(parts: AsyncGenerator[T]) -> AsyncGenerator[T]:
-    """The same, with a rest after each as long as it took, at most `REST`: others have half of the loop's time."""
-    since = time.monotonic()
+async def resting(parts: AsyncGenerator[T], company: Company) -> AsyncGenerator[T]:
+    """The same, with a rest after each as long as it took, and three times as long while others than this one ask.
+
+    It is at most `REST`. So others have half of the loop's time, or three quarters of it.
+    """
+    admission = ADMISSION.get()
+    whose, since = admission.whose if admission else "", time.monotonic()
     async with aclosing(parts):
         async for part in parts:
             yield part
-            await asyncio.sleep(min(REST, time.monotonic() - since))
+            took = time.monotonic() - since
+            await asyncio.sleep(min(REST, took * (3 if company.is_shared(whose) else 1)))
             since = time.monotonic()
 
 
@@ -180,7 +187,7 @@ def stored_rows(
         return [(row.created_at, row.id) for row in rows]
 
     async def rows_at(session: AsyncSession, places: Sequence[Place]) -> Sequence[M]:
-        wanted = statement.where(model.id.in_([id_ for _, id_ in places]))
+        wanted = statement.where(within(model.id, [id_ for _, id_ in places]))
         return (await session.scalars(wanted.order_by(*place.clauses))).all()
 
     return in_lots(database, places_after, rows_at, position)

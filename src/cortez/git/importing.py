@@ -66,6 +66,8 @@ class GitIngest:
 
         Raises Conflict (SESSION_CLOSED) where one of them comes too late.
         """
+        if not found.commits:
+            return ImportResult(0, 0, found.outside)
         outcomes = await self._store(session_id, found.commits)
         if closed := next((outcome for outcome in outcomes if isinstance(outcome, Conflict)), None):
             raise closed

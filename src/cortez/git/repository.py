@@ -5,10 +5,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, insert
+from sqlalchemy import ColumnElement, String, bindparam, func, insert
 
+from cortez.core.db.compiled_queries import once
+from cortez.core.db.expressions import within
 from cortez.core.db.repository import LOT, Repository, refuse_erased
-from cortez.core.db.types import AnySelect, Document
+from cortez.core.db.types import AnySelect, Document, ListOf
 from cortez.core.security.principal import Principal
 from cortez.errors import Forbidden
 from cortez.git.models import GitTrace
@@ -22,6 +24,7 @@ from cortez.traces.models import CognitiveTrace
 from cortez.traces.repository import HAPPENED, TraceRepository
 
 GIT = GitTrace.__table__
+JUDGED = tuple(LearningSession.__table__.c[name] for name in SessionRow.__annotations__)
 TRACES = CognitiveTrace.__table__
 SHOWN = [GIT.c[name] for name in GitTraceOut.__struct_fields__ if name in GIT.c]
 MAX_EVENTS = 2_000
@@ -60,12 +63,16 @@ class GitTraceRepository(Repository[GitTrace]):
                 counts.append(Files(len(touched), len(known)))
         return counts
 
+    @once
+    def hashed(self) -> AnySelect:
+        wanted = within(GIT.c.commit_hash, bindparam("hashes", type_=ListOf(String())))
+        there = GIT.c.session_id == bindparam("session_id")
+        return self.select(GIT.c.commit_hash, GIT.c.id, of=there).where(wanted)
+
     async def by_hashes(self, session_id: UUID, hashes: Collection[str]) -> dict[str, UUID]:
         """The ids of those commits that the session has already."""
-        statement = self.select(GIT.c.commit_hash, GIT.c.id).where(
-            GIT.c.session_id == session_id, GIT.c.commit_hash.in_(hashes)
-        )
-        return {row.commit_hash: row.id for row in await self.session.execute(statement)}
+        found = await self.run(self.hashed(), session_id=session_id, hashes=[*hashes])
+        return {row.commit_hash: row.id for row in found}
 
     async def count_by_session(self, session_id: UUID) -> int:
         statement = self.select(func.count(GIT.c.id)).where(GIT.c.session_id == session_id)
@@ -93,12 +100,9 @@ class GitSessionRepository(SessionRepository):
 
     async def writable(self, session_id: UUID, *, lock: bool) -> SessionRow:
         """Raises NotFound, or Forbidden where a person would write into another's session."""
-        names = ("id", "student_id", "activity_id", "status", "start_time", "end_time")
-        columns = (LearningSession.__table__.c[name] for name in names)
-        statement = self.select(*columns).where(LearningSession.id == session_id)
-        if lock:
-            statement = statement.with_for_update(key_share=True)
-        found = self.present((await self.session.execute(statement)).one_or_none(), session_id)
+        kept = self.locking(*JUDGED) if lock else self.seen(*JUDGED)
+        rows: Sequence[SessionRow] = await self.run(kept, session_ids=[session_id])
+        found = self.present(rows[0] if rows else None, session_id)
         if not may_write(self.principal, found.student_id):
             raise Forbidden(None, "A student adds commits to their own sessions only.")
         refuse_erased(found.student_id)

@@ -38,7 +38,9 @@ async def read_data(
         person = await find(session, student_id)
     headers = {"Content-Disposition": 'attachment; filename="data.zip"'}
     return Stream(
-        await begun(resting(archive(database, person)), ARCHIVES), headers=headers, media_type="application/zip"
+        await begun(resting(archive(database, person), database.gate.company), ARCHIVES),
+        headers=headers,
+        media_type="application/zip",
     )
 
 

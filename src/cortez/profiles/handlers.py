@@ -15,7 +15,6 @@ from cortez.core.web.route_options import route
 from cortez.errors import Forbidden, Invalid
 from cortez.evaluations.models import CompetencyLevel
 from cortez.profiles.access import readers
-from cortez.profiles.models import StudentProfile
 from cortez.profiles.repository import ProfileRepository
 from cortez.profiles.schemas import MeOut, MePatch, ProfileOut, ProfilePatch
 
@@ -84,9 +83,8 @@ async def change_me(data: JSONBody[MePatch], profiles: Profiles, match: NamedDep
 
 
 async def me(profiles: ProfileRepository, user: User) -> MeOut:
-    own = StudentProfile.student_id == user.student_id
-    language = await profiles.session.scalar(profiles.select(StudentProfile.preferred_language).where(own))
-    return MeOut.of(user, preferred_language=language)
+    found = await profiles.run(profiles.language(), wanted=user.student_id)
+    return MeOut.of(user, preferred_language=found[0].preferred_language if found else None)
 
 
 DEPENDENCIES = {"profiles": provide_profiles}

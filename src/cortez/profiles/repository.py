@@ -2,15 +2,17 @@
 
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import ColumnElement, Select, and_, false, or_, select, true
+from sqlalchemy import ColumnElement, Select, and_, bindparam, false, or_, select, true
 
 from cortez.accounts.access import taught_courses, taught_students
 from cortez.accounts.models import CourseMember, CourseRole, User
 from cortez.accounts.repository import CourseRepository
 from cortez.activities.access import owned_activity_ids
+from cortez.core.db.compiled_queries import once
 from cortez.core.db.expressions import among
 from cortez.core.db.pagination import Listing, Page
 from cortez.core.db.repository import Repository, group_by, refuse_erased
+from cortez.core.db.types import AnySelect
 from cortez.errors import NotFound
 from cortez.evaluations.models import CompetencyLevel
 from cortez.profiles.figures import AT_RISK, is_on, is_risky
@@ -119,6 +121,11 @@ class ProfileRepository(Repository[StudentProfile]):
 
     async def of(self, student_id: str, *, lock: bool = False) -> StudentProfile:
         return self.present(await self.one(StudentProfile.student_id == student_id, lock=lock), student_id)
+
+    @once
+    def language(self) -> AnySelect:
+        """What one student prefers."""
+        return self.select(StudentProfile.preferred_language).where(StudentProfile.student_id == bindparam("wanted"))
 
     async def require(self, student_id: str) -> None:
         """Raises NotFound where this is no student of one's courses, and works in no session that one may see.

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from functools import cache
 from itertools import islice
 from typing import Any, ClassVar, Protocol, TypeVar
 from uuid import UUID
@@ -21,11 +22,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.accounts.changes import student_changed
 from cortez.core.db.base import Base, shown
-from cortez.core.db.compiled_queries import once
+from cortez.core.db.compiled_queries import Kept, once
 from cortez.core.db.expressions import within
 from cortez.core.db.pagination import Listing, Page
 from cortez.core.db.repository import LOT, MAX_BYTES, Listed, Place, Placed, gather, group_by, place_of, weight_of
 from cortez.core.db.types import ListOf
+from cortez.core.db.unit_of_work import unit_of
 from cortez.core.lifecycle import after
 from cortez.errors import Conflict, Forbidden
 from cortez.sessions.access import SESSIONS, on_visible_session, require_worker, session_ids, visible_sessions
@@ -42,15 +44,21 @@ FIRST = 2 * LOT  # rows, so that the parts of a session with a hundred steps tak
 
 async def judgements_of(session: AsyncSession, session_ids: Collection[UUID]) -> dict[UUID, datetime]:
     """Of each of these sessions that was judged, when that was last: an evaluation, or a finding that was resolved."""
+    found = await unit_of(session).fetch(last_judged(), {"session_ids": [*session_ids]})
+    return {row.session_id: row.moment for row in found}
+
+
+@cache
+def last_judged() -> Kept:
     evaluations, risks = (Base.metadata.tables[name].c for name in ("evaluations", "risks"))  # they build on this
     evaluated = select(evaluations.session_id, evaluations.created_at.label("moment"))
     resolved = select(risks.session_id, func.coalesce(risks.resolved_at, risks.updated_at).label("moment"))
     judged = union_all(
-        evaluated.where(evaluations.session_id.in_(session_ids)),
-        resolved.where(risks.session_id.in_(session_ids), risks.resolved.is_(True)),
+        evaluated.where(within(evaluations.session_id, WANTED)),
+        resolved.where(within(risks.session_id, WANTED), risks.resolved.is_(True)),
     ).subquery()
-    last = select(judged.c.session_id, func.max(judged.c.moment)).group_by(judged.c.session_id)
-    return {row[0]: row[1] for row in await session.execute(last)}
+    last = func.max(judged.c.moment).label("moment")
+    return Kept(select(judged.c.session_id, last).group_by(judged.c.session_id))
 
 
 class OfSession(Placed, Protocol):
@@ -156,10 +164,13 @@ class SessionRepository(Listed[LearningSession, SessionOut]):
         return super().condition(name)
 
     @once
-    def locking(self, *columns: ColumnElement[Any]) -> Select[Any]:
-        """These columns of `session_ids`, locked in the order of their ids as the counter's trigger does."""
-        wanted = within(SESSIONS.c.id, WANTED)
-        return self.select(*columns, of=wanted).order_by(SESSIONS.c.id).with_for_update(key_share=True)
+    def seen(self, *columns: ColumnElement[Any]) -> Select[Any]:
+        """These columns of `session_ids`, in the order of their ids."""
+        return self.select(*columns, of=within(SESSIONS.c.id, WANTED)).order_by(SESSIONS.c.id)
+
+    def locking(self, *columns: ColumnElement[Any]) -> Kept:
+        """The same, locked in that order, as the counter's trigger does."""
+        return self.seen(*columns).other("locked", lambda statement: statement.with_for_update(key_share=True))
 
     async def move(self, session: LearningSession, action: str) -> LearningSession:
         """Take the locked session through its life cycle. Raises Conflict on an illegal transition."""

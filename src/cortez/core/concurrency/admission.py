@@ -12,7 +12,7 @@ PATIENCE = 0.75  # seconds: an answer within one, also where it is a refusal amo
 OWN_PATIENCE = 5.0  # seconds, for a request that waits for others of its own principal only
 SHARE = 6  # of the places one principal, or one network that has not signed in, has at most a sixth at once
 LEAST = 8  # places, where there are so many
-AMONG_OTHERS = 2  # places of a person while others ask too: the more are at work, the longer each of them takes
+AMONG_OTHERS = 2  # places of a person while others ask too, one of a flood: the more work, the longer each takes
 STRANGERS_PAUSE = 0.02  # seconds between two requests of networks unknown here, all together, while principals ask
 MANY = 8  # requests of a person that wait: more than a page asks for at once
 MOST_WAITING, MOST_OF_ONE = 10_000, 500
@@ -56,7 +56,7 @@ class Gate:
     def share(self, whose: str) -> int:
         """How many requests of this name may be at work."""
         if whose.startswith(PERSON) and self.company.is_shared(whose):
-            return min(self.places, AMONG_OTHERS)
+            return 1 if self.is_flooded_by(whose) else min(self.places, AMONG_OTHERS)
         parts = 2 if whose.startswith(KEY) else 1
         return min(self.places, max(LEAST * parts, self.places * parts // SHARE))
 
@@ -65,8 +65,11 @@ class Gate:
 
         As long again, where many more of the same person wait and others ask too: others then have half of the time.
         """
-        is_flood = whose.startswith(PERSON) and self.turns.waiting_of(whose) > MANY and self.company.is_shared(whose)
-        return seconds if is_flood else 0.0
+        is_person_among_others = whose.startswith(PERSON) and self.company.is_shared(whose)
+        return seconds if is_person_among_others and self.is_flooded_by(whose) else 0.0
+
+    def is_flooded_by(self, whose: str) -> bool:
+        return self.turns.waiting_of(whose) > MANY
 
     async def admit(self, whose: str = "") -> "Admission":
         """Raises Unavailable (POOL_EXHAUSTED) where no place becomes free in time."""

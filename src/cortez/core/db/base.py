@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
+from functools import cache
 from typing import ClassVar, NamedTuple, TypedDict
 from uuid import UUID
 
@@ -68,13 +69,17 @@ class Base(DeclarativeBase):
 
     def to_dict(self, *, include_sensitive: bool = False) -> dict[str, ColumnValue]:
         """Every column by name; secrets such as hashes are left out unless asked for."""
-        hidden = frozenset() if include_sensitive else self.sensitive
-        return {
-            column.name: getattr(self, attribute.key)
-            for attribute in self.__mapper__.column_attrs
-            for column in attribute.columns
-            if column.name not in hidden
-        }
+        return {name: getattr(self, key) for name, key in keys_of(type(self), include_sensitive)}
+
+
+@cache
+def keys_of(model: type[Base], include_sensitive: bool) -> list[tuple[str, str]]:
+    """The name of each column, and of its attribute."""
+    hidden = frozenset() if include_sensitive else model.sensitive
+    attributes = model.__mapper__.column_attrs
+    return [
+        (one.name, attribute.key) for attribute in attributes for one in attribute.columns if one.name not in hidden
+    ]
 
 
 def shown(table: FromClause, shape: type[Struct], **renamed: str) -> list[AnyColumn]:

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cortez.core.db.base import Base
 from cortez.core.db.classification import ERASED
-from cortez.core.db.compiled_queries import Kept, NamedRow, asking, once
+from cortez.core.db.compiled_queries import Kept, NamedRow, Statement, asking, once
 from cortez.core.db.pagination import DEFAULT_LIMIT, MAX_COUNTED, Listing, Page
 from cortez.core.db.types import AnyColumn, AnySelect, ColumnValue, stored
 from cortez.core.db.unit_of_work import unit_of
@@ -90,7 +90,9 @@ class Repository(ABC, Generic[M]):
         return select(*(columns or (self.model,))).where(true() if of is None else of, self.visible())
 
     async def find(self, id_: UUID, *, lock: bool = False) -> M | None:
-        return await self.one(self.model.id == id_, lock=lock)
+        kept = self.entity()
+        statement = kept.other("locked", locking).statement if lock else kept.statement
+        return await self._first(statement, {"wanted": id_, **asking(self.principal)}, lock=lock)
 
     async def get(self, id_: UUID, *, lock: bool = False) -> M:
         return self.present(await self.find(id_, lock=lock), id_)
@@ -111,6 +113,11 @@ class Repository(ABC, Generic[M]):
         return await unit_of(self.session).fetch(kept, {**values, **asking(self.principal)}, make)
 
     @once
+    def entity(self) -> Select[M]:
+        """The row of an id, all of it, for `find`; SQLAlchemy makes an entity of it."""
+        return self.select().where(self.model.id == bindparam("wanted"))
+
+    @once
     def by_id(self, *columns: AnyColumn) -> AnySelect:
         return self.select(*columns).where(self.model.__table__.c.id == bindparam("wanted"))
 
@@ -126,9 +133,10 @@ class Repository(ABC, Generic[M]):
 
     async def one(self, condition: ColumnElement[bool], *, lock: bool = False) -> M | None:
         statement = self.select().where(condition)
-        if lock:
-            statement = statement.with_for_update(key_share=True).execution_options(populate_existing=True)
-        found = await self.session.scalar(statement)
+        return await self._first(locking(statement) if lock else statement, {}, lock=lock)
+
+    async def _first(self, statement: Statement, values: Mapping[str, ColumnValue], *, lock: bool) -> M | None:
+        found: M | None = await self.session.scalar(statement, values)
         if lock:
             refuse_erased(getattr(found, "student_id", None))
         return found
@@ -241,6 +249,11 @@ class Listed(Repository[M], Generic[M, P]):
     async def read(self, id_: UUID) -> P:
         """What is shown of one row."""
         return self.out(*await self.row(self.columns, id_))
+
+
+def locking(statement: AnySelect) -> AnySelect:
+    """With the row locked to be changed, and an entity that the session has read before read again."""
+    return statement.with_for_update(key_share=True).execution_options(populate_existing=True)
 
 
 def is_descending(page: Page, newest_first: bool) -> bool:
