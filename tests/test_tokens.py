@@ -1,5 +1,6 @@
 """Access tokens and keys: one exact form is accepted, from the keys that are ours, while the sign-in lives."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -89,6 +90,15 @@ async def test_a_token_counts_from_its_first_moment_to_its_last_give_or_take_the
         ({"iat": now + lee + 5}, 401),
     ):
         assert await status_of(app, signed(header, changed(claims, **times))) == status, times
+
+
+async def test_a_token_that_was_good_a_moment_ago_expires(app: Litestar, make: Make) -> None:
+    """Its signature is not checked a second time; its expiry is."""
+    header, claims = parts_of(secret_of(await make.admin()))
+    short = signed(header, changed(claims, exp=int(time.time()) - int(LEEWAY.total_seconds()) + 2))
+    assert await status_of(app, short) == 200
+    await asyncio.sleep(2.1)
+    assert await status_of(app, short) == 401
 
 
 async def test_an_expired_token_says_so_and_any_other_says_nothing(client: httpx.AsyncClient, make: Make) -> None:

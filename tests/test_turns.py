@@ -192,13 +192,14 @@ async def test_unknown_networks_follow_each_other_with_a_pause_while_others_ask(
     assert (gate.strangers.free, gate.strangers.waiting) == (1, 0)
 
 
-async def test_a_person_with_many_who_wait_rests_as_long_as_they_worked() -> None:
+async def test_a_person_with_many_who_wait_has_one_place_and_rests_as_long_as_they_worked() -> None:
     """A page asks for some things at once, and waits for none of them longer than they take."""
     gate = Gate(60)
     first, second = [await gate.admit("person:x") for _ in range(AMONG_OTHERS)]
     assert (await gate.admit("person:y")).leave()
     waiting = [asyncio.create_task(gate.admit("person:x")) for _ in range(MANY + 1)]
     await asyncio.sleep(0.3)
+    assert (gate.share("person:x"), gate.share("person:y")) == (1, AMONG_OTHERS)
     first.leave()
     await asyncio.sleep(0.1)
     assert (gate.turns.resting, any(task.done() for task in waiting)) == ({"person:x": 1}, False)
