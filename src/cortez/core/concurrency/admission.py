@@ -55,8 +55,10 @@ class Gate:
 
     def share(self, whose: str) -> int:
         """How many requests of this name may be at work."""
-        if whose.startswith(PERSON) and self.company.is_shared(whose):
-            return 1 if self.is_flooded_by(whose) else min(self.places, AMONG_OTHERS)
+        if self.is_flood(whose):
+            return 1
+        if self.is_among_others(whose):
+            return min(self.places, AMONG_OTHERS)
         parts = 2 if whose.startswith(KEY) else 1
         return min(self.places, max(LEAST * parts, self.places * parts // SHARE))
 
@@ -65,11 +67,15 @@ class Gate:
 
         As long again, where many more of the same person wait and others ask too: others then have half of the time.
         """
-        is_person_among_others = whose.startswith(PERSON) and self.company.is_shared(whose)
-        return seconds if is_person_among_others and self.is_flooded_by(whose) else 0.0
+        return seconds if self.is_flood(whose) else 0.0
 
-    def is_flooded_by(self, whose: str) -> bool:
-        return self.turns.waiting_of(whose) > MANY
+    def is_among_others(self, whose: str) -> bool:
+        """Whether this is a person while others ask too."""
+        return whose.startswith(PERSON) and self.company.is_shared(whose)
+
+    def is_flood(self, whose: str) -> bool:
+        """The same, and more of the person's requests wait than a page sends."""
+        return self.turns.waiting_of(whose) > MANY and self.is_among_others(whose)
 
     async def admit(self, whose: str = "") -> "Admission":
         """Raises Unavailable (POOL_EXHAUSTED) where no place becomes free in time."""
